@@ -1,0 +1,21 @@
+"""Errors that a person reads: each message says what is wrong, with which volume, and what to do."""
+
+
+class MMIFAminError(Exception):
+    """Base of every error that MMIFAmin raises on purpose. Its text is one clear sentence for the user."""
+
+
+class InputError(MMIFAminError, ValueError):
+    """An input volume, image, option or path cannot be used."""
+
+
+class GeometryError(InputError):
+    """Two volumes cannot be brought onto one grid (no overlap, singular direction, impossible spacing)."""
+
+
+class WeightsError(MMIFAminError):
+    """Network weights are missing, altered, of another architecture, or in a format that is not safe to load."""
+
+
+class FusionCancelled(MMIFAminError):
+    """The caller's progress callback asked to stop. Nothing was written."""
