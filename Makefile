@@ -1,0 +1,35 @@
+# make demo | test | bench | fuzz | clean. The first run makes .venv with the versions in constraints.txt; later runs reuse it.
+# PYTHON=python3.12 picks another interpreter, VENV=folder another place for the environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench fuzz clean
+.DELETE_ON_ERROR:
+
+demo: $(firstword $(wildcard $(VENV)/.ready-test) $(VENV)/.ready-demo)
+	@$(BIN)/mmifamin demo --output demo
+
+test: $(VENV)/.ready-test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.ready-test
+	@$(BIN)/python Testing/benchmarks/bench.py
+
+fuzz: $(VENV)/.ready-test
+	@$(BIN)/python -m pytest Testing --hypothesis-profile=fuzz -m fuzz
+
+clean:
+	rm -rf $(VENV) demo build dist MMIFAmin/*.egg-info .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.ready-demo: EXTRAS = demo
+$(VENV)/.ready-test: EXTRAS = demo,slicer,test
+
+# PIP_CONSTRAINT rather than -c, so that the isolated build of the package takes the same versions.
+$(VENV)/.ready-%: pyproject.toml constraints.txt Testing/make_venv.sh
+	@sh Testing/make_venv.sh $(PYTHON) $(VENV)
+	@echo "Installing MMIFAmin and what it needs into $(VENV) (a few minutes the first time)"
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	@touch $@
