@@ -1,9 +1,9 @@
 """The field's thirteen fusion metrics on one fused image, and the mean rank that compares methods.
 
-Definitions follow the evaluators the fusion papers share: EN, SD, SF, AG, MI, SCD (Aslantas and Bendes, 2015), VIF (pixel
-domain, Sheikh and Bovik, 2006), Qabf (Xydeas and Petrovic, 2000), SSIM and MS-SSIM (Wang et al., 2003, 2004), CC, PSNR; ENfg
-is EN inside the head, since noise in the background inflates EN. Scores that two sources each give are summed for MI, SCD, VIF
-and SSIM and averaged for CC, PSNR (its mean squared error) and MSSSIM.
+Definitions follow the evaluators the fusion papers share: EN, SD, SF, AG, MI, SCD (Aslantas and Bendes, 2015), VIF
+(pixel domain, Sheikh and Bovik, 2006), Qabf (Xydeas and Petrovic, 2000), SSIM and MS-SSIM (Wang et al., 2003, 2004), CC,
+PSNR; ENfg is EN inside the head, since noise in the background inflates EN. Scores that two sources each give are summed
+for MI, SCD, VIF and SSIM and averaged for CC, PSNR (its mean squared error) and MSSSIM.
 """
 
 from typing import Mapping, NamedTuple
@@ -50,8 +50,8 @@ def score(a, b, f) -> dict[str, float]:
 
     All three are (H, W), uint8 or float, in 0..255. Returns one value for each of ``METRICS``, in that order. A metric
     that cannot be computed on so small an image (VIF below 41 pixels, SSIM below 7, MSSSIM below 176) is NaN; a
-    correlation with a constant image is 0. Raises InputError for other shapes, less than 2x2 pixels, unequal sizes or values
-    that are not finite or outside 0..255.
+    correlation with a constant image is 0. Raises InputError for other shapes, less than 2x2 pixels, unequal sizes or
+    values that are not finite or outside 0..255.
     """
     a, b, f = _checked(a, b, f)
     ia, ib, if_ = (np.rint(image).astype(np.intp) for image in (a, b, f))
@@ -77,8 +77,8 @@ def score(a, b, f) -> dict[str, float]:
 def rank_methods(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Mean rank of each method over the nine ``RANKED`` metrics, 1 = best, ties sharing their average rank.
 
-    `scores` is ``{method: {metric: mean score}}``. The result is ordered from the best method to the worst; it holds only
-    among the methods given, since another method shifts the ranks.
+    `scores` is ``{method: {metric: mean score}}``. The result is ordered from the best method to the worst; it holds
+    only among the methods given, since another method shifts the ranks.
     """
     better = {metric.name: metric.higher_is_better for metric in METRICS}
     table = np.array([[scores[m][k] if better[k] else -scores[m][k] for k in RANKED] for m in scores], float)
@@ -91,15 +91,15 @@ def _checked(a, b, f) -> list[np.ndarray]:
     for name, image in (("anatomical", a), ("functional", b), ("fused", f)):
         image = np.asarray(image)
         if image.ndim != 2 or min(image.shape) < 2:
-            raise InputError(f"The {name} image has shape {image.shape}: metrics need a 2D grey image of at least 2x2 pixels.")
+            raise InputError(f"The {name} image has shape {image.shape}: metrics need a 2D grey image, at least 2x2.")
         image = image.astype(np.float64)
         # Half a grey level is where rounding would leave the range: rescaled images differ by far more.
         if not (-0.5 <= image.min() and image.max() < PEAK + 0.5):
-            raise InputError(f"The {name} image has values outside 0..255 or not finite: scale it to grey levels first.")
+            raise InputError(f"The {name} image has values outside 0..255 or not finite: scale it to grey levels.")
         images.append(image)
     if len({image.shape for image in images}) > 1:
         sizes = ", ".join("x".join(map(str, image.shape)) for image in images)
-        raise InputError(f"The anatomical, functional and fused images differ in size ({sizes}): metrics need equal sizes.")
+        raise InputError(f"The anatomical, functional and fused images differ in size ({sizes}): they must be equal.")
     return images
 
 
@@ -210,10 +210,8 @@ def _similarity(means: np.ndarray, variances: np.ndarray, covariances: np.ndarra
 def _structural_similarity(a: np.ndarray, b: np.ndarray, f: np.ndarray, size=7) -> float:
     if min(a.shape) < size:
         return float("nan")
-    r = size // 2
-    means, variances, covariances = _moments(
-        a, b, f, lambda images: uniform_filter(images, (1, size, size))[:, r : images.shape[1] - r, r : images.shape[2] - r]
-    )
+    inside = (slice(None), slice(size // 2, -(size // 2)), slice(size // 2, -(size // 2)))
+    means, variances, covariances = _moments(a, b, f, lambda images: uniform_filter(images, (1, size, size))[inside])
     sample = size**2 / (size**2 - 1)
     return float(_similarity(means, variances * sample, covariances * sample)[0].mean(axis=(1, 2)).sum())
 
