@@ -1,9 +1,9 @@
 """The field's thirteen fusion metrics on one fused image, and the mean rank that compares methods.
 
 Definitions follow the evaluators the fusion papers share: EN, SD, SF, AG, MI, SCD (Aslantas and Bendes, 2015), VIF
-(pixel domain, Sheikh and Bovik, 2006), Qabf (Xydeas and Petrovic, 2000), SSIM and MS-SSIM (Wang et al., 2003, 2004), CC,
-PSNR; ENfg is EN inside the head, since noise in the background inflates EN. Scores that two sources each give are summed
-for MI, SCD, VIF and SSIM and averaged for CC, PSNR (its mean squared error) and MSSSIM.
+(pixel domain, Sheikh and Bovik, 2006), Qabf (Xydeas and Petrovic, 2000), SSIM and MS-SSIM (Wang et al., 2003, 2004),
+CC, PSNR; ENfg is EN inside the head, since noise in the background inflates EN. Scores that two sources each give are
+summed for MI, SCD, VIF and SSIM and averaged for CC, PSNR (its mean squared error) and MSSSIM.
 """
 
 from typing import Mapping, NamedTuple
