@@ -1,0 +1,39 @@
+"""MRML nodes in, MRML nodes out: the only room of the engine that knows Slicer (never Qt).
+
+``fuse_nodes`` does everything in one call. A caller that must keep its interface alive takes the three steps apart:
+``snapshot`` (main thread, copies what is needed), ``fuse_snapshot`` (any thread, touches no node) and ``publish``
+(main thread, the only step that changes the scene, and only once everything that can fail is behind it).
+"""
+
+from .colors import node_color_table, resolve_color_table
+from .compare import blend, compare_layout, fit_views, leave_compare, show_compare
+from .nodes import Snapshot, SourceVolume, node_to_image, snapshot
+from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
+from .quality import QualityNodes, publish_quality, remove_quality, snapshot_quality
+from .recoloring import recolor
+from .registration import apply_registration, undo_registration
+
+__all__ = [
+    "QualityNodes",
+    "Snapshot",
+    "SourceVolume",
+    "apply_registration",
+    "blend",
+    "check_output",
+    "compare_layout",
+    "fit_views",
+    "fuse_nodes",
+    "fuse_snapshot",
+    "leave_compare",
+    "node_color_table",
+    "node_to_image",
+    "publish",
+    "publish_quality",
+    "recolor",
+    "remove_quality",
+    "resolve_color_table",
+    "show_compare",
+    "snapshot",
+    "snapshot_quality",
+    "undo_registration",
+]

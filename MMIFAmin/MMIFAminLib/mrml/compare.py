@@ -1,0 +1,93 @@
+"""Anatomical, functional and fused volume side by side in three linked slice views: one call there, one call back.
+
+Only MRML nodes are touched. In the application the layout manager turns the layout node's new arrangement into views
+before ``layout_node.SetViewArrangement`` returns, so their composite nodes exist when they are filled.
+"""
+
+from __future__ import annotations
+
+from ..errors import InputError
+
+LAYOUT_ID = 7310
+"""The arrangement's number: any free one above the built-in layouts."""
+
+VIEWS = ("MMIFAminAnatomical", "MMIFAminFunctional", "MMIFAminFused")
+_LABELS = ("A", "F", "A+F")
+_COLORS = ("#8C8C8C", "#E0803C", "#7B5EA7")
+_GROUP = 7310  # linked views broadcast within their group only, so that the user's own views stay as they are
+_ORIENTATIONS = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal", "acquisition": "Axial"}
+
+
+def compare_layout(plane: str = "axial") -> str:
+    """The layout description (XML) of the three views, in the orientation of the plane of fusion."""
+    views = "".join(
+        f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
+        f'<property name="orientation" action="default">{_ORIENTATIONS[plane]}</property>'
+        f'<property name="viewlabel" action="default">{label}</property>'
+        f'<property name="viewcolor" action="default">{color}</property>'
+        f'<property name="viewgroup" action="default">{_GROUP}</property>'
+        "</view></item>"
+        for tag, label, color in zip(VIEWS, _LABELS, _COLORS)
+    )
+    return f'<layout type="horizontal" split="true">{views}</layout>'
+
+
+def show_compare(layoutNode, anatomicalNode, functionalNode, fusedNode, plane: str = "axial") -> int:
+    """Switch to the compare layout and fill it; returns the arrangement to hand to `leave_compare`.
+
+    Called while comparing already, it fills the views anew (a new fused volume, another plane).
+    """
+    for node, role in ((anatomicalNode, "anatomical"), (functionalNode, "functional"), (fusedNode, "fused")):
+        if node is None:
+            raise InputError(f"There is no {role} volume to compare; fuse two volumes first.")
+    scene, previous = layoutNode.GetScene(), layoutNode.GetViewArrangement()
+    description = compare_layout(plane)
+    if layoutNode.IsLayoutDescription(LAYOUT_ID):
+        layoutNode.SetLayoutDescription(LAYOUT_ID, description)
+    else:
+        layoutNode.AddLayoutDescription(LAYOUT_ID, description)
+    layoutNode.SetViewArrangement(LAYOUT_ID)
+    for tag in VIEWS:
+        view = scene.GetNodeByID(f"vtkMRMLSliceNode{tag}")
+        view.SetOrientation(_ORIENTATIONS[plane])
+        if plane == "acquisition":
+            view.RotateToVolumePlane(anatomicalNode)
+    sources = (anatomicalNode, functionalNode, fusedNode)
+    for composite, source in zip(composites(scene), sources):
+        composite.SetLinkedControl(False)  # linked, the views would all take the background of the last one
+        composite.SetBackgroundVolumeID(source.GetID())
+        composite.SetForegroundVolumeID(None if source is fusedNode else fusedNode.GetID())
+        composite.SetForegroundOpacity(0.0)
+        composite.SetLabelVolumeID(None)
+    for composite in composites(scene):
+        composite.SetHotLinkedControl(True)
+        composite.SetLinkedControl(True)
+    return previous
+
+
+def leave_compare(layoutNode, previous: int) -> None:
+    """Go back to the arrangement that `show_compare` returned, unless the user has left the comparison already."""
+    if layoutNode.GetViewArrangement() == LAYOUT_ID and previous != LAYOUT_ID:
+        layoutNode.SetViewArrangement(previous)
+
+
+def blend(scene, opacity: float) -> None:
+    """Show the fused volume over each source: 0 the sources alone, 1 the fused volume alone, linear between."""
+    for composite in composites(scene):
+        composite.SetForegroundOpacity(min(max(opacity, 0.0), 1.0))
+
+
+def fit_views(applicationLogic) -> None:
+    """Fit the compare views to their volumes and put the slices onto voxels; `slicer.app.applicationLogic()` in Slicer."""
+    logics = applicationLogic.GetSliceLogics()
+    for index in range(logics.GetNumberOfItems() if logics is not None else 0):
+        logic = logics.GetItemAsObject(index)
+        if logic.GetSliceNode().GetLayoutName() in VIEWS:
+            logic.FitSliceToBackground()
+            logic.SnapSliceOffsetToIJK()
+
+
+def composites(scene) -> list:
+    """The composite nodes of the compare views that exist, in the order anatomical, functional, fused."""
+    found = (scene.GetNodeByID(f"vtkMRMLSliceCompositeNode{tag}") for tag in VIEWS)
+    return [node for node in found if node is not None]

@@ -1,0 +1,170 @@
+"""Volume nodes read into plain images: geometry in world LPS, parent transforms included, voxels copied once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from ..color import ColorTable
+from ..errors import GeometryError, InputError
+from .colors import node_color_table
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_NOT_INTENSITIES = {
+    "vtkMRMLLabelMapVolumeNode": "a label map, which holds labels and not intensities",
+    "vtkMRMLDiffusionWeightedVolumeNode": "a diffusion-weighted series",
+    "vtkMRMLDiffusionTensorVolumeNode": "a tensor field",
+}
+
+
+@dataclass(frozen=True)
+class SourceVolume:
+    """One source as it was when Fuse was pressed: a copy of its voxels in world LPS, and where it came from."""
+
+    id: str
+    name: str
+    image: sitk.Image
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that fusing and publishing need to know of two volume nodes; nodes may change or vanish meanwhile.
+
+    `ijk_to_ras` (4x4, without parent transforms), `extent` (VTK, 6 integers) and `transform_id` are those of the
+    anatomical node and become those of the output. `table` is the functional node's own colour table, None if it
+    is shown in greys or colours by itself.
+    """
+
+    anatomical: SourceVolume
+    functional: SourceVolume
+    ijk_to_ras: np.ndarray
+    extent: tuple[int, ...]
+    transform_id: str | None
+    table: ColorTable | None
+
+    @property
+    def fused_name(self) -> str:
+        """The name of what comes out of this pair."""
+        return f"{self.anatomical.name} + {self.functional.name} fused"
+
+
+def snapshot(anatomicalNode, functionalNode) -> Snapshot:
+    """Copy what a fusion of the two volume nodes needs; main thread only, the nodes are not changed.
+
+    The anatomical node is a `vtkMRMLScalarVolumeNode` of one component; the functional node too, or a colour
+    (`vtkMRMLVectorVolumeNode`, uint8 RGB) volume. Raises InputError or GeometryError, naming the volume, for a
+    missing, empty, label map or otherwise unfit node, for the same node twice, and for a non-linear transform.
+    """
+    check_source(anatomicalNode, "anatomical")
+    check_source(functionalNode, "functional")
+    if anatomicalNode is functionalNode:
+        raise InputError(
+            f"'{anatomicalNode.GetName()}' is chosen twice; choose another volume as the functional one."
+        )
+    if anatomicalNode.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise InputError(
+            f"The anatomical volume '{anatomicalNode.GetName()}' is a colour volume; choose a scalar one (CT or MR), "
+            "or convert it with the Vector to Scalar Volume module."
+        )
+    return Snapshot(
+        anatomical=_source(anatomicalNode),
+        functional=_source(functionalNode),
+        ijk_to_ras=_ijk_to_ras(anatomicalNode),
+        extent=tuple(anatomicalNode.GetImageData().GetExtent()),
+        transform_id=anatomicalNode.GetTransformNodeID(),
+        table=node_color_table(functionalNode),
+    )
+
+
+def check_source(node, role: str) -> None:
+    """Raise InputError, in one sentence that names the volume, unless `node` can be a source of a fusion."""
+    if node is None:
+        raise InputError(f"No {role} volume is chosen; choose one.")
+    if not node.IsA("vtkMRMLVolumeNode"):
+        raise InputError(f"'{node.GetName()}' is not a volume ({node.GetNodeTagName()}); choose a volume as the {role} one.")
+    for class_name, what in _NOT_INTENSITIES.items():
+        if node.IsA(class_name):
+            raise InputError(f"The {role} volume '{node.GetName()}' is {what}; choose an image volume.")
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise InputError(f"The {role} volume '{node.GetName()}' is of an unknown kind ({node.GetNodeTagName()}).")
+    if node.GetScene() is None:
+        raise InputError(f"The {role} volume '{node.GetName()}' is in no scene; add it to the scene first.")
+    data = node.GetImageData()
+    if data is None or data.GetNumberOfPoints() == 0 or data.GetPointData().GetScalars() is None:
+        raise InputError(f"The {role} volume '{node.GetName()}' holds no voxels; load it again.")
+    components = data.GetNumberOfScalarComponents()
+    is_rgb = components == 3 and data.GetScalarType() == vtk.VTK_UNSIGNED_CHAR
+    if components != 1 and not is_rgb:
+        raise InputError(
+            f"The {role} volume '{node.GetName()}' has {components} components per voxel; choose a scalar volume or "
+            "an 8-bit RGB one."
+        )
+
+
+def node_to_image(node) -> sitk.Image:
+    """A copy of the node's voxels as an image in world LPS (mm), linear parent transforms applied to its geometry.
+
+    RGB volumes become vector images. A shearing parent transform gives a direction that is not orthogonal, which
+    resampling understands. Raises GeometryError for a non-linear parent transform or a singular geometry.
+    """
+    data = node.GetImageData()
+    image = sitk.GetImageFromArray(voxels(data), isVector=data.GetNumberOfScalarComponents() > 1)
+    matrix = RAS_TO_LPS @ _ijk_to_world(node)
+    first = np.array([*data.GetExtent()[::2], 1.0])
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) <= 1e-9 * spacing.prod():
+        raise GeometryError(
+            f"The volume '{node.GetName()}' has a geometry without three independent axes; correct its spacing, "
+            "directions or parent transform."
+        )
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin((matrix @ first)[:3].tolist())
+    return image
+
+
+def voxels(data) -> np.ndarray:
+    """The scalars of a vtkImageData as an array (K, J, I) or (K, J, I, components): a view, not a copy."""
+    components = data.GetNumberOfScalarComponents()
+    shape = tuple(reversed(data.GetDimensions())) + ((components,) if components > 1 else ())
+    return vtk_to_numpy(data.GetPointData().GetScalars()).reshape(shape)
+
+
+def matrix_to_array(matrix) -> np.ndarray:
+    """A vtkMatrix4x4 as a (4, 4) float array."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def array_to_matrix(array) -> vtk.vtkMatrix4x4:
+    """A (4, 4) array as a vtkMatrix4x4."""
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(array, dtype=float).ravel().tolist())
+    return matrix
+
+
+def _source(node) -> SourceVolume:
+    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node))
+
+
+def _ijk_to_ras(node) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix_to_array(matrix)
+
+
+def _ijk_to_world(node) -> np.ndarray:
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return _ijk_to_ras(node)
+    if not parent.IsTransformToWorldLinear():
+        raise GeometryError(
+            f"The volume '{node.GetName()}' is under the non-linear transform '{parent.GetName()}'; harden the "
+            "transform on the volume (Data module, right click, Harden transform) and fuse again."
+        )
+    matrix = vtk.vtkMatrix4x4()
+    parent.GetMatrixTransformToWorld(matrix)
+    return matrix_to_array(matrix) @ _ijk_to_ras(node)

@@ -1,0 +1,190 @@
+"""The fused volume as a node of the scene: geometry of the anatomical node, display, name and provenance."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from .. import __version__
+from ..errors import InputError
+from .colors import resolve_color_table
+from .nodes import Snapshot, array_to_matrix, snapshot
+from .recoloring import color_image
+
+ANATOMICAL_ROLE = "MMIFAmin.anatomical"
+FUNCTIONAL_ROLE = "MMIFAmin.functional"
+_CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
+
+
+def fuse_nodes(
+    anatomicalNode,
+    functionalNode,
+    outputNode=None,
+    *,
+    rgb=False,
+    plane="axial",
+    anatomicalWindow="auto",
+    functionalWindow="auto",
+    colorTable=None,
+    functionalWeight=1.0,
+    fuser=None,
+    progress=None,
+):
+    """Fuse two volume nodes and return the fused one: scalar (float32, 0 to 1), or colour (uint8 RGB) if `rgb`.
+
+    The output has the anatomical node's geometry and parent transform; the sources stay as they are. An existing
+    `outputNode` is overwritten only once the fusion has succeeded. Windows are as in `VolumeFuser.fuse`; `colorTable`
+    is a colour node, a ColorTable or a built-in name (None: the functional node's own, unless it is grey);
+    `functionalWeight` in [0, 1] scales its colourfulness. Raises MMIFAminError with one sentence for the user, and
+    FusionCancelled when `progress(fraction, text)` returns False.
+    """
+    source = snapshot(anatomicalNode, functionalNode)
+    check_output(source, outputNode, rgb)
+    if fuser is None:
+        from ..fusion import VolumeFuser
+
+        fuser = VolumeFuser.load()
+    fused = fuse_snapshot(
+        source,
+        fuser,
+        plane=plane,
+        anatomical_window=anatomicalWindow,
+        functional_window=functionalWindow,
+        progress=progress,
+    )
+    return publish(
+        source,
+        fused,
+        anatomicalNode.GetScene(),
+        outputNode,
+        rgb=rgb,
+        colorTable=colorTable,
+        functionalWeight=functionalWeight,
+    )
+
+
+def fuse_snapshot(
+    source: Snapshot, fuser, *, plane="axial", anatomical_window="auto", functional_window="auto", progress=None
+):
+    """Fuse a snapshot into a FusedVolume. Touches no node, so that it may run in any thread."""
+    try:
+        return fuser.fuse(
+            source.anatomical.image,
+            source.functional.image,
+            plane=plane,
+            anatomical_window=anatomical_window,
+            functional_window=functional_window,
+            progress=progress,
+        )
+    except InputError as error:  # the engine knows the volumes by their roles only
+        named = f"(anatomical: '{source.anatomical.name}', functional: '{source.functional.name}')"
+        raise type(error)(f"{error} {named}") from error
+
+
+def check_output(source: Snapshot, outputNode, rgb: bool) -> None:
+    """Raise InputError unless the fusion of `source` may be written into `outputNode` (None: a new node)."""
+    if outputNode is None:
+        return
+    name, wanted = outputNode.GetName(), _CLASSES[bool(rgb)]
+    if outputNode.GetID() in (source.anatomical.id, source.functional.id):
+        raise InputError(f"The output '{name}' is one of the two sources; choose another output, sources are never changed.")
+    if outputNode.GetClassName() != wanted:
+        kind = "a colour (vector)" if rgb else "a scalar"
+        raise InputError(f"The output '{name}' is a {outputNode.GetNodeTagName()} node; choose {kind} volume or let one be created.")
+    if outputNode.GetScene() is None:
+        raise InputError(f"The output '{name}' is in no scene; add it to the scene first.")
+
+
+def publish(
+    source: Snapshot, fused, scene, outputNode=None, *, rgb=False, colorTable=None, functionalWeight=1.0
+):
+    """Write a FusedVolume into the scene and return the node; main thread only.
+
+    Everything that can fail happens before the first change to the scene, so an error leaves it as it was.
+    """
+    check_output(source, outputNode, rgb)
+    expected = tuple(high - low + 1 for low, high in zip(source.extent[::2], source.extent[1::2]))
+    if fused.image.GetSize() != expected:
+        raise InputError(f"The fused volume has {fused.image.GetSize()} voxels, the anatomical one {expected}; fuse again.")
+    parameters = {key: fused.report[key] for key in ("plane", "windows", "overlap", "device", "precision", "warnings")}
+    if rgb:
+        table = resolve_color_table(colorTable, source.table)
+        data = color_image(fused, source.extent, table, functionalWeight)
+        parameters |= {"color_table": table.name, "functional_weight": float(functionalWeight)}
+    else:
+        data = _scalar_image(fused.image, source.extent)
+    node = outputNode or scene.AddNewNodeByClass(_CLASSES[bool(rgb)], scene.GenerateUniqueName(source.fused_name))
+    _fill(node, source, data)
+    _record(node, source, fused, parameters)
+    _file_beside(node, scene.GetNodeByID(source.anatomical.id))
+    return node
+
+
+def _scalar_image(image: sitk.Image, extent) -> vtk.vtkImageData:
+    data = vtk.vtkImageData()
+    data.SetExtent(extent)
+    data.AllocateScalars(vtk.VTK_FLOAT, 1)
+    array = vtk_to_numpy(data.GetPointData().GetScalars())
+    np.copyto(array, sitk.GetArrayViewFromImage(image).ravel(), casting="same_kind")
+    return data
+
+
+def _fill(node, source: Snapshot, data) -> None:
+    scene = node.GetScene()
+    is_ours = node.GetAttribute("MMIFAmin.version") is not None
+    if is_ours and node.GetName().startswith(node.GetAttribute("MMIFAmin.name")):
+        if node.GetAttribute("MMIFAmin.name") != source.fused_name:
+            node.SetName(scene.GenerateUniqueName(source.fused_name))
+    modifying = node.StartModify()
+    try:
+        node.SetIJKToRASMatrix(array_to_matrix(source.ijk_to_ras))
+        in_scene = source.transform_id is not None and scene.GetNodeByID(source.transform_id) is not None
+        node.SetAndObserveTransformNodeID(source.transform_id if in_scene else None)
+        if node.IsA("vtkMRMLVectorVolumeNode"):
+            node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
+        node.SetAndObserveImageData(data)
+    finally:
+        node.EndModify(modifying)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    if not is_ours:
+        _show_whole_range(node)
+
+
+def _show_whole_range(node) -> None:
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetApplyThreshold(False)
+    if node.IsA("vtkMRMLVectorVolumeNode"):
+        display.SetWindowLevelMinMax(0, 255)
+        return
+    display.SetWindowLevelMinMax(0.0, 1.0)
+    if node.GetScene().GetNodeByID("vtkMRMLColorTableNodeGrey") is not None:
+        display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+
+
+def _record(node, source: Snapshot, fused, parameters: dict) -> None:
+    """Provenance: as attributes that tell all, and as node references that survive a scene that renumbers its nodes."""
+    for role, volume in ((ANATOMICAL_ROLE, source.anatomical), (FUNCTIONAL_ROLE, source.functional)):
+        node.SetAttribute(f"{role}NodeID", volume.id)
+        node.SetAttribute(f"{role}Name", volume.name)
+        node.SetNodeReferenceID(role, volume.id if node.GetScene().GetNodeByID(volume.id) else None)
+    node.SetAttribute("MMIFAmin.name", source.fused_name)
+    node.SetAttribute("MMIFAmin.version", __version__)
+    node.SetAttribute("MMIFAmin.weightsSHA256", fused.report["weights"]["sha256"])
+    node.SetAttribute("MMIFAmin.parameters", json.dumps(parameters))
+    node.SetAttribute("MMIFAmin.notice", fused.report["notice"])
+
+
+def _file_beside(node, anatomicalNode) -> None:
+    """Put the output where the anatomical volume is in the data tree (same patient and study)."""
+    tree = node.GetScene().GetSubjectHierarchyNode()
+    if tree is None or anatomicalNode is None:
+        return
+    item, anatomical = tree.GetItemByDataNode(node), tree.GetItemByDataNode(anatomicalNode)
+    if item and anatomical:
+        tree.SetItemParent(item, tree.GetItemParent(anatomical))

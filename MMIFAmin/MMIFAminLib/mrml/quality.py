@@ -1,0 +1,119 @@
+"""The quality of a fusion as table and plot nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+
+from ..geometry import slice_view
+from ..metrics import METRICS
+from ..quality import Quality, measure_quality
+from .nodes import Snapshot
+
+_OWNER = "MMIFAmin.quality"
+
+
+@dataclass(frozen=True)
+class QualityNodes:
+    """`summary`: table of metric, value, meaning. `slices`: table of the slice numbers and one column for each metric.
+    `charts`: one plot chart node for each metric, by its name."""
+
+    summary: object
+    slices: object
+    charts: dict
+
+
+def snapshot_quality(source: Snapshot, fused, progress=None) -> Quality:
+    """Score a FusedVolume against its snapshot along the plane it was fused in. Any thread: touches no node."""
+    image = source.anatomical.image
+    view = slice_view(image, fused.report["plane"])
+    anatomical = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(image))
+    functional = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))
+    result = sitk.GetArrayViewFromImage(fused.image)
+    return measure_quality(*(view.take(array) for array in (anatomical, functional, result)), progress=progress)
+
+
+def publish_quality(fusedNode, quality: Quality) -> QualityNodes:
+    """Write the scores of a fused node into table and plot nodes, the ones of its last fusion if they are still there."""
+    scene, name = fusedNode.GetScene(), fusedNode.GetName()
+    summary = _owned(fusedNode, "vtkMRMLTableNode", "summary", f"{name} quality")
+    slices = _owned(fusedNode, "vtkMRMLTableNode", "slices", f"{name} quality by slice")
+    means = quality.means
+    _fill_table(
+        summary,
+        {
+            "Metric": [metric.name for metric in METRICS],
+            "Value": np.array([means[metric.name] for metric in METRICS]).round(4),
+            "What it tells": [metric.meaning for metric in METRICS],
+        },
+    )
+    _fill_table(slices, {"Slice": quality.slices.astype(float)} | quality.scores)
+    charts = {}
+    for metric in METRICS:
+        series = _owned(fusedNode, "vtkMRMLPlotSeriesNode", f"series.{metric.name}", f"{metric.name}: {name}")
+        series.SetAndObserveTableNodeID(slices.GetID())
+        series.SetXColumnName("Slice")
+        series.SetYColumnName(metric.name)
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetMarkerStyle(series.MarkerStyleCircle)
+        series.SetColor(0.48, 0.37, 0.65)
+        chart = _owned(fusedNode, "vtkMRMLPlotChartNode", f"chart.{metric.name}", f"{metric.name} by slice: {name}")
+        chart.RemoveAllPlotSeriesNodeIDs()
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        chart.SetTitle(metric.meaning)
+        chart.SetXAxisTitle("Slice")
+        chart.SetYAxisTitle(metric.name)
+        chart.SetLegendVisibility(False)
+        charts[metric.name] = chart
+    _file_under(scene, fusedNode, [summary, slices, *charts.values()])
+    return QualityNodes(summary, slices, charts)
+
+
+def quality_nodes(fusedNode) -> list:
+    """Every node that `publish_quality` has made for a fused node."""
+    roles = [fusedNode.GetNthNodeReferenceRole(i) for i in range(fusedNode.GetNumberOfNodeReferenceRoles())]
+    found = (fusedNode.GetNodeReference(role) for role in roles if role.startswith(_OWNER))
+    return [node for node in found if node is not None]
+
+
+def remove_quality(fusedNode) -> None:
+    """Delete the tables and plots of a fused node; call it when the fused node is being deleted."""
+    scene = fusedNode.GetScene()
+    for node in quality_nodes(fusedNode):
+        scene.RemoveNode(node)
+
+
+def _owned(owner, class_name: str, role: str, name: str):
+    node = owner.GetNodeReference(f"{_OWNER}.{role}")
+    if node is None:
+        node = owner.GetScene().AddNewNodeByClass(class_name)
+        owner.SetNodeReferenceID(f"{_OWNER}.{role}", node.GetID())
+    node.SetName(name)
+    return node
+
+
+def _fill_table(node, columns: dict) -> None:
+    modifying = node.StartModify()
+    node.RemoveAllColumns()
+    for title, values in columns.items():
+        column = vtk.vtkDoubleArray() if isinstance(values, np.ndarray) else vtk.vtkStringArray()
+        column.SetName(title)
+        for value in values:
+            column.InsertNextValue(value)
+        node.AddColumn(column)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetLocked(True)
+    node.EndModify(modifying)
+
+
+def _file_under(scene, fusedNode, nodes) -> None:
+    """In the data tree the tables and plots hang below the fused volume, so that deleting it there deletes them too."""
+    tree = scene.GetSubjectHierarchyNode()
+    parent = tree.GetItemByDataNode(fusedNode) if tree is not None else 0
+    for node in nodes if parent else ():
+        item = tree.GetItemByDataNode(node)
+        if item:
+            tree.SetItemParent(item, parent)
