@@ -1,0 +1,1 @@
+"""The fusion loss: its terms and the adaptive weights between them."""

@@ -1,0 +1,30 @@
+"""The decoder: from lossless and complementary features to the fused image."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class FusionDecoder(nn.Module):
+    """Residual of the fused image on the brighter source, at full resolution, from features at a quarter of it.
+
+    Takes the IDN features of both modalities ``(N, 2 * in_channels, h, w)`` and the MCFEM features
+    ``(N, channels, h, w)``; returns ``(N, 1, 4h, 4w)``. The last convolution starts at zero: the untrained network
+    is the maximum of the two sources.
+    """
+
+    def __init__(self, in_channels: int, channels: int, width: int, layers: int, factor: int):
+        super().__init__()
+        self.first = nn.Conv2d(2 * in_channels + channels, width, 3, padding=1)
+        self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(layers))
+        self.last = nn.Conv2d(width, factor**2, 3, padding=1)
+        self.factor = factor
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, lossless: torch.Tensor, complementary: torch.Tensor) -> torch.Tensor:
+        """The residual ``(N, 1, H, W)``."""
+        x = F.relu(self.first(torch.cat((lossless, complementary), dim=1)))
+        for convolution in self.hidden:
+            x = x + F.relu(convolution(x))
+        return F.pixel_shuffle(self.last(x), self.factor)

@@ -1,0 +1,111 @@
+"""MMIF-AMIN as one module: two images in, one fused image out."""
+
+import copy
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .decoder import FusionDecoder
+from .idn import InvertibleDenseNetwork
+from .mcfem import MCFEM
+
+# Residuals fade out below this intensity, so that the background of both sources stays background.
+SUPPORT = 4.0 / 255.0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The inner sizes of MMIF-AMIN, stored with the weights. The flags at the end exist for the ablation."""
+
+    idn_blocks: int = 2
+    idn_growth: int = 32
+    channels: int = 48
+    transformer_blocks: int = 2
+    decoder_width: int = 64
+    decoder_layers: int = 1
+    kernel_sizes: tuple[int, ...] = (3, 5, 7)
+    attention: bool = True
+    idn: bool = True
+    mcfem: bool = True
+
+    def to_dict(self) -> dict:
+        """Plain values for a JSON model card."""
+        return asdict(self) | {"kernel_sizes": list(self.kernel_sizes)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Architecture":
+        """The inverse of ``to_dict``."""
+        return cls(**(values | {"kernel_sizes": tuple(values.get("kernel_sizes", (3, 5, 7)))}))
+
+
+class PlainFeatures(nn.Module):
+    """The ablation's stand-in for the IDN: convolutions of the same cost, with no inverse."""
+
+    factor, channels = 4, 16
+
+    def __init__(self, blocks: int, growth: int):
+        super().__init__()
+        width = growth + 8
+        layers = [nn.PixelUnshuffle(4), nn.Conv2d(16, width, 3, padding=1), nn.ReLU()]
+        for _ in range(blocks):
+            layers += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 16, 3, padding=1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """``(N, 1, H, W)`` to ``(N, 16, H/4, W/4)``."""
+        return self.layers(image)
+
+
+class MMIFAMIN(nn.Module):
+    """IDN features of each source, MCFEM features of both, and a decoder that adds what the brighter source lacks.
+
+    ``fused = clip(max(a, b) + gate * residual)``, with a gate that is 0 where both sources are 0 and 1 above
+    ``SUPPORT``. Sources are ``(N, 1, H, W)`` in [0, 1], any H and W from 16 up; so is the result.
+    """
+
+    def __init__(self, architecture: Architecture = Architecture()):
+        super().__init__()
+        a = self.architecture = architecture
+        self.idn = (InvertibleDenseNetwork if a.idn else PlainFeatures)(a.idn_blocks, a.idn_growth)
+        features = self.idn.channels
+        if a.mcfem:
+            self.mcfem = MCFEM(
+                features,
+                a.channels,
+                a.transformer_blocks,
+                kernel_sizes=a.kernel_sizes,
+                attention=a.attention,
+            )
+        self.decoder = FusionDecoder(
+            features, a.channels if a.mcfem else 0, a.decoder_width, a.decoder_layers, self.idn.factor
+        )
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Fuse ``a`` and ``b``, ``(N, 1, H, W)`` in [0, 1]; in training mode the result is not clipped above 1."""
+        height, width = a.shape[-2:]
+        a, b = self._pad(a), self._pad(b)
+        brighter = torch.maximum(a, b)
+        residual = self._residual(a, b).to(brighter.dtype)
+        fused = brighter + (brighter * (1.0 / SUPPORT)).clamp(max=1.0) * residual
+        fused = fused[..., :height, :width]
+        return fused if self.training else fused.clamp(0.0, 1.0)
+
+    def _residual(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """What the fused image adds to the brighter source, computed in the precision of the parameters."""
+        both = torch.cat((a, b)).to(self.decoder.last.weight.dtype, memory_format=torch.channels_last)
+        lossless = torch.cat(self.idn(both).chunk(2), dim=1)
+        complementary = self.mcfem(lossless) if self.architecture.mcfem else lossless[:, :0]
+        return self.decoder(lossless, complementary)
+
+    def prepared(self, device: str, precision: str) -> "MMIFAMIN":
+        """A copy for inference on ``device`` with features in ``precision`` ("fp32", "bf16", "fp16"), channels last."""
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        network = copy.deepcopy(self).eval().requires_grad_(False)
+        return network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+
+    def _pad(self, image: torch.Tensor) -> torch.Tensor:
+        factor = self.idn.factor
+        bottom, right = (-image.shape[-2]) % factor, (-image.shape[-1]) % factor
+        return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
