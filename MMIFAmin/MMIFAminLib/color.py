@@ -1,0 +1,297 @@
+"""Colour: tables that colour uptake, recovery of uptake from coloured images, luma, and the coloured fused image.
+
+Colours of tables are sRGB in [0, 1]; images are uint8 with a last axis of 3. The fused colour image is made in CIELAB
+(D65): lightness is the fused value, hue and chroma come from the table at the uptake.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .errors import InputError
+
+_LIGHTNESS_LEVELS = 512
+_UPTAKE_LEVELS = 512
+
+
+@dataclass(frozen=True, eq=False)
+class ColorTable:
+    """Colours along a scalar: ``values`` (N,) rising from 0 to 1, ``colors`` (N, 3) sRGB in [0, 1], linear between them.
+
+    ``values=None`` spaces the colours evenly. Raises :class:`InputError` when the arrays do not fit this description.
+    """
+
+    name: str
+    values: np.ndarray
+    colors: np.ndarray
+
+    def __post_init__(self):
+        colors = np.array(self.colors, dtype=np.float64)
+        if colors.ndim != 2 or colors.shape[1] != 3 or len(colors) < 2:
+            raise InputError(f"colour table {self.name} needs at least two colours of three components")
+        values = np.linspace(0, 1, len(colors)) if self.values is None else np.array(self.values, dtype=np.float64)
+        if values.shape != (len(colors),) or not np.all(np.diff(values) > 0) or values[0] != 0 or values[-1] != 1:
+            raise InputError(f"colour table {self.name} needs one value per colour, rising from 0 to 1")
+        if not (colors.min() >= 0 and colors.max() <= 1):
+            raise InputError(f"colour table {self.name} has colours outside 0 to 1")
+        values.flags.writeable = colors.flags.writeable = False
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "colors", colors)
+
+    def __call__(self, unit):
+        """The colours (..., 3), float32 in [0, 1], at values ``unit`` (...); values outside [0, 1] take the end colours."""
+        unit = np.asarray(unit)
+        out = np.empty(unit.shape + (3,), np.float32)
+        for channel in range(3):
+            out[..., channel] = np.interp(unit, self.values, self.colors[:, channel])
+        return out
+
+    @staticmethod
+    def named(name):
+        """One of the built-in tables (:data:`TABLES`). Raises :class:`InputError` for another name."""
+        try:
+            return _builtin(name)
+        except KeyError:
+            raise InputError(f"colour table {name!r} is unknown; choose one of {', '.join(TABLES)}") from None
+
+
+# Control points: (position, (R, G, B)), RGB in 0..255. pet-heat is 3D Slicer's PET-Heat, rainbow its PET-Rainbow2.
+_CONTROL_POINTS = {
+    "pet-heat": (
+        (0, (0, 0, 0)),
+        (35, (92, 0, 0)),
+        (38, (128, 0, 0)),
+        (50, (178, 26, 0)),
+        (70, (178, 128, 0)),
+        (87, (255, 255, 0)),
+        (255, (255, 255, 255)),
+    ),
+    "rainbow": (
+        (0, (0, 0, 0)),
+        (32, (64, 0, 128)),
+        (64, (0, 0, 255)),
+        (96, (0, 255, 0)),
+        (160, (255, 255, 0)),
+        (192, (255, 192, 0)),
+        (255, (255, 3, 0)),
+    ),
+    "grey": ((0, (0, 0, 0)), (1, (255, 255, 255))),
+    "hot-iron": ((0, (0, 0, 0)), (128, (255, 0, 0)), (191, (255, 126, 0)), (255, (255, 255, 255))),
+    "inferno": (
+        (0, (0, 0, 4)),
+        (1, (33, 12, 74)),
+        (2, (87, 16, 110)),
+        (3, (138, 34, 106)),
+        (4, (188, 55, 84)),
+        (5, (228, 90, 49)),
+        (6, (249, 142, 9)),
+        (7, (249, 203, 53)),
+        (8, (252, 255, 164)),
+    ),
+}
+
+# The colour scales of the Harvard Whole Brain Atlas: straight lines between corner colours, sampled at whole steps and
+# rounded down. PET's scale has one sampling. SPECT's has two (of 72 and of 92 colours, by scanner), with these step
+# numbers at the corners; an image may hold colours of either. Uptake is the length of the path (sum of channel steps).
+_PET_CORNERS = (
+    (0, (0, 0, 0)),
+    (15, (0, 0, 255 * 15 / 31)),
+    (31, (0, 85, 255)),
+    (63, (255, 255, 0)),
+    (95, (255, 0, 0)),
+    (127, (255, 0, 255)),
+)
+_SPECT_COLORS = ((0, 0, 0), (41, 71, 73), (83, 0, 144), (190, 90, 121), (255, 114, 0), (255, 222, 255))
+_SPECT_STEPS = ((0, 10, 25, 40, 57, 71), (0, 13.005, 33.21, 52.003, 73.668, 91))
+
+PALETTES = ("harvard-pet", "harvard-spect")
+"""Tables whose colours :func:`recover_uptake` turns back into uptake."""
+
+TABLES = (*_CONTROL_POINTS, *PALETTES)
+"""Names of the built-in colour tables."""
+
+
+@lru_cache(maxsize=None)
+def _builtin(name):
+    if name in PALETTES:
+        codes, values = _palette(name)
+        order = np.argsort(values)
+        return ColorTable(name, values[order], _unpack(codes[order]) / 255)
+    points = _CONTROL_POINTS[name]
+    positions = np.array([position for position, _ in points], float)
+    return ColorTable(name, positions / positions[-1], np.array([color for _, color in points]) / 255)
+
+
+@lru_cache(maxsize=None)
+def _palette(name):
+    """The colours of an atlas palette as sorted codes (R << 16 | G << 8 | B) and the uptake of each."""
+    if name == "harvard-pet":
+        steps, corners = zip(*_PET_CORNERS)
+        colors = _sampled(steps, corners)
+    else:
+        colors = np.concatenate([_sampled(steps, _SPECT_COLORS) for steps in _SPECT_STEPS])
+    # Along both paths colours differ by how far they are from black, segment by segment: sort by the nearest place.
+    colors = _along_path(np.unique(colors, axis=0), corners if name == "harvard-pet" else _SPECT_COLORS)
+    length = np.abs(np.diff(colors, axis=0)).sum(axis=1).cumsum()
+    values = np.append(0, length) / length[-1]
+    codes = _pack(colors)
+    order = np.argsort(codes)
+    return codes[order], values[order]
+
+
+def _sampled(steps, corners):
+    """The colours (int64) at whole steps of the path through ``corners``, each channel rounded down."""
+    at = np.arange(steps[-1] + 1)
+    channels = [np.interp(at, steps, channel) for channel in np.array(corners, float).T]
+    return np.floor(np.stack(channels, axis=1) + 1e-9).astype(np.int64)
+
+
+def _along_path(colors, corners):
+    """``colors`` sorted by the place of their nearest point on the path through ``corners``."""
+    corners = np.array(corners, float)
+    start, way = corners[:-1], np.diff(corners, axis=0)
+    # + 0.5: colours were rounded down
+    share = ((colors[:, None] + 0.5 - start) * way).sum(2) / (way**2).sum(1)
+    share = np.clip(share, 0, 1)
+    distance = np.linalg.norm(start + share[..., None] * way - colors[:, None] - 0.5, axis=2)
+    segment = distance.argmin(1)
+    return colors[np.argsort(segment + share[np.arange(len(colors)), segment], kind="stable")]
+
+
+def _pack(rgb):
+    rgb = np.asarray(rgb)
+    return rgb[..., 0].astype(np.uint32) << 16 | rgb[..., 1].astype(np.uint32) << 8 | rgb[..., 2].astype(np.uint32)
+
+
+def _unpack(codes):
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.float64)
+
+
+def luma(rgb):
+    """The luma of uint8 ``rgb`` (..., 3): round(0.299 R + 0.587 G + 0.114 B), uint8."""
+    return np.rint(_luma(_checked_rgb(rgb))).astype(np.uint8)
+
+
+def _luma(rgb):
+    return rgb[..., 0] * 0.299 + rgb[..., 1] * 0.587 + rgb[..., 2] * 0.114
+
+
+def rgb_to_ycbcr(rgb):
+    """Full-range BT.601 YCbCr of ``rgb`` (..., 3) in 0..255: float32 (..., 3), Cb and Cr around 128."""
+    rgb = np.asarray(rgb)
+    y = _luma(rgb)
+    return np.stack([y, 128 + (rgb[..., 2] - y) / 1.772, 128 + (rgb[..., 0] - y) / 1.402], axis=-1).astype(np.float32)
+
+
+def ycbcr_to_rgb(ycbcr):
+    """uint8 RGB (..., 3) of full-range BT.601 YCbCr (..., 3) in 0..255; out-of-range colours are clipped."""
+    ycbcr = np.asarray(ycbcr, np.float32)
+    y, cb, cr = ycbcr[..., 0], ycbcr[..., 1] - 128, ycbcr[..., 2] - 128
+    rgb = np.stack([y + 1.402 * cr, y - (0.114 * 1.772 * cb + 0.299 * 1.402 * cr) / 0.587, y + 1.772 * cb], axis=-1)
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def recover_uptake(rgb):
+    """Turn a colour-coded uint8 image (..., 3) back into uptake: ``(float32 (...) in [0, 1], name of the palette)``.
+
+    Exact: every pixel must be a colour of one known palette. Raises :class:`InputError` otherwise (JPEG compression and
+    blending change colours).
+    """
+    codes = _pack(_checked_rgb(rgb))
+    shares = {}
+    for name in PALETTES:
+        known, values = _palette(name)
+        index = np.searchsorted(known, codes).clip(max=len(known) - 1)
+        fits = known[index] == codes
+        if fits.all():
+            return values.astype(np.float32)[index], name
+        shares[name] = fits.mean()
+    best = max(shares, key=shares.get)
+    raise InputError(
+        f"the colours fit no known palette (the best, {best}, explains {100 * shares[best]:.4g} % of the pixels); "
+        "use the ycbcr protocol"
+    )
+
+
+def _checked_rgb(rgb):
+    rgb = np.asarray(rgb)
+    if rgb.dtype != np.uint8 or rgb.ndim < 1 or rgb.shape[-1] != 3:
+        raise InputError(f"an RGB image of type uint8 is needed, not {rgb.dtype} of shape {rgb.shape}")
+    return rgb
+
+
+def colorize(fused, uptake, table, weight=1.0):
+    """Colour ``fused`` (...) by ``uptake`` (...), both in [0, 1], with ``table``: uint8 sRGB (..., 3).
+
+    CIELAB L* is 100 x fused; hue is the table's at the uptake; chroma is the table's times ``weight`` in [0, 1], reduced
+    where sRGB has no such colour at that lightness. Weight 0 gives grey.
+    """
+    fused, uptake = np.asarray(fused), np.asarray(uptake)
+    if fused.shape != uptake.shape:
+        raise InputError(f"fused values and uptake differ in shape: {fused.shape} and {uptake.shape}")
+    if not 0 <= weight <= 1:
+        raise InputError(f"functional weight {weight} is outside 0 to 1")
+    lut = _colored(*_chroma_lut(table.values.tobytes(), table.colors.tobytes()), weight)
+    index = _level(fused, _LIGHTNESS_LEVELS)
+    index *= _UPTAKE_LEVELS
+    index += _level(uptake, _UPTAKE_LEVELS)
+    return np.take(lut, index, axis=0)
+
+
+def _level(unit, levels):
+    scaled = np.multiply(unit, levels - 1, dtype=np.float32)
+    scaled += 0.5
+    np.clip(scaled, 0, levels - 1, out=scaled)
+    return scaled.astype(np.int32)
+
+
+@lru_cache(maxsize=16)
+def _chroma_lut(values, colors):
+    """L* (levels, 1) and the displayable a*, b* (lightness levels, uptake levels, 2) at weight 1."""
+    table = ColorTable("", np.frombuffer(values), np.frombuffer(colors).reshape(-1, 3))
+    chroma = _rgb_to_lab(table(np.linspace(0, 1, _UPTAKE_LEVELS)))[:, 1:]
+    lightness = np.linspace(0, 100, _LIGHTNESS_LEVELS)
+    # Bisection for the largest share of the chroma that sRGB can show, for all lightnesses and uptakes at once.
+    low = np.zeros((_LIGHTNESS_LEVELS, _UPTAKE_LEVELS))
+    high = np.ones_like(low)
+    fits = _in_gamut(_lab_to_rgb(lightness[:, None], chroma))
+    low[fits] = 1
+    for _ in range(10):
+        middle = (low + high) / 2
+        fits = _in_gamut(_lab_to_rgb(lightness[:, None], middle[..., None] * chroma))
+        low = np.where(fits, middle, low)
+        high = np.where(fits, high, middle)
+    return lightness, low[..., None] * chroma
+
+
+def _colored(lightness, chroma, weight):
+    rgb = _lab_to_rgb(lightness[:, None], weight * chroma)
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8).reshape(-1, 3)
+
+
+def _in_gamut(rgb):
+    return np.all((rgb > -1e-3) & (rgb < 1 + 1e-3), axis=-1)
+
+
+# sRGB (IEC 61966-2-1) to CIE XYZ; the white point is the sum of the rows, so that neutral colours stay exactly neutral.
+_RGB_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_WHITE = _RGB_TO_XYZ.sum(axis=1)
+_XYZ_TO_RGB = np.linalg.inv(_RGB_TO_XYZ)
+_DELTA = 6 / 29
+
+
+def _rgb_to_lab(rgb):
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    t = linear @ _RGB_TO_XYZ.T / _WHITE
+    f = np.where(t > _DELTA**3, np.cbrt(t), t / (3 * _DELTA**2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+
+
+def _lab_to_rgb(lightness, chroma):
+    """sRGB, not clipped, of L* (...) and a*, b* (..., 2)."""
+    fy = (lightness + 16) / 116
+    f = np.stack(np.broadcast_arrays(fy + chroma[..., 0] / 500, fy, fy - chroma[..., 1] / 200), axis=-1)
+    xyz = np.where(f > _DELTA, f**3, 3 * _DELTA**2 * (f - 4 / 29)) * _WHITE
+    linear = xyz @ _XYZ_TO_RGB.T
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055)
