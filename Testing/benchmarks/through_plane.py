@@ -1,0 +1,52 @@
+"""Total variation along the slice axis, fused over the larger of the two sources, of every pair of the shared volumes.
+
+    python Testing/benchmarks/through_plane.py --data ../shared/data/volumes --output through_plane.csv
+
+Slice by slice work may flicker from one slice to the next: a ratio above 1 shows it. Writes method, case, ratio.
+"""
+
+import argparse
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from MMIFAminLib.baselines import BASELINES
+from MMIFAminLib.intensity import choose_window
+from MMIFAminLib.lesions import through_plane_ratio
+from MMIFAminLib.report import write_csv
+from MMIFAminLib.volumes import read_volume
+
+
+def read_pairs(folder: Path):
+    """Yields case name and the two arrays in [0, 1], through the windows that the product chooses."""
+    for anatomical in sorted(folder.glob("*_mr.nrrd")):
+        for modality in ("pet", "spect", "ct"):
+            functional = anatomical.with_name(anatomical.name.replace("_mr", f"_{modality}"))
+            if functional.exists():
+                arrays = (sitk.GetArrayFromImage(read_volume(path)) for path in (anatomical, functional))
+                roles = ("anatomical", "functional")
+                yield functional.stem, *(choose_window(x, role=role).to_unit(x) for x, role in zip(arrays, roles))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/volumes"), help="folder of the volumes")
+    parser.add_argument("--output", type=Path, default=Path("through_plane.csv"), help="CSV to write")
+    parser.add_argument("--methods", nargs="+", choices=["network", *BASELINES], default=["network", *BASELINES])
+    options = parser.parse_args()
+
+    methods = {name: BASELINES[name] for name in options.methods if name != "network"}
+    if "network" in options.methods:
+        from MMIFAminLib.fusion import VolumeFuser
+
+        methods = {"network": VolumeFuser.load().fuse_arrays, **methods}
+    rows = []
+    for case, a, b in read_pairs(options.data):
+        for method, fuse in methods.items():
+            rows.append({"method": method, "case": case, "ratio": through_plane_ratio(a, b, fuse(a, b))})
+            print(f"{case:14} {method:18} {rows[-1]['ratio']:.3f}", flush=True)
+    write_csv(rows, options.output)
+
+
+if __name__ == "__main__":
+    main()
