@@ -1,0 +1,7 @@
+"""``python -m MMIFAminLib``: the ``mmifamin`` command where it is not on the path, as in Slicer's Python."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
