@@ -25,7 +25,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-demo: EXTRAS = demo
-$(VENV)/.ready-test: EXTRAS = demo,slicer,test
+$(VENV)/.ready-test: EXTRAS = demo,slicer,train,test
 
 # PIP_CONSTRAINT rather than -c, so that the isolated build of the package takes the same versions.
 $(VENV)/.ready-%: pyproject.toml constraints.txt Testing/make_venv.sh

@@ -1,0 +1,174 @@
+"""What one training run is, as a file under version control: YAML to dataclasses, with nothing ignored silently."""
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+from ..network import Architecture
+
+SHIPPED = Path(__file__).resolve().parent / "configs"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of image pair: ``train`` and ``val`` are folders below the data folder that each hold the two
+    sub-folders ``anatomical`` and ``functional`` with images of equal names.
+
+    ``swap`` is the probability that the two images change roles in training; ``uptake`` the probability that a
+    colour-coded functional image is shown as uptake instead of luma.
+    """
+
+    name: str
+    train: str
+    val: str
+    anatomical: str
+    functional: str
+    swap: float = 0.0
+    uptake: float = 0.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Name of the loss ("adaptive" or "fixed"), the arguments of its class, and the learning rate of its weights."""
+
+    name: str
+    options: dict = field(default_factory=dict)
+    learning_rate: float = 0.01
+
+
+@dataclass(frozen=True)
+class LesionTerm:
+    """Weight of the lesion response, every how many steps it is computed, and the share of the change asked for."""
+
+    weight: float = 0.0
+    every: int = 2
+    recovery: float = 0.5
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run. Counts are in steps, sizes in pixels; ``batch`` is over all processes together.
+
+    ``foreground`` is the least share of a patch that must not be background; ``overshoot`` weighs the part of the fused
+    image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    loss: Loss
+    steps: int
+    seed: int = 0
+    batch: int = 6
+    patch: int = 128
+    foreground: float = 0.3
+    rotate: bool = False
+    architecture: Architecture = Architecture()
+    lesion: LesionTerm = LesionTerm()
+    overshoot: float = 10.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    gradient_clip: float = 1.0
+    precision: str = "bf16"
+    device: str = "auto"
+    threads: int = 1
+    log_every: int = 50
+    checkpoint_every: int = 200
+    validate_every: int = 1000
+    validation_pairs: int = 12
+
+    def __post_init__(self):
+        positive = ("steps", "batch", "patch", "threads", "log_every", "checkpoint_every", "validate_every", "validation_pairs")
+        for key in positive:
+            if getattr(self, key) < 1:
+                raise InputError(f"{key} is {getattr(self, key)}: it must be at least 1.")
+        if not self.tasks:
+            raise InputError("tasks is empty: name at least one kind of image pair.")
+        if self.patch < 32:
+            raise InputError(f"patch is {self.patch}: the loss needs patches of at least 32 pixels.")
+        if self.checkpoint_every % self.log_every:
+            raise InputError("checkpoint_every must be a multiple of log_every, so that a resumed log has no gap.")
+        for key, known in (("precision", ("bf16", "fp32")), ("device", ("auto", "cpu", "cuda"))):
+            if getattr(self, key) not in known:
+                raise InputError(f"{key} is {getattr(self, key)!r}: choose {', '.join(known)}.")
+
+    def to_dict(self) -> dict:
+        """Plain values, as in the YAML file."""
+        return _plain(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Config":
+        """The inverse of ``to_dict``. Raises InputError for unknown or missing keys and values of the wrong type."""
+        return _build(cls, values, "")
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a configuration: a YAML file, or the name of a shipped one ("medical", "roadscene").
+
+    Raises InputError where the file is missing, is not YAML, or has unknown keys, missing keys or values of a wrong type.
+    """
+    import yaml
+
+    file = SHIPPED / f"{path}.yaml"
+    if not file.is_file():
+        file = Path(path)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
+        raise InputError(f"The configuration {path} cannot be read ({error.strerror}); shipped ones: {shipped}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}).") from None
+    try:
+        return Config.from_dict(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _build(kind, value, where: str):
+    """``value`` from YAML as ``kind``: a dataclass, a tuple of one kind, a dict or a scalar."""
+    if dataclasses.is_dataclass(kind):
+        return _build_dataclass(kind, value, where)
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{where} must be a list.")
+        item = typing.get_args(kind)[0]
+        return tuple(_build(item, entry, f"{where}[{index}]") for index, entry in enumerate(value))
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 1e-3 as text
+        except ValueError:
+            pass
+    elif type(value) is kind:
+        return value
+    raise InputError(f"{where} is {value!r}: it must be of type {kind.__name__}.")
+
+
+def _build_dataclass(kind, value, where: str):
+    if not isinstance(value, dict):
+        raise InputError(f"{where or 'the configuration'} must be a mapping of names to values.")
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    prefix = f"{where}." if where else ""
+    unknown = [f"{prefix}{key}" for key in value if key not in fields]
+    if unknown:
+        raise InputError(f"unknown key {', '.join(unknown)}: known here are {', '.join(fields)}.")
+    required = [
+        name
+        for name, item in fields.items()
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    missing = [f"{prefix}{name}" for name in required if name not in value]
+    if missing:
+        raise InputError(f"{', '.join(missing)} is missing.")
+    kinds = typing.get_type_hints(kind)
+    return kind(**{key: _build(kinds[key], entry, f"{prefix}{key}") for key, entry in value.items()})
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value

@@ -1,0 +1,133 @@
+"""Image pairs for training and validation: checked all at once, held in memory, drawn by step number."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.data import DataLoader, Dataset
+
+from .. import color, images
+from ..errors import InputError
+from .config import Config, Task
+
+_TRIES = 50  # draws of a patch before one with less foreground is accepted
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair: ``anatomical`` and ``functional`` (luma) are uint8 (H, W); ``uptake``, where the functional image is
+    colour-coded and the task asks for it, is float32 (H, W) in [0, 1].
+    """
+
+    task: str
+    name: str
+    anatomical: np.ndarray
+    functional: np.ndarray
+    uptake: np.ndarray | None = None
+
+
+def load_cases(config: Config, data: str | Path) -> tuple[dict[str, list[Case]], dict[str, list[Case]]]:
+    """All pairs for training and for validation, by task name, from below the folder ``data``.
+
+    Raises one InputError that names every file without a partner, every pair of unequal sizes, every image that is
+    smaller than a patch or cannot be read, and every missing folder.
+    """
+    problems: list[str] = []
+    train, val = {}, {}
+    for task in config.tasks:
+        train[task.name] = _load_folder(Path(data) / task.train, task, task.uptake > 0, config.patch, problems)
+        val[task.name] = _load_folder(Path(data) / task.val, task, False, 16, problems)
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise InputError(f"{count} in the data folder {data}:\n" + "\n".join(f"  {line}" for line in problems))
+    return train, val
+
+
+def _load_folder(folder: Path, task: Task, uptake: bool, smallest: int, problems: list[str]) -> list[Case]:
+    try:
+        matches, lonely = images.match_folders(folder / task.anatomical, folder / task.functional)
+    except InputError as error:
+        problems.append(str(error))
+        return []
+    problems += [f"{path} has no partner of the same name." for path in lonely]
+    cases = []
+    for match in matches:
+        try:
+            cases.append(_load_case(task.name, match, uptake, smallest))
+        except InputError as error:
+            problems.append(str(error))
+    return cases
+
+
+def _load_case(task: str, match: images.Match, uptake: bool, smallest: int) -> Case:
+    anatomical, functional = (images.read_image(path) for path in match.paths)
+    if anatomical.shape[:2] != functional.shape[:2]:
+        sizes = (f"{path} is {i.shape[1]}x{i.shape[0]}" for path, i in zip(match.paths, (anatomical, functional)))
+        raise InputError(f"{' but '.join(sizes)}: partners must have equal sizes.")
+    if min(anatomical.shape[:2]) < smallest:
+        height, width = anatomical.shape[:2]
+        raise InputError(f"{match.paths[0]} is {width}x{height}: smaller than a patch of {smallest} pixels.")
+    values = None
+    if uptake and functional.ndim == 3:
+        try:
+            values = np.asarray(color.recover_uptake(functional)[0], np.float32)
+        except InputError as error:
+            raise InputError(f"{match.paths[1]}: {error}") from None
+    return Case(task, match.name, images.grey_levels(anatomical), images.grey_levels(functional), values)
+
+
+class DrawPatch:
+    """The training sample of a given number, as a pure function of seed and number.
+
+    Resuming a run, and sharing it between processes, therefore changes nothing about what is seen at which step.
+    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1)}``.
+    """
+
+    def __init__(self, config: Config, cases: dict[str, list[Case]]):
+        self.config = config
+        self.cases = [(task, cases[task.name]) for task in config.tasks]
+
+    def __call__(self, number: int) -> dict[str, torch.Tensor]:
+        """Sample ``number``; tasks take turns within a batch."""
+        rng = np.random.default_rng((self.config.seed, number))
+        task, cases = self.cases[number % self.config.batch % len(self.cases)]
+        for _ in range(_TRIES):
+            a, b = self._patch(rng, task, cases[rng.integers(len(cases))])
+            if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
+                break
+        if rng.random() < 0.5:
+            a, b = a[:, ::-1], b[:, ::-1]
+        if self.config.rotate:
+            turns = rng.integers(4)
+            a, b = np.rot90(a, turns), np.rot90(b, turns)
+        if rng.random() < task.swap:
+            a, b = b, a
+        a, b = (torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for image in (a, b))
+        return {"a": a, "b": b, "lesion": torch.from_numpy(rng.random(5, dtype=np.float32))}
+
+    def _patch(self, rng: np.random.Generator, task: Task, case: Case) -> tuple[np.ndarray, np.ndarray]:
+        size = self.config.patch
+        height, width = case.anatomical.shape
+        y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
+        part = (slice(y, y + size), slice(x, x + size))
+        as_uptake = rng.random() < task.uptake and case.uptake is not None
+        b = case.uptake[part] if as_uptake else _unit(case.functional[part])
+        return _unit(case.anatomical[part]), b
+
+
+def training_loader(config: Config, cases: dict[str, list[Case]], first_step: int, rank: int, world: int) -> DataLoader:
+    """Batches from step ``first_step`` (counted from 0) to the end, the share of process ``rank`` of ``world``."""
+    numbers = range(first_step * config.batch, config.steps * config.batch)
+    samples = Dataset(numbers, DrawPatch(config, cases))
+    share = range(rank, len(numbers), world)
+    return DataLoader(samples, batch_size=config.batch // world, sampler=share, num_workers=0)
+
+
+def subset(cases: list[Case], count: int) -> list[Case]:
+    """At most ``count`` cases, evenly spaced."""
+    return [cases[index * len(cases) // count] for index in range(count)] if count < len(cases) else cases
+
+
+def _unit(levels: np.ndarray) -> np.ndarray:
+    return levels.astype(np.float32) / np.float32(255)

@@ -1,0 +1,252 @@
+"""The training engine: MONAI's trainer with handlers for schedule, log, validation and checkpoint."""
+
+import math
+import os
+import platform
+import time
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Callable, Iterator
+
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from .. import __version__
+from ..errors import InputError, MMIFAminError
+from ..report import write_csv
+from ..weights import save_weights
+from .config import Config, load_config
+from .data import Case, load_cases, subset, training_loader
+from .plots import draw_progress
+from .record import CHECKPOINT, LOG, VALIDATION, Log, load_checkpoint, save_checkpoint
+from .step import TrainingStep
+from .validation import fuse_case, read_peers, score_cases, summarize
+
+
+def train(
+    config: Config | str | Path,
+    data: str | Path,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    progress: Callable[[float, str], object] | None = None,
+) -> Path:
+    """Train one network; return the path of its weights, ``output/<name>.safetensors``.
+
+    `config` is a Config, a YAML file or the name of a shipped configuration; `data` the folder that holds the tasks'
+    folders; `output` gets ``checkpoint.pt``, ``log.csv``, ``validation.csv``, ``progress.png``, the scores of every
+    validation pair (``scores.csv``), the weights and their model card. With `resume` a run continues from its last
+    checkpoint and ends as if it had not been interrupted. Under torchrun every process calls this and shares the batch.
+    `progress` gets the fraction done and a text. Raises InputError for a bad configuration, bad data or an output
+    folder that holds a run already, MMIFAminError where the loss stops being finite.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    output = Path(output)
+    if (output / CHECKPOINT).is_file() and not resume:
+        raise InputError(f"{output} already holds a run: continue it with --resume or choose another folder.")
+    _require_ignite()
+    train_cases, val_cases = load_cases(config, data)
+    with _processes(config) as (rank, world):
+        run = Run(config, train_cases, val_cases, read_peers(data), output, rank, world, progress)
+        run.train()
+    return output / f"{config.name}.safetensors"
+
+
+class Run:
+    """One process's share of a training run."""
+
+    def __init__(
+        self,
+        config: Config,
+        train_cases: dict[str, list[Case]],
+        val_cases: dict[str, list[Case]],
+        peers: list[dict],
+        output: Path,
+        rank: int = 0,
+        world: int = 1,
+        progress: Callable[[float, str], object] | None = None,
+    ):
+        from monai.utils import set_determinism
+
+        self.config, self.output, self.rank, self.world = config, output, rank, world
+        self.train_cases, self.val_cases, self.peers = train_cases, val_cases, peers
+        self.progress = progress or (lambda fraction, text: None)
+        torch.set_num_threads(config.threads)
+        set_determinism(config.seed)
+        self.device = _device(config)
+        self.model = TrainingStep(config).to(self.device, memory_format=torch.channels_last)
+        groups = self.model.parameter_groups()
+        self.optimizer = torch.optim.AdamW(groups)
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, [group["lr"] for group in groups], total_steps=config.steps, pct_start=config.warmup
+        )
+        self.step, self.seconds = 0, 0.0
+        if (output / CHECKPOINT).is_file():
+            self.step, self.seconds = load_checkpoint(output / CHECKPOINT, config, **self._state())
+        self.started = time.monotonic() - self.seconds
+        self.sums: dict[str, list[float]] = {}
+        output.mkdir(parents=True, exist_ok=True)
+        self.log, self.validation = Log(output / LOG, self.step), Log(output / VALIDATION, self.step)
+        # A single process computes with the module itself, so that its results do not depend on DDP.
+        self.parallel = DistributedDataParallel(self.model) if world > 1 else self.model
+
+    def train(self) -> None:
+        """Run the remaining steps, then write weights, model card and final scores."""
+        from ignite.engine import Events
+        from monai.engines import SupervisedTrainer
+        from monai.handlers import LrScheduleHandler
+
+        config = self.config
+        if self.step < config.steps:
+            trainer = SupervisedTrainer(
+                device=self.device,
+                max_epochs=1,
+                train_data_loader=training_loader(config, self.train_cases, self.step, self.rank, self.world),
+                epoch_length=config.steps,
+                network=self.parallel,
+                optimizer=self.optimizer,
+                loss_function=self.model.loss,
+                iteration_update=self._update,
+                train_handlers=[LrScheduleHandler(self.scheduler, print_lr=False, epoch_level=False)],
+            )
+            trainer.logger.setLevel("ERROR")
+            trainer.state.iteration = self.step
+            trainer.add_event_handler(Events.ITERATION_COMPLETED, self._record)
+            if self.rank == 0:
+                every = Events.ITERATION_COMPLETED
+                trainer.add_event_handler(every(every=config.log_every), self._write_log)
+                trainer.add_event_handler(every(every=config.validate_every), self._validate)
+                trainer.add_event_handler(every(every=config.checkpoint_every), self._save)
+            trainer.run()
+            if self.rank == 0:
+                self._save(trainer)
+        if self.rank == 0:
+            self._finish()
+
+    def _state(self) -> dict:
+        return {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+
+    def _update(self, engine, batch: dict[str, torch.Tensor]) -> dict[str, float]:
+        a, b = (batch[key].to(self.device, memory_format=torch.channels_last) for key in ("a", "b"))
+        lesion = self.config.lesion
+        with_lesion = lesion.weight > 0 and engine.state.iteration % lesion.every == 0
+        # Random numbers, where a loss uses them, depend on the step alone: a resumed run needs no generator state.
+        torch.manual_seed((self.config.seed * 2**32 + engine.state.iteration) * self.world + self.rank)
+        self.parallel.train()
+        self.optimizer.zero_grad()
+        loss, parts = self.parallel(a, b, batch["lesion"], with_lesion)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        values = torch.stack([loss.detach(), *parts.values()]).tolist()  # one transfer
+        if not math.isfinite(values[0]):
+            raise MMIFAminError(f"The loss is {values[0]} at step {engine.state.iteration}: lower learning_rate.")
+        return dict(zip(("loss", *parts), values))
+
+    def _record(self, engine) -> None:
+        self.step = engine.state.iteration
+        for name, value in engine.state.output.items():
+            self.sums.setdefault(name, []).append(value)
+
+    def _write_log(self, engine) -> None:
+        self.seconds = time.monotonic() - self.started
+        means = {name: sum(values) / len(values) for name, values in self.sums.items()}
+        self.sums.clear()
+        if self.config.lesion.weight > 0:
+            means.setdefault("lesion", float("nan"))  # where lesions are rarer than rows
+        rate = self.scheduler.get_last_lr()[0]
+        self.log.add({"step": self.step, "seconds": round(self.seconds, 1), "learning_rate": rate} | means)
+        remaining = self.seconds / self.step * (self.config.steps - self.step)
+        self.progress(
+            self.step / self.config.steps,
+            f"step {self.step} of {self.config.steps}, loss {means['loss']:.4f}, {remaining / 60:.0f} min left",
+        )
+
+    def _validate(self, engine) -> None:
+        cases = {task: subset(cases, self.config.validation_pairs) for task, cases in self.val_cases.items()}
+        rows = score_cases(self.model.network, [case for task in cases.values() for case in task])
+        summary = summarize(rows, self.peers)
+        self.validation.add(*({"step": self.step} | row for row in summary))
+        panels = {}
+        for task, found in cases.items():
+            case = found[len(found) // 2]
+            panels[task] = (case.anatomical, case.functional, fuse_case(self.model.network, case))
+        title = f"{self.config.name}, step {self.step} of {self.config.steps}"
+        draw_progress(self.output / "progress.png", self.log.rows, self.validation.rows, panels, title)
+        ranks = ", ".join(f"{row['task']} {row['mean_rank']:.2f}" for row in summary)
+        self.progress(self.step / self.config.steps, f"step {self.step}: mean rank {ranks}")
+
+    def _save(self, engine) -> None:
+        self.seconds = time.monotonic() - self.started
+        save_checkpoint(self.output / CHECKPOINT, self.config, self.step, self.seconds, **self._state())
+
+    def _finish(self) -> None:
+        rows = score_cases(self.model.network, [case for cases in self.val_cases.values() for case in cases])
+        write_csv(rows, self.output / "scores.csv")
+        card = self._card(summarize(rows, self.peers))
+        save_weights(self.model.network, self.output / f"{self.config.name}.safetensors", card)
+        self.progress(1.0, f"wrote {self.config.name}.safetensors")
+
+    def _card(self, summary: list[dict]) -> dict:
+        config = self.config
+        tasks = [(task.name, len(self.train_cases[task.name]), len(self.val_cases[task.name])) for task in config.tasks]
+        return {
+            "name": config.name,
+            "description": "MMIF-AMIN: fusion of two registered images, grey levels in [0, 1]",
+            "use": "Research only; not for clinical decisions.",
+            "licence": "Apache-2.0",
+            "date": datetime.now(timezone.utc).date().isoformat(),
+            "command": f"mmifamin train --config {config.name} --data DATA --output OUTPUT",
+            "data": {name: {"train_pairs": train, "val_pairs": val} for name, train, val in tasks},
+            "seed": config.seed,
+            "steps": self.step,
+            "seconds": round(self.seconds),
+            "device": self.device.type,
+            "processes": self.world,
+            "versions": {"mmifamin": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "validation": [{key: _rounded(value) for key, value in row.items()} for row in summary],
+            "config": config.to_dict(),
+        }
+
+
+def _rounded(value):
+    """A number that JSON can hold: NaN becomes None."""
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value
+
+
+def _device(config: Config) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is cuda, but this machine has no usable CUDA GPU: choose cpu or auto.")
+    if config.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+
+
+@contextmanager
+def _processes(config: Config) -> Iterator[tuple[int, int]]:
+    """(rank, number of processes), from torchrun's environment; the process group lives as long as the context."""
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world == 1:
+        yield 0, 1
+        return
+    if config.batch % world:
+        raise InputError(f"batch is {config.batch}: it must be a multiple of the {world} processes.")
+    device = _device(config)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield distributed.get_rank(), world
+    finally:
+        distributed.destroy_process_group()
+
+
+def _require_ignite() -> None:
+    try:
+        import ignite  # noqa: F401
+    except ImportError:
+        raise MMIFAminError('Training needs pytorch-ignite: install it with pip install "mmifamin[train]".') from None

@@ -1,0 +1,67 @@
+"""What a run leaves on disk: the checkpoint that it resumes from and its logs, each complete or absent."""
+
+import csv
+import io
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError
+from ..report import write_csv
+from ..volumes import atomic_path
+from .config import Config
+
+CHECKPOINT, LOG, VALIDATION = "checkpoint.pt", "log.csv", "validation.csv"
+# Where and how fast a run is computed may change when it is resumed; what is computed may not.
+_FREE = ("threads", "device")
+
+
+def save_checkpoint(path: Path, config: Config, step: int, seconds: float, **parts) -> None:
+    """Write the state after ``step`` steps: configuration, seconds spent so far, states of ``parts``."""
+    content = {name: part.state_dict() for name, part in parts.items()}
+    content |= {"config": config.to_dict(), "step": step, "seconds": seconds}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with atomic_path(path) as temporary:
+        Path(temporary).write_bytes(buffer.getbuffer())
+
+
+def load_checkpoint(path: Path, config: Config, **parts) -> tuple[int, float]:
+    """Restore ``parts``; return how many steps and seconds were done.
+
+    Raises InputError where the file cannot be read or belongs to a run with another configuration.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        saved = content["config"]
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"The checkpoint {path} cannot be read ({str(error).splitlines()[0]}).") from None
+    wanted = config.to_dict()
+    changed = [key for key in wanted if key not in _FREE and saved.get(key) != wanted[key]]
+    if changed:
+        raise InputError(f"{path} was made with another configuration ({', '.join(changed)} changed): use another folder.")
+    for name, part in parts.items():
+        part.load_state_dict(content[name])
+    return content["step"], content["seconds"]
+
+
+class Log:
+    """A CSV file of rows with a ``step`` column, rewritten atomically with every row added."""
+
+    def __init__(self, path: Path, last_step: int):
+        """Continue the file at ``path`` after ``last_step``: rows beyond it will be computed again."""
+        self.path = path
+        self.rows = [row for row in read_log(path) if int(row["step"]) <= last_step] if last_step else []
+
+    def add(self, *rows: dict) -> None:
+        """Append ``rows``; all rows of a log have the same keys."""
+        self.rows += rows
+        write_csv(self.rows, self.path)
+
+
+def read_log(path: Path) -> list[dict]:
+    """The rows of a log, values as text; empty where there is none."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

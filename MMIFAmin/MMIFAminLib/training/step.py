@@ -1,0 +1,68 @@
+"""What is computed in one training step, as a module, so that DDP sees the network and the loss as one."""
+
+import importlib
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from ..losses.lesion import lesion_shortfall, plant_lesions
+from ..network import MMIFAMIN
+from .config import Config
+
+_LOSSES = {"adaptive": ("adaptive", "AdaptiveLoss"), "fixed": ("fixed", "FixedLoss")}
+
+
+def build_loss(config: Config) -> nn.Module:
+    """The loss that ``config`` names: maps (a, b, f) to (scalar, {term: scalar})."""
+    if config.loss.name not in _LOSSES:
+        raise InputError(f"loss.name is {config.loss.name!r}: choose {' or '.join(_LOSSES)}.")
+    module, name = _LOSSES[config.loss.name]
+    try:
+        return getattr(importlib.import_module(f"MMIFAminLib.losses.{module}"), name)(**config.loss.options)
+    except TypeError as error:
+        raise InputError(f"loss.options do not fit the {config.loss.name} loss ({error}).") from None
+
+
+class TrainingStep(nn.Module):
+    """Fuse a batch and say how bad the result is.
+
+    The fused image reaches the loss clipped to [0, 1] with the gradient passed straight through, because that is what
+    will be seen; what was clipped is penalised on its own (``overshoot``).
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.network = MMIFAMIN(config.architecture)
+        self.loss = build_loss(config)
+
+    def forward(
+        self, a: torch.Tensor, b: torch.Tensor, lesion: torch.Tensor, with_lesion: bool
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """``a``, ``b`` ``(N, 1, H, W)`` and the lesion draws ``(N, 5)`` to the loss and its parts, detached."""
+        fused = self._fuse(a, b)
+        clipped = fused.clamp(0, 1)
+        loss, terms = self.loss(a, b, fused + (clipped - fused).detach())
+        parts = dict(terms, overshoot=(fused - clipped).square().mean())
+        loss = loss + self.config.overshoot * parts["overshoot"]
+        if with_lesion:
+            changed, profile = plant_lesions(b, lesion)
+            recovery = self.config.lesion.recovery
+            parts["lesion"] = lesion_shortfall(changed - b, self._fuse(a, changed) - fused, profile, recovery)
+            loss = loss + self.config.lesion.weight * parts["lesion"]
+        return loss, {name: value.detach() for name, value in parts.items()}
+
+    def _fuse(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """The unclipped fused image, fp32; only the network's residual is computed in ``precision``."""
+        with torch.autocast(a.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            return self.network(a, b)
+
+    def parameter_groups(self) -> list[dict]:
+        """The network's parameters, and those of the loss where it has any, for the optimizer."""
+        config = self.config
+        groups = [{"params": list(self.network.parameters()), "lr": config.learning_rate, "weight_decay": config.weight_decay}]
+        learned = list(self.loss.parameters())
+        if learned:
+            groups.append({"params": learned, "lr": config.loss.learning_rate, "weight_decay": 0.0})
+        return groups

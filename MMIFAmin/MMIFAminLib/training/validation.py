@@ -1,0 +1,68 @@
+"""Scores of a network on validation pairs, as the published methods are scored: 8-bit luma, mean rank of nine metrics."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import metrics
+from ..network import MMIFAMIN
+from .data import Case
+
+OURS = "MMIF-AMIN"
+
+
+@torch.no_grad()
+def fuse_case(network: MMIFAMIN, case: Case) -> np.ndarray:
+    """The fused luma of ``case``, uint8 (H, W), computed in fp32."""
+    device = next(network.parameters()).device
+    a, b = (
+        torch.from_numpy(image.astype(np.float32) / np.float32(255)).to(device)[None, None]
+        for image in (case.anatomical, case.functional)
+    )
+    training = network.training
+    network.eval()
+    fused = network(a, b)[0, 0]
+    network.train(training)
+    return np.rint(fused.cpu().numpy() * 255).astype(np.uint8)
+
+
+def score_cases(network: MMIFAMIN, cases: list[Case]) -> list[dict]:
+    """One row for each case: task, id and the thirteen metrics."""
+    return [
+        {"task": case.task, "id": case.name}
+        | metrics.score(case.anatomical, case.functional, fuse_case(network, case))
+        for case in cases
+    ]
+
+
+def read_peers(data: str | Path) -> list[dict]:
+    """Scores of the published methods, from ``reference/peers_val.csv`` beside the data folder; empty where absent."""
+    path = Path(data).resolve().parent / "reference" / "peers_val.csv"
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def summarize(rows: list[dict], peers: list[dict]) -> list[dict]:
+    """One row for each task: mean of every metric, and ``mean_rank`` among the peers on the same pairs (NaN without)."""
+    summary = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        mean = _mean(own, [metric.name for metric in metrics.METRICS])
+        names = {row["id"] for row in own}
+        scores: dict[str, list[dict]] = {}
+        for row in peers:
+            if row["task"] == task and row["id"] in names:
+                scores.setdefault(row["method"], []).append(row)
+        # A method that lacks some of the pairs would be compared on others.
+        table = {method: _mean(found, metrics.RANKED) for method, found in scores.items() if len(found) == len(own)}
+        rank = metrics.rank_methods(table | {OURS: mean})[OURS] if table else float("nan")
+        summary.append({"task": task, "pairs": len(own), "mean_rank": rank} | mean)
+    return summary
+
+
+def _mean(rows: list[dict], names) -> dict[str, float]:
+    return {name: float(np.mean([float(row[name]) for row in rows])) for name in names}

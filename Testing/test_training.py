@@ -1,0 +1,298 @@
+"""Training: configuration, data checks, sampling, resuming after a kill, several processes, and what a run leaves."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
+from MMIFAminLib.training import Config, load_config, train
+from MMIFAminLib.training.config import SHIPPED
+from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
+from MMIFAminLib.training.validation import OURS, summarize
+from MMIFAminLib.weights import load_weights
+
+TINY = {
+    "name": "tiny",
+    "steps": 8,
+    "batch": 4,
+    "patch": 32,
+    "seed": 5,
+    "learning_rate": 0.01,
+    "log_every": 2,
+    "checkpoint_every": 2,
+    "validate_every": 4,
+    "validation_pairs": 1,
+    "architecture": {"idn_blocks": 1, "idn_growth": 4, "channels": 12, "transformer_blocks": 1, "decoder_width": 8},
+    "loss": {"name": "fixed", "options": {"weights": {"intensity": 1, "gradient": 5, "structure": 1}}},
+    "lesion": {"weight": 0.5},
+    "tasks": [
+        {"name": "CT", "train": "train/CT", "val": "val/CT", "anatomical": "MRI", "functional": "CT", "swap": 0.5},
+        {"name": "PET", "train": "train/PET", "val": "val/PET", "anatomical": "MRI", "functional": "PET"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder of two tasks with small smooth random pairs."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 3), ("val", 2)):
+        for task in ("CT", "PET"):
+            for kind in ("MRI", task):
+                path = folder / split / task / kind
+                path.mkdir(parents=True)
+                for index in range(count):
+                    coarse = Image.fromarray(rng.integers(30, 255, (8, 8), dtype=np.uint8))
+                    coarse.resize((48, 48), Image.BICUBIC).save(path / f"{index}.png")
+    return folder
+
+
+def write_config(path, **changes):
+    path.write_text(yaml.safe_dump(TINY | changes))
+    return path
+
+
+def command(config, data, output, *options):
+    return [sys.executable, "-m", "MMIFAminLib.training", "--config", config, "--data", data, "--output", output, *options]
+
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def tensors(path):
+    return load_weights(path)[0].state_dict()
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """The output folder of an uninterrupted run."""
+    output = tmp_path_factory.mktemp("run") / "out"
+    train(Config.from_dict(TINY), data, output)
+    return output
+
+
+def without_time(path):
+    with open(path, newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configurations_load_and_come_back(path):
+    config = load_config(path.stem)
+    assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"stesp": 3}, ["stesp", "steps"]),
+        ({"architecture": {"blocks": 2}}, ["architecture.blocks", "idn_blocks"]),
+        ({"tasks": [{"name": "CT"}]}, ["tasks[0].train", "missing"]),
+        ({"batch": "many"}, ["batch", "many"]),
+        ({"learning_rate": True}, ["learning_rate"]),
+        ({"loss": {"name": "magic"}}, ["magic", "fixed"]),
+        ({"loss": {"name": "fixed", "options": {"weight": {}}}}, ["loss.options", "weight"]),
+        ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
+        ({"precision": "int4"}, ["int4", "bf16"]),
+    ],
+)
+def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
+    path = write_config(tmp_path / "bad.yaml", **changes)
+    with pytest.raises(InputError) as caught:
+        train(path, data, tmp_path / "out")
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_scientific_notation_is_a_number(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(TINY).replace("learning_rate: 0.01", "learning_rate: 1e-2"))
+    assert load_config(path).learning_rate == 0.01
+
+
+def test_all_problems_of_the_data_are_named_at_once(tmp_path, data):
+    folder = tmp_path / "data"
+    for path in data.rglob("*.png"):
+        target = folder / path.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (folder / "train/CT/CT/0.png").unlink()
+    Image.new("L", (40, 48)).save(folder / "train/PET/PET/1.png")
+    (folder / "val/PET/MRI/1.png").write_bytes(b"not a picture")
+    Image.new("L", (20, 20)).save(folder / "train/CT/CT/2.png")
+    Image.new("L", (20, 20)).save(folder / "train/CT/MRI/2.png")
+    with pytest.raises(InputError) as caught:
+        load_cases(Config.from_dict(TINY), folder)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("4 problems")
+    for path, word in (
+        ("train/CT/MRI/0.png", "partner"),
+        ("train/PET/PET/1.png", "40x48"),
+        ("val/PET/MRI/1.png", "read"),
+        ("train/CT/MRI/2.png", "smaller"),
+    ):
+        assert any(str(folder / path) in line and word in line for line in lines[1:])
+    with pytest.raises(InputError, match="8 problems|4 problems"):
+        load_cases(Config.from_dict(TINY), tmp_path / "nowhere")
+
+
+def test_uptake_of_real_pairs_is_read(shared):
+    task = {"name": "PET", "anatomical": "MRI", "functional": "PET", "uptake": 1.0}
+    task |= {"train": "harvard/val/PET-MRI", "val": "harvard/val/CT-MRI"}
+    config = Config.from_dict(TINY | {"tasks": [task | {"val": "harvard/val/PET-MRI"}]})
+    cases = load_cases(config, shared / "data")[0]["PET"]
+    assert all(case.uptake is not None and 0 <= case.uptake.min() and case.uptake.max() <= 1 for case in cases)
+    # Warm yellow is brighter in luma than the hotter red: uptake is not luma on another scale.
+    case = max(cases, key=lambda case: case.uptake.max())
+    hottest = case.uptake > 0.97
+    assert hottest.any() and case.functional[hottest].mean() < 0.9 * case.functional.max()
+    drawn = DrawPatch(config, {"PET": cases})(0)
+    assert 0 < drawn["b"].max() <= 1
+
+
+def test_samples_are_a_function_of_seed_and_number(data):
+    config = Config.from_dict(TINY)
+    cases = load_cases(config, data)[0]
+    whole = list(training_loader(config, cases, 0, 0, 1))
+    assert len(whole) == config.steps
+    resumed = list(training_loader(config, cases, 5, 0, 1))
+    assert all(torch.equal(x[key], y[key]) for x, y in zip(whole[5:], resumed) for key in x)
+    first, second = (list(training_loader(config, cases, 0, rank, 2)) for rank in (0, 1))
+    for x, y, z in zip(whole, first, second):
+        assert torch.equal(x["a"], torch.stack((y["a"], z["a"]), dim=1).flatten(0, 1))
+    other = list(training_loader(replace(config, seed=6), cases, 0, 0, 1))
+    assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(whole, other))
+    assert not torch.equal(whole[0]["a"], whole[1]["a"])
+
+
+def test_a_run_leaves_weights_card_logs_and_picture(data, finished):
+    network, info = load_weights(finished / "tiny.safetensors")
+    card = info.card
+    assert card["seed"] == 5 and card["steps"] == 8 and card["config"] == Config.from_dict(TINY).to_dict()
+    assert [(row["task"], row["pairs"]) for row in card["validation"]] == [("CT", 2), ("PET", 2)]
+    assert str(data) not in json.dumps(card) and str(finished) not in json.dumps(card)
+    assert [int(row["step"]) for row in without_time(finished / "log.csv")] == [2, 4, 6, 8]
+    assert {"loss", "intensity", "gradient", "structure", "overshoot", "lesion"} < set(without_time(finished / "log.csv")[0])
+    assert [int(row["step"]) for row in without_time(finished / "validation.csv")] == [4, 4, 8, 8]
+    assert len(without_time(finished / "scores.csv")) == 4
+    with Image.open(finished / "progress.png") as picture:
+        assert min(picture.size) > 500 and np.asarray(picture.convert("L")).std() > 5
+    assert network.decoder.last.weight.abs().max() > 0
+
+
+def test_training_lowers_the_loss(data, tmp_path):
+    config = Config.from_dict(TINY | {"steps": 60, "log_every": 10, "checkpoint_every": 60, "validate_every": 60})
+    train(config, data, tmp_path / "out")
+    loss = [float(row["loss"]) for row in without_time(tmp_path / "out" / "log.csv")]
+    assert loss[-1] < 0.97 * loss[0]
+
+
+def test_the_output_of_a_run_is_not_overwritten(data, finished):
+    with pytest.raises(InputError, match="--resume"):
+        train(Config.from_dict(TINY), data, finished)
+    with pytest.raises(InputError, match="seed changed"):
+        train(Config.from_dict(TINY | {"seed": 6}), data, finished, resume=True)
+    (finished / "tiny.safetensors").rename(finished / "before.safetensors")
+    train(Config.from_dict(TINY | {"threads": 2}), data, finished, resume=True)
+    torch.set_num_threads(1)
+    assert (finished / "tiny.safetensors").read_bytes() == (finished / "before.safetensors").read_bytes()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(data, finished, tmp_path):
+    """Killed without warning in the middle of step 5; the resumed run must equal the uninterrupted one exactly."""
+    config, output = write_config(tmp_path / "tiny.yaml"), tmp_path / "out"
+    killer = (
+        "import os, signal, MMIFAminLib.training.engine as e\n"
+        "update = e.Run._update\n"
+        "def killed(self, engine, batch):\n"
+        "    result = update(self, engine, batch)\n"
+        "    if engine.state.iteration == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return result\n"
+        "e.Run._update = killed\n"
+        f"e.train({str(config)!r}, {str(data)!r}, {str(output)!r})\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", killer], env=ENVIRONMENT, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (output / "checkpoint.pt").is_file() and not (output / "tiny.safetensors").exists()
+    resumed = subprocess.run(command(config, data, output, "--resume"), env=ENVIRONMENT, capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "step 6 of 8" in resumed.stdout and "step 4 of 8" not in resumed.stdout
+    assert (output / "tiny.safetensors").read_bytes() == (finished / "tiny.safetensors").read_bytes()
+    for name in ("log.csv", "validation.csv", "scores.csv"):
+        assert without_time(output / name) == without_time(finished / name)
+
+
+def test_a_kill_at_any_moment_leaves_a_run_that_resumes(data, finished, tmp_path):
+    config, output = write_config(tmp_path / "tiny.yaml"), tmp_path / "out"
+    process = subprocess.Popen(command(config, data, output), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (output / "checkpoint.pt").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    train(config, data, output, resume=True)
+    assert (output / "tiny.safetensors").read_bytes() == (finished / "tiny.safetensors").read_bytes()
+
+
+def test_two_processes_train_what_one_does(data, tmp_path):
+    """torchrun with gloo: the average of both processes' gradients is the gradient of the whole batch."""
+    changes = {"precision": "fp32", "lesion": {"weight": 0.0}, "steps": 4, "validate_every": 4}
+    config = write_config(tmp_path / "tiny.yaml", **changes)
+    train(config, data, tmp_path / "one")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = torchrun + command(config, data, tmp_path / "two")[1:]
+    result = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    one, two = tensors(tmp_path / "one" / "tiny.safetensors"), tensors(tmp_path / "two" / "tiny.safetensors")
+    assert all(torch.allclose(one[key], two[key], atol=2e-4) for key in one)
+    assert json.loads((tmp_path / "two" / "tiny.json").read_text())["processes"] == 2
+    assert len(without_time(tmp_path / "two" / "log.csv")) == 2
+
+
+def test_an_error_is_one_message_on_the_command_line(data, tmp_path):
+    config = write_config(tmp_path / "tiny.yaml", stesp=1)
+    result = subprocess.run(command(config, data, tmp_path / "out"), env=ENVIRONMENT, capture_output=True, text=True)
+    assert result.returncode == 2 and "stesp" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_mean_rank_is_among_peers_on_the_same_pairs():
+    def row(task, name, value, **more):
+        return {"task": task, "id": name} | dict.fromkeys(
+            "EN ENfg SD SF AG MI SCD VIF Qabf SSIM CC PSNR MSSSIM".split(), value
+        ) | more
+
+    peers = [row("PET", "1", "5.0", method="good"), row("PET", "2", "0", method="good"), row("PET", "1", "1", method="poor")]
+    (summary,) = summarize([row("PET", "1", 3.0)], peers)
+    assert summary["mean_rank"] == 2 and summary["pairs"] == 1 and summary["VIF"] == 3.0
+    assert np.isnan(summarize([row("PET", "3", 3.0)], peers)[0]["mean_rank"])
+    assert OURS not in {peer["method"] for peer in peers}
+
+
+def test_lesions_are_planted_as_drawn():
+    b = torch.full((2, 1, 64, 64), 0.5)
+    draws = torch.tensor([[0.5, 0.5, 0.0, 1.0, 0.9], [0.5, 0.5, 1.0, 0.0, 0.1]])
+    changed, profile = plant_lesions(b, draws)
+    assert changed[0, 0, 32, 32].item() == pytest.approx(0.8) and changed[1, 0, 32, 32].item() == pytest.approx(0.4)
+    for image, width in zip(profile[:, 0], (6, 15)):  # full width at half maximum, pixels
+        assert (image[32] >= 0.5).sum().item() == pytest.approx(width, abs=1)
+
+
+def test_lesion_shortfall_is_zero_for_a_response_and_grows_when_inverted():
+    b = torch.full((1, 1, 64, 64), 0.5)
+    changed, profile = plant_lesions(b, torch.tensor([[0.5, 0.5, 0.5, 0.5, 0.1]]))
+    change = changed - b
+    assert lesion_shortfall(change, 0.6 * change, profile, 0.5).item() == pytest.approx(0, abs=1e-6)
+    assert lesion_shortfall(change, 0 * change, profile, 0.5).item() == pytest.approx(0.5, abs=1e-3)
+    assert lesion_shortfall(change, -change, profile, 0.5).item() == pytest.approx(1.5, abs=1e-3)
