@@ -1,0 +1,104 @@
+"""PyTorch and MONAI inside Slicer: what is missing is installed on the first fusion, with the user's consent."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import tempfile
+from pathlib import Path
+from subprocess import CalledProcessError
+
+from packaging.requirements import Requirement
+
+from .errors import MMIFAminError
+
+TORCH = ">=2.5"
+"""The oldest PyTorch that the engine runs on; pip then takes the MONAI that fits it."""
+
+
+_DECLINED = "{what} was not installed, and the fusion cannot run without it. Click Fuse to try again."
+
+
+class PackagesError(MMIFAminError):
+    """A Python package is missing or too old and was not installed."""
+
+
+def missing(requirements: str | Path) -> list[str]:
+    """The requirements of a file (and PyTorch) that the running Python does not meet; imports nothing."""
+    lines = (line.split("#")[0].strip() for line in Path(requirements).read_text().splitlines())
+    wanted = [Requirement(f"torch{TORCH}"), *(Requirement(line) for line in lines if line and not line.startswith("-"))]
+    return [str(requirement) for requirement in wanted if not _met(requirement)]
+
+
+def ensure_packages(requirements: str | Path) -> None:
+    """Install what is missing: PyTorch through the PyTorch extension (right build for the GPU), the rest through pip.
+
+    Main thread only, in Slicer only; asks the user first. Raises PackagesError with what to do when something is
+    missing afterwards.
+    """
+    if not missing(requirements):
+        return
+    try:
+        _ensure_torch()
+        with tempfile.TemporaryDirectory() as folder:
+            # MONAI names torch as a dependency: pin it, or pip might replace the GPU build by another one.
+            constraints = Path(folder) / "constraints.txt"
+            constraints.write_text(f"torch=={importlib.metadata.version('torch')}\n")
+            _ensure_rest(requirements, constraints)
+    except CalledProcessError as error:
+        raise PackagesError(
+            "The installation failed; the Python console shows what pip said. Check the network (behind a proxy, set "
+            "HTTPS_PROXY before starting Slicer) and the free disk space, and click Fuse again."
+        ) from error
+    importlib.invalidate_caches()
+    left = missing(requirements)
+    if left:
+        raise PackagesError(
+            f"Not installed: {', '.join(left)}. Click Fuse again and agree to the installation, or install by hand in "
+            "the Python console: slicer.util.pip_install(...)."
+        )
+
+
+def _ensure_torch() -> None:
+    try:
+        import PyTorchUtils
+    except ModuleNotFoundError:
+        raise PackagesError(
+            "MMIFAmin needs the PyTorch extension: open the Extensions Manager (Ctrl+4), install 'PyTorch', restart "
+            "Slicer and click Fuse again."
+        ) from None
+    logic = PyTorchUtils.PyTorchUtilsLogic()
+    if not logic.torchInstalled():
+        if logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH) is None:
+            raise PackagesError(_DECLINED.format(what="PyTorch"))
+    elif not _met(Requirement(f"torch{TORCH}")):
+        raise PackagesError(
+            f"PyTorch {importlib.metadata.version('torch')} is too old ({TORCH} is needed): uninstall it in the PyTorch "
+            "Utils module, restart Slicer and click Fuse again."
+        )
+
+
+def _ensure_rest(requirements, constraints) -> None:
+    import slicer
+
+    try:
+        import slicer.packaging
+
+        pip_ensure, load = slicer.packaging.pip_ensure, slicer.packaging.load_requirements
+    except (ImportError, AttributeError):  # before Slicer 5.11
+        wanted = missing(requirements)
+        question = f"MMIFAmin needs these Python packages: {', '.join(wanted)}.\n\nInstall them now?"
+        if wanted and slicer.util.confirmOkCancelDisplay(question, "MMIFAmin"):
+            slicer.util.pip_install([*wanted, "-c", str(constraints)])
+        return
+    try:
+        pip_ensure(load(str(requirements)), constraints=str(constraints), requester="MMIFAmin")
+    except RuntimeError as error:  # the user declined
+        raise PackagesError(_DECLINED.format(what="MONAI")) from error
+
+
+def _met(requirement: Requirement) -> bool:
+    try:
+        return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False

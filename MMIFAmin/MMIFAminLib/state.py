@@ -1,0 +1,156 @@
+"""Every choice of the module, kept in its parameter node: saved with the scene, restored with it."""
+
+from enum import Enum
+from typing import Annotated
+
+from slicer import vtkMRMLColorNode, vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+
+class Option(Enum):
+    """A choice with the engine's word for it (`value`) and the words on the screen (`label`)."""
+
+    def __new__(cls, value, text):
+        member = object.__new__(cls)
+        member._value_ = value
+        member._text = text
+        return member
+
+    def label(self):
+        return self._text
+
+
+class Plane(Option):
+    """The slices that the network sees."""
+
+    AXIAL = "axial", _("Axial")
+    CORONAL = "coronal", _("Coronal")
+    SAGITTAL = "sagittal", _("Sagittal")
+    ACQUISITION = "acquisition", _("As acquired")
+
+
+class AnatomicalWindow(Option):
+    AUTO = "auto", _("Automatic")
+    MR = "mr", _("MR (percentiles)")
+    CT_BRAIN = "ct-brain", _("CT brain")
+    CT_BONE = "ct-bone", _("CT bone")
+    CT_SOFT = "ct-soft-tissue", _("CT soft tissue")
+    CUSTOM = "custom", _("Custom")
+
+
+class FunctionalWindow(Option):
+    AUTO = "auto", _("Automatic")
+    UPTAKE = "uptake", _("PET or SPECT (0 to maximum)")
+    SUV_5 = "0:5", _("PET SUV 0 to 5")
+    SUV_10 = "0:10", _("PET SUV 0 to 10")
+    SUV_20 = "0:20", _("PET SUV 0 to 20")
+    MR = "mr", _("MR (percentiles)")
+    CT_BRAIN = "ct-brain", _("CT brain")
+    CT_BONE = "ct-bone", _("CT bone")
+    CT_SOFT = "ct-soft-tissue", _("CT soft tissue")
+    CUSTOM = "custom", _("Custom")
+
+
+class Device(Option):
+    AUTO = "auto", _("Automatic")
+    CUDA = "cuda", _("GPU (CUDA)")
+    CPU = "cpu", _("CPU")
+
+
+class Precision(Option):
+    AUTO = "auto", _("Automatic")
+    FP32 = "fp32", _("32 bit (fp32)")
+    BF16 = "bf16", _("16 bit (bf16)")
+    FP16 = "fp16", _("16 bit (fp16, GPU)")
+
+
+class Source(Option):
+    """The source under the fused volume in the slice views."""
+
+    ANATOMICAL = "anatomical", _("Anatomical")
+    FUNCTIONAL = "functional", _("Functional")
+
+
+Unit = Annotated[float, WithinRange(0.0, 1.0)]
+Limit = Annotated[float, WithinRange(-1e7, 1e7)]
+
+
+@parameterNodeWrapper
+class MMIFAminParameterNode:
+    """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot."""
+
+    anatomical: vtkMRMLScalarVolumeNode
+    functional: vtkMRMLScalarVolumeNode
+    makeColor: bool = True
+    makeGrey: bool = False
+    fusedColor: vtkMRMLVectorVolumeNode
+    fusedGrey: vtkMRMLScalarVolumeNode
+
+    plane: Plane = Plane.AXIAL
+    anatomicalWindow: AnatomicalWindow = AnatomicalWindow.AUTO
+    anatomicalLow: Limit = 0.0
+    anatomicalHigh: Limit = 100.0
+    functionalWindow: FunctionalWindow = FunctionalWindow.AUTO
+    functionalLow: Limit = 0.0
+    functionalHigh: Limit = 10.0
+    functionalWeight: Unit = 1.0
+    device: Device = Device.AUTO
+    precision: Precision = Precision.AUTO
+
+    under: Source = Source.ANATOMICAL
+    opacity: Unit = 1.0
+    colorTable: vtkMRMLColorNode
+    compared: bool = False
+    plotted: bool = False
+    metric: str = "Qabf"
+    layoutBefore: int = 0
+
+
+def window(parameters, role: str):
+    """The intensity window chosen for "anatomical" or "functional", as the engine takes it."""
+    choice = getattr(parameters, f"{role}Window").value
+    if choice != "custom":
+        return choice
+    return getattr(parameters, f"{role}Low"), getattr(parameters, f"{role}High")
+
+
+def fused_node(parameters):
+    """The fused volume to show: the colour one if there is one, else the grey one, else None."""
+    return parameters.fusedColor or parameters.fusedGrey
+
+
+def why_not_pair(parameters) -> str:
+    """What is wrong with the choice of the two sources, in a sentence that says what to do, or ""."""
+    anatomical, functional = parameters.anatomical, parameters.functional
+    if anatomical is None and functional is None:
+        return _("Choose an anatomical and a functional volume.")
+    if anatomical is None:
+        return _("Choose an anatomical volume (MR or CT).")
+    if functional is None:
+        return _("Choose a functional volume (PET, SPECT or a second anatomical one).")
+    if anatomical is functional:
+        return _("'{name}' is chosen twice: choose two different volumes.").format(name=anatomical.GetName())
+    for node in (anatomical, functional):
+        if node.GetImageData() is None:
+            return _("'{name}' holds no voxels: load it again.").format(name=node.GetName())
+    return ""
+
+
+def why_not(parameters) -> str:
+    """Why these choices cannot be fused, in a sentence that says what to do, or ""."""
+    reason = why_not_pair(parameters)
+    if reason:
+        return reason
+    if not (parameters.makeColor or parameters.makeGrey):
+        return _("Tick an output: colour, grey or both.")
+    if parameters.makeGrey and parameters.fusedGrey in (parameters.anatomical, parameters.functional):
+        return _("The output is one of the sources: choose another one or a new volume.")
+    for role in ("anatomical", "functional"):
+        limits = window(parameters, role)
+        if isinstance(limits, tuple) and not limits[0] < limits[1]:
+            return {
+                "anatomical": _("The lower end of the anatomical window must be below its upper end (Advanced)."),
+                "functional": _("The lower end of the functional window must be below its upper end (Advanced)."),
+            }[role]
+    return ""

@@ -1,0 +1,64 @@
+"""The fused volume in Slicer's views: over its sources, side by side with them, and its quality in a chart."""
+
+from __future__ import annotations
+
+import slicer
+
+from .errors import InputError
+from .mrml import fit_views, show_compare
+from .mrml.compare import LAYOUT_ID, VIEWS
+
+
+def show_over(underNode, fusedNode, opacity: float, *, fit: bool = False) -> None:
+    """Show the fused volume over `underNode` in the slice views (not those of the comparison).
+
+    An `opacity` of 0 shows the source alone, 1 the fused volume alone, linear between. `fit` fits the views to it.
+    """
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if composite.GetLayoutName() not in VIEWS:
+            composite.SetBackgroundVolumeID(underNode.GetID() if underNode is not None else None)
+            composite.SetForegroundVolumeID(fusedNode.GetID())
+            composite.SetForegroundOpacity(opacity)
+    if fit:
+        slicer.util.setSliceViewerLayers(fit=True)
+
+
+def blend(underNode, fusedNode, opacity: float) -> None:
+    """Set the opacity of the fused volume, and what is under it, wherever it is the foreground; other views stay."""
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if composite.GetForegroundVolumeID() == fusedNode.GetID():
+            composite.SetForegroundOpacity(opacity)
+            if composite.GetLayoutName() not in VIEWS and underNode is not None:
+                composite.SetBackgroundVolumeID(underNode.GetID())
+
+
+def layout_node():
+    """The scene's layout node. Raises InputError where there are no views (Slicer without its main window)."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        raise InputError("There are no views to show this in: start Slicer with its main window.")
+    return manager.layoutLogic().GetLayoutNode()
+
+
+def compare(anatomicalNode, functionalNode, fusedNode, plane: str) -> int:
+    """Show the three volumes side by side in linked slice views; returns the layout to go back to."""
+    previous = show_compare(layout_node(), anatomicalNode, functionalNode, fusedNode, plane)
+    fit_views(slicer.app.applicationLogic())
+    return previous
+
+
+def is_comparing() -> bool:
+    """Whether the layout is that of the comparison."""
+    return slicer.app.layoutManager() is not None and layout_node().GetViewArrangement() == LAYOUT_ID
+
+
+def show_chart(chartNode) -> int:
+    """Show a chart beside the slice views; returns the layout to go back to."""
+    previous = layout_node().GetViewArrangement()
+    slicer.modules.plots.logic().ShowChartInLayout(chartNode)
+    return previous
+
+
+def leave(arrangement: int) -> None:
+    """Go back to the layout there was before a comparison or chart."""
+    layout_node().SetViewArrangement(arrangement or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)

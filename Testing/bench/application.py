@@ -1,0 +1,236 @@
+"""The application around the module: `slicer.app`, the module classes, the list of modules, and a way to install them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+import types
+import unittest
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtWidgets
+
+from . import parameter_node, pythonqt, widgets
+
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "MMIFAmin"
+
+
+class Application:
+    """`slicer.app` as far as a module uses it."""
+
+    applicationName = "Slicer"
+    applicationVersion = "5.13.0"
+
+    def __init__(self):
+        self.qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["bench"])
+        self.qt.setStyle("Fusion")
+        self.testing = False
+        self.startup = []
+        self.logic = slicer.vtkMRMLApplicationLogic() if hasattr(slicer, "vtkMRMLApplicationLogic") else None
+
+    def connect(self, signal, handler):
+        if signal != "startupCompleted()":
+            raise ValueError(f"qSlicerApplication has no signal {signal}")
+        self.startup.append(handler)
+
+    def processEvents(self, *arguments):
+        self.qt.processEvents()
+        self.qt.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+
+    def testingEnabled(self):
+        return self.testing
+
+    def translate(self, context, text):
+        return text
+
+    def moduleManager(self):
+        return types.SimpleNamespace(connect=lambda *a: True, disconnect=lambda *a: True)
+
+    def layoutManager(self):
+        return None  # as under --no-main-window
+
+    def mainWindow(self):
+        return None
+
+    def setOverrideCursor(self, cursor):
+        pass
+
+    def restoreOverrideCursor(self):
+        pass
+
+
+class ModuleRecord:
+    """The C++ side of a scripted module: only these properties exist."""
+
+    __slots__ = (
+        "title", "categories", "dependencies", "contributors", "helpText", "acknowledgementText", "icon", "path",
+        "hidden", "index", "name", "associatedNodeTypes", "widgetInstance",
+    )  # fmt: skip
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def widgetRepresentation(self):
+        return types.SimpleNamespace(self=lambda: self.widgetInstance)
+
+
+class ScriptedLoadableModule:
+    def __init__(self, parent):
+        self.parent = parent
+        self.moduleName = type(self).__name__
+        parent.title, parent.categories, parent.dependencies, parent.contributors = "", [], [], []
+        parent.helpText = parent.acknowledgementText = ""
+
+    def resourcePath(self, name):
+        return os.path.join(os.path.dirname(self.parent.path), "Resources", name)
+
+    def getDefaultModuleDocumentationLink(self, page=None):
+        return "<p>For more information see the online documentation.</p>"
+
+
+class ScriptedLoadableModuleWidget:
+    def __init__(self, parent=None):
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.developerMode = False
+        self.parent = parent
+        self.layout = parent.layout()
+
+    def resourcePath(self, name):
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", name)
+
+    def setup(self):
+        pass
+
+    def cleanup(self):
+        pass
+
+
+class ScriptedLoadableModuleLogic:
+    def __init__(self, parent=None):
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+        self.isSingletonParameterNode = True
+
+    def getParameterNode(self):
+        found = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if found is not None:
+            found.SetAttribute("ModuleName", self.moduleName)
+            return found
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
+        node.SetSingletonTag(self.moduleName)
+        node.SetAttribute("ModuleName", self.moduleName)
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+        return slicer.mrmlScene.AddNode(node)
+
+
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    def delayDisplay(self, message, requestedDelay=None, msec=None):
+        print(message)
+
+
+class Bench:
+    """Installs the parts into `sys.modules` and `slicer`, loads the module, makes its widget; `close` undoes it all."""
+
+    def __init__(self):
+        self._modules = dict(sys.modules)
+        self._slicer = dict(vars(slicer))
+        self.app = Application()
+        self.scene = slicer.vtkMRMLScene()
+        self._install()
+        self.module = importlib.import_module("MMIFAmin")
+        self.record = ModuleRecord(MODULE_FOLDER / "MMIFAmin.py")
+        slicer.modules.mmifamin = self.record
+        self.loaded = self.module.MMIFAmin(self.record)
+        self.widget = self.frame = None
+
+    def _install(self):
+        slicer.mrmlScene = self.scene
+        self.color_logic = slicer.vtkMRMLColorLogic()
+        self.color_logic.SetMRMLScene(self.scene)
+        self.color_logic.AddDefaultColorNodes()
+        slicer.app = self.app
+        slicer.modules = types.SimpleNamespace()
+        qt, ctk = pythonqt.QtModule("qt"), types.ModuleType("ctk")
+        for native in widgets.CTK:
+            setattr(ctk, native.__name__, pythonqt.wrapped_class(native))
+        for native in widgets.QMRML:
+            setattr(slicer, native.__name__, pythonqt.wrapped_class(native))
+        classes = types.ModuleType("slicer.ScriptedLoadableModule")
+        classes.__all__ = []
+        for item in (
+            ScriptedLoadableModule,
+            ScriptedLoadableModuleWidget,
+            ScriptedLoadableModuleLogic,
+            ScriptedLoadableModuleTest,
+        ):
+            setattr(classes, item.__name__, item)
+            classes.__all__.append(item.__name__)
+        i18n = types.ModuleType("slicer.i18n")
+        i18n.tr = lambda text: text
+        i18n.translate = lambda context, text: text
+        sys.modules.update({"qt": qt, "ctk": ctk, "slicer.ScriptedLoadableModule": classes, "slicer.i18n": i18n})
+        parameter_node.module()
+        if str(MODULE_FOLDER) not in sys.path:
+            sys.path.insert(0, str(MODULE_FOLDER))
+
+    def open(self):
+        """The module's widget, set up and entered, as when the user picks the module."""
+        self.frame = pythonqt.wrap(widgets.qSlicerModuleWidget())
+        self.frame.setMRMLScene(self.scene)
+        self.widget = self.module.MMIFAminWidget(self.frame)
+        self.record.widgetInstance = self.widget
+        self.widget.setup()
+        self.enter()
+        return self.widget
+
+    def enter(self):
+        self.frame.isEntered = True
+        self.widget.enter()
+        self.app.processEvents()
+
+    def exit(self):
+        self.frame.isEntered = False
+        self.widget.exit()
+
+    def wait(self, condition, seconds=30.0):
+        """Let the event loop run until the condition holds; raises TimeoutError."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"waited {seconds} s in vain")
+            self.app.processEvents()
+            time.sleep(0.005)
+        self.app.processEvents()
+
+    def screenshot(self, path, width=460, height=None):
+        """Save a picture of the whole panel."""
+        native = self.frame._q
+        native.resize(width, height or max(native.layout().totalHeightForWidth(width), native.sizeHint().height()))
+        native.show()
+        for _ in range(5):
+            self.app.processEvents()
+        native.grab().save(str(path))
+
+    def close(self):
+        if self.widget is not None:
+            self.widget.cleanup()
+            for selector in self.frame._q.findChildren(widgets.qMRMLNodeComboBox):
+                selector.setMRMLScene(None)
+            self.frame._q.close()
+            self.frame._q.deleteLater()
+        self.app.processEvents()
+        for name in [name for name in sys.modules if name not in self._modules]:
+            if name.split(".")[0] in ("qt", "ctk", "slicer", "MMIFAmin") or name in ("MMIFAminLib.state", "SampleData"):
+                del sys.modules[name]
+        for name in [name for name in vars(slicer) if name not in self._slicer]:
+            delattr(slicer, name)
+        vars(slicer).update(self._slicer)
+        self.scene.Clear(1)
