@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)")
 
     train = command("train", _train, "train a network")
-    train.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML or JSON training configuration")
+    train.add_argument("--config", required=True, metavar="FILE", help="a YAML file, or the name of a shipped configuration")
     train.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the training images")
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="where checkpoints, logs and weights go")
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
@@ -281,10 +281,12 @@ def _demo(options) -> None:
 
 
 def _train(options) -> None:
-    """Train a network; the weights and their model card land in the output folder."""
+    """Train a network by a configuration; checkpoints, logs, weights and model card land in the output folder."""
     from .training import train
 
-    train(options.config, options.data, options.output, options.resume)
+    with _progress() as progress:
+        weights = train(options.config, options.data, options.output, resume=options.resume, progress=progress)
+    print(f"{weights}: trained; the model card, scores and log lie beside it.")
 
 
 def _lesions(options) -> None:
