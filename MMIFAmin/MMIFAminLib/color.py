@@ -12,7 +12,8 @@ import numpy as np
 from .errors import InputError
 
 _LIGHTNESS_LEVELS = 512
-_UPTAKE_LEVELS = 512
+_UPTAKE_LEVELS = 256
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,20 +93,20 @@ _CONTROL_POINTS = {
 }
 
 # The colour scales of the Harvard Whole Brain Atlas: straight lines between corner colours, sampled at whole steps and
-# rounded down. PET's scale has one sampling. SPECT's has two (of 72 and of 92 colours, by scanner), with these step
-# numbers at the corners; an image may hold colours of either. Uptake is the length of the path (sum of channel steps).
-_PET_CORNERS = (
-    (0, (0, 0, 0)),
-    (15, (0, 0, 255 * 15 / 31)),
-    (31, (0, 85, 255)),
-    (63, (255, 255, 0)),
-    (95, (255, 0, 0)),
-    (127, (255, 0, 255)),
-)
-_SPECT_COLORS = ((0, 0, 0), (41, 71, 73), (83, 0, 144), (190, 90, 121), (255, 114, 0), (255, 222, 255))
-_SPECT_STEPS = ((0, 10, 25, 40, 57, 71), (0, 13.005, 33.21, 52.003, 73.668, 91))
+# rounded down. PET has one sampling, SPECT two (of 72 and of 92 colours, by scanner): the step numbers at the corners.
+# Uptake is the way along the path, each step counted as the sum of its channels' changes.
+_PALETTE_PATHS = {
+    "harvard-pet": (
+        ((0, 0, 0), (0, 0, 255 * 15 / 31), (0, 85, 255), (255, 255, 0), (255, 0, 0), (255, 0, 255)),
+        ((0, 15, 31, 63, 95, 127),),
+    ),
+    "harvard-spect": (
+        ((0, 0, 0), (41, 71, 73), (83, 0, 144), (190, 90, 121), (255, 114, 0), (255, 222, 255)),
+        ((0, 10, 25, 40, 57, 71), (0, 13.005, 33.21, 52.003, 73.668, 91)),
+    ),
+}
 
-PALETTES = ("harvard-pet", "harvard-spect")
+PALETTES = tuple(_PALETTE_PATHS)
 """Tables whose colours :func:`recover_uptake` turns back into uptake."""
 
 TABLES = (*_CONTROL_POINTS, *PALETTES)
@@ -115,57 +116,38 @@ TABLES = (*_CONTROL_POINTS, *PALETTES)
 @lru_cache(maxsize=None)
 def _builtin(name):
     if name in PALETTES:
-        codes, values = _palette(name)
-        order = np.argsort(values)
-        return ColorTable(name, values[order], _unpack(codes[order]) / 255)
-    points = _CONTROL_POINTS[name]
-    positions = np.array([position for position, _ in points], float)
-    return ColorTable(name, positions / positions[-1], np.array([color for _, color in points]) / 255)
+        return ColorTable(name, *_palette(name))
+    positions, colors = (np.array(column, float) for column in zip(*_CONTROL_POINTS[name]))
+    return ColorTable(name, positions / positions[-1], colors / 255)
+
+
+def _palette(name):
+    """The uptake (N,) and the colours (N, 3), multiples of 1/255, of an atlas palette, in the order of uptake."""
+    corners, samplings = _PALETTE_PATHS[name]
+    places, colors = [], []
+    for steps in samplings:
+        at = np.arange(steps[-1] + 1)
+        places.append(np.interp(at, steps, np.arange(len(steps))))
+        channels = [np.interp(at, steps, channel) for channel in np.array(corners, float).T]
+        colors.append(np.floor(np.stack(channels, axis=1) + 1e-9))
+    colors = np.concatenate(colors)[np.argsort(np.concatenate(places), kind="stable")]
+    steps = np.abs(np.diff(colors, axis=0)).sum(axis=1)
+    new = np.append(True, steps > 0)  # colours that both samplings have
+    return np.append(0, steps.cumsum())[new] / steps.sum(), colors[new] / 255
 
 
 @lru_cache(maxsize=None)
-def _palette(name):
-    """The colours of an atlas palette as sorted codes (R << 16 | G << 8 | B) and the uptake of each."""
-    if name == "harvard-pet":
-        steps, corners = zip(*_PET_CORNERS)
-        colors = _sampled(steps, corners)
-    else:
-        colors = np.concatenate([_sampled(steps, _SPECT_COLORS) for steps in _SPECT_STEPS])
-    # Along both paths colours differ by how far they are from black, segment by segment: sort by the nearest place.
-    colors = _along_path(np.unique(colors, axis=0), corners if name == "harvard-pet" else _SPECT_COLORS)
-    length = np.abs(np.diff(colors, axis=0)).sum(axis=1).cumsum()
-    values = np.append(0, length) / length[-1]
-    codes = _pack(colors)
+def _palette_codes(name):
+    """The colours of a palette as sorted codes (see :func:`_pack`), and the float32 uptake of each."""
+    table = ColorTable.named(name)
+    codes = _pack(np.rint(table.colors * 255))
     order = np.argsort(codes)
-    return codes[order], values[order]
-
-
-def _sampled(steps, corners):
-    """The colours (int64) at whole steps of the path through ``corners``, each channel rounded down."""
-    at = np.arange(steps[-1] + 1)
-    channels = [np.interp(at, steps, channel) for channel in np.array(corners, float).T]
-    return np.floor(np.stack(channels, axis=1) + 1e-9).astype(np.int64)
-
-
-def _along_path(colors, corners):
-    """``colors`` sorted by the place of their nearest point on the path through ``corners``."""
-    corners = np.array(corners, float)
-    start, way = corners[:-1], np.diff(corners, axis=0)
-    # + 0.5: colours were rounded down
-    share = ((colors[:, None] + 0.5 - start) * way).sum(2) / (way**2).sum(1)
-    share = np.clip(share, 0, 1)
-    distance = np.linalg.norm(start + share[..., None] * way - colors[:, None] - 0.5, axis=2)
-    segment = distance.argmin(1)
-    return colors[np.argsort(segment + share[np.arange(len(colors)), segment], kind="stable")]
+    return codes[order], table.values[order].astype(np.float32)
 
 
 def _pack(rgb):
     rgb = np.asarray(rgb)
     return rgb[..., 0].astype(np.uint32) << 16 | rgb[..., 1].astype(np.uint32) << 8 | rgb[..., 2].astype(np.uint32)
-
-
-def _unpack(codes):
-    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.float64)
 
 
 def luma(rgb):
@@ -201,11 +183,11 @@ def recover_uptake(rgb):
     codes = _pack(_checked_rgb(rgb))
     shares = {}
     for name in PALETTES:
-        known, values = _palette(name)
+        known, values = _palette_codes(name)
         index = np.searchsorted(known, codes).clip(max=len(known) - 1)
         fits = known[index] == codes
         if fits.all():
-            return values.astype(np.float32)[index], name
+            return values[index], name
         shares[name] = fits.mean()
     best = max(shares, key=shares.get)
     raise InputError(
@@ -233,16 +215,22 @@ def colorize(fused, uptake, table, weight=1.0):
     if not 0 <= weight <= 1:
         raise InputError(f"functional weight {weight} is outside 0 to 1")
     lut = _colored(*_chroma_lut(table.values.tobytes(), table.colors.tobytes()), weight)
-    index = _level(fused, _LIGHTNESS_LEVELS)
-    index *= _UPTAKE_LEVELS
-    index += _level(uptake, _UPTAKE_LEVELS)
-    return np.take(lut, index, axis=0)
+    out = np.empty(fused.shape + (3,), np.uint8)
+    flat, fused, uptake = out.reshape(-1, 3), fused.reshape(-1), uptake.reshape(-1)
+    for start in range(0, fused.size, _BLOCK):  # in blocks: bounded memory, and what is read stays in the cache
+        block = slice(start, start + _BLOCK)
+        index = _level(fused[block], _LIGHTNESS_LEVELS)
+        index *= _UPTAKE_LEVELS
+        index += _level(uptake[block], _UPTAKE_LEVELS)
+        np.take(lut, index, axis=0, out=flat[block], mode="clip")
+    return out
 
 
 def _level(unit, levels):
     scaled = np.multiply(unit, levels - 1, dtype=np.float32)
     scaled += 0.5
-    np.clip(scaled, 0, levels - 1, out=scaled)
+    np.fmax(scaled, 0, out=scaled)
+    np.fmin(scaled, levels - 1, out=scaled)
     return scaled.astype(np.int32)
 
 
@@ -275,7 +263,9 @@ def _in_gamut(rgb):
 
 
 # sRGB (IEC 61966-2-1) to CIE XYZ; the white point is the sum of the rows, so that neutral colours stay exactly neutral.
-_RGB_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_RGB_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
 _WHITE = _RGB_TO_XYZ.sum(axis=1)
 _XYZ_TO_RGB = np.linalg.inv(_RGB_TO_XYZ)
 _DELTA = 6 / 29

@@ -18,6 +18,9 @@ PLANES = ("axial", "coronal", "sagittal", "acquisition")
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _SAME_GRID_VOXELS = 1e-3
 _MINIMUM_DETERMINANT = 1e-2
+_NIFTI_INTENT_LABEL = "1002"
+_MOST_LABELS = 8
+_LABEL_EVIDENCE_VOXELS = 4096
 
 # For each plane the patient directions (LPS) of increasing slice, row and column: axial slices go up, coronal ones
 # forward, sagittal ones to the right, as 3D Slicer's offset sliders do; on the screen the patient's right is at the left
@@ -55,30 +58,61 @@ def same_grid(a, b):
     return bool(np.abs(shift).max() <= _SAME_GRID_VOXELS * min(*a.GetSpacing(), *b.GetSpacing()))
 
 
-def check_grid(size, spacing, origin, direction, name):
-    """Raise :class:`GeometryError`, naming ``name``, unless this is a usable 3D grid (lengths 3, 3, 3 and 9)."""
-    if len(size) != 3:
-        remedy = "choose one time point" if len(size) > 3 else "a volume is needed; single images go through 'pairs'"
-        raise GeometryError(f"{name} has {len(size)} dimensions, not 3; {remedy}")
-    if min(size) < 1 or sum(n == 1 for n in size) > 1:
-        raise GeometryError(f"{name} has {' x '.join(map(str, size))} voxels: not a volume and not a slice")
+def check_grid(size, spacing, origin, direction, name="volume"):
+    """Raise :class:`GeometryError`, naming ``name``, unless this is a usable 3D grid (``direction`` row by row)."""
+    if len(size) < 3:
+        raise GeometryError(f"{name} is a {len(size)}D image, not a volume; fuse 2D images with 'mmifamin pairs'")
+    if len(size) > 3:
+        raise GeometryError(f"{name} has {len(size)} dimensions, not 3; extract one time point first")
+    if min(size) < 1 or sorted(size)[1] == 1:
+        raise GeometryError(f"{name} has {' x '.join(map(str, size))} voxels: neither a volume nor a slice; choose another")
     if not all(np.isfinite(s) and s > 0 for s in spacing):
         raise GeometryError(f"{name} has voxel spacing {_numbers(spacing)} mm; it must be above 0: correct its header")
     if not np.all(np.isfinite(origin)):
-        raise GeometryError(f"{name} has origin {_numbers(origin)}; correct its header")
+        raise GeometryError(f"{name} has its origin at {_numbers(origin)} mm; correct its header")
     matrix = np.reshape(np.asarray(direction, float), (3, 3))
     if not np.all(np.isfinite(matrix)) or abs(np.linalg.det(matrix)) < _MINIMUM_DETERMINANT:
-        raise GeometryError(f"{name} has a singular direction matrix (axes that coincide); correct its header")
+        raise GeometryError(f"{name} has a singular direction matrix (its axes coincide); correct its header")
 
 
 def check_volume(image, name="volume"):
-    """Raise :class:`InputError`, naming ``name``, unless ``image`` is a 3D scalar or RGB volume on a usable grid."""
-    check_grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name) if (
-        image.GetDimension() == 3
-    ) else check_grid(image.GetSize(), (), (), (), name)
-    components = image.GetNumberOfComponentsPerPixel()
-    if components not in (1, 3):
-        raise InputError(f"{name} has {components} components per voxel; a scalar or RGB volume is needed")
+    """Raise :class:`InputError`, naming ``name``, unless ``image`` is a 3D scalar or 8-bit RGB volume on a usable grid."""
+    check_grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name)
+    pixel, components = image.GetPixelIDTypeAsString(), image.GetNumberOfComponentsPerPixel()
+    if "complex" in pixel:
+        raise InputError(f"{name} holds complex numbers; take the magnitude first")
+    if components != 1 and pixel != "vector of 8-bit unsigned integer" or components not in (1, 3):
+        raise InputError(f"{name} has {components} components of {pixel}; use a scalar volume or an RGB one of 8 bits")
+
+
+def check_not_labels(image, name="volume"):
+    """Raise :class:`InputError`, naming ``name``, when ``image`` is a label map: numbers of regions, not intensities.
+
+    Told by ITK's label types, by the marks that NIfTI, DICOM and 3D Slicer leave in the metadata, and by an integer
+    volume of at most eight different values.
+    """
+    keys = image.GetMetaDataKeys()
+    marked = (
+        "label" in image.GetPixelIDTypeAsString()
+        or any(key.startswith("Segment0_") for key in keys)
+        or ("intent_code" in keys and image.GetMetaData("intent_code") == _NIFTI_INTENT_LABEL)
+        or ("0008|0060" in keys and image.GetMetaData("0008|0060").strip() == "SEG")
+    )
+    if marked or _few_values(image):
+        raise InputError(f"{name} is a label map, not an image; choose the volume that it was drawn on")
+
+
+def _few_values(image):
+    if "integer" not in image.GetPixelIDTypeAsString() or image.GetNumberOfComponentsPerPixel() != 1:
+        return False
+    values = sitk.GetArrayViewFromImage(image).reshape(-1)
+    if values.size < _LABEL_EVIDENCE_VOXELS:
+        return False
+    for part in (values[:: values.size // _LABEL_EVIDENCE_VOXELS | 1], values):  # a sample clears nearly every image
+        count = np.unique(part).size
+        if count > _MOST_LABELS:
+            return False
+    return count > 1  # a constant volume is an error of its own
 
 
 def resample_to(functional, anatomical, *, names=("anatomical", "functional")):
@@ -94,6 +128,8 @@ def resample_to(functional, anatomical, *, names=("anatomical", "functional")):
     anatomical_name, functional_name = names
     check_volume(anatomical, anatomical_name)
     check_volume(functional, functional_name)
+    check_not_labels(anatomical, anatomical_name)
+    check_not_labels(functional, functional_name)
     if functional.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{functional_name} is an RGB volume; recover its uptake or take its luma before resampling")
 
@@ -130,6 +166,10 @@ def extent(image):
     corners = (index_to_physical(image) @ _corners(image.GetSize(), margin=0.5))[:3] * _LPS_TO_RAS[:, None]
     ranges = (f"{axis} {low:.0f}..{high:.0f}" for axis, low, high in zip("RAS", corners.min(1), corners.max(1)))
     return ", ".join(ranges) + " mm"
+
+
+def _numbers(values):
+    return " x ".join(f"{value:g}" for value in values)
 
 
 def _corners(size, margin=0.0):
@@ -215,7 +255,8 @@ def slice_view(image, plane="axial"):
     """The :class:`SliceView` of 3D ``image`` for ``plane`` (one of :data:`PLANES`), in radiological orientation.
 
     "acquisition" takes the slices as stored (along the last index). For an oblique volume each index axis stands for the
-    patient axis nearest to it. Raises :class:`InputError` for an unknown plane.
+    patient axis nearest to it. Raises :class:`InputError` for an unknown plane and :class:`GeometryError` for a
+    plane in which a single-slice volume has only one row or column.
     """
     if plane not in PLANES:
         raise InputError(f"plane {plane!r} is not one of {', '.join(PLANES)}")
@@ -231,4 +272,6 @@ def slice_view(image, plane="axial"):
         axes.append(2 - index_axis)
         flips.append(bool(direction[target, index_axis] * wanted[target] < 0))
         spacing.append(image.GetSpacing()[index_axis])
+    if min(image.GetSize()[2 - axis] for axis in axes[1:]) < 2:
+        raise GeometryError(f"the volume is one slice thick: it has no {plane} slices; use the plane 'acquisition'")
     return SliceView(plane, tuple(axes), tuple(flips), tuple(spacing[1:]), spacing[0])

@@ -50,20 +50,17 @@ class Window:
 
     def to_unit(self, array):
         """Map ``array`` (any real type and shape) to a new float32 array in [0, 1]; NaN becomes 0."""
-        array = np.asarray(array)
         width = self.high - self.low
         reach = max(abs(self.low), abs(self.high))
-        # float32 has 24 bits: a narrow window far from zero, or a huge or tiny one, needs float64 on the way.
-        exact = reach > 1e4 * width or reach > 1e30 or width < 1e-30
-        with np.errstate(over="ignore", invalid="ignore"):
-            out = array.astype(np.float64 if exact else np.float32)
-            out -= out.dtype.type(self.low)
-            out *= out.dtype.type(1.0 / width) if not exact else 1.0
-            if exact:
-                out /= width
-            np.fmax(out, 0, out=out)
-            np.fmin(out, 1, out=out)
-            return out.astype(np.float32, copy=False)
+        # float32 has 24 bits: a narrow window far from zero, or a huge or tiny one, is computed in float64.
+        kind = np.float32 if reach < 1e4 * width and 1e-30 < width < 1e30 else np.float64
+        with np.errstate(over="ignore"):
+            out = np.asarray(array).astype(kind)
+            out -= kind(self.low)
+            out /= kind(width)
+        np.fmax(out, 0, out=out)
+        np.fmin(out, 1, out=out)
+        return out.astype(np.float32, copy=False)
 
     def from_unit(self, array):
         """Map [0, 1] back to the units of the volume; returns a new float32 array."""
@@ -101,11 +98,11 @@ def clean(array, name="volume"):
 
 
 def background_value(array):
-    """What "nothing there" is in the units of ``array``: air for a CT in HU, else 0, or the nearest value that occurs."""
+    """What "nothing there" is in the units of finite ``array``: 0; air for a CT in HU; the minimum where nothing is above 0."""
     low, high = float(np.min(array)), float(np.max(array))
     if looks_like_ct(array):
         return max(low, _AIR_HU)
-    return min(max(0.0, low), high)
+    return 0.0 if high > 0 else low
 
 
 def looks_like_ct(array):
@@ -123,7 +120,7 @@ def looks_like_ct(array):
 
 
 def choose_window(array, spec="auto", role="anatomical", name="volume"):
-    """Choose the :class:`Window` that scales ``array`` (finite, see :func:`clean`) to [0, 1].
+    """Choose the :class:`Window` that scales ``array`` to [0, 1]; NaN and infinities count as in :func:`clean`.
 
     ``spec`` is "auto", "mr", "uptake", a name of :data:`PRESETS`, "LOW:HIGH", a pair ``(low, high)`` or a Window.
     "auto" takes the CT brain window where the values look like HU; otherwise "mr" for ``role`` "anatomical" and
@@ -133,12 +130,12 @@ def choose_window(array, spec="auto", role="anatomical", name="volume"):
     - "uptake": from 0 to the highest uptake that a few neighbouring voxels share (:func:`robust_maximum`). Choose it on
       the volume's own grid: resampling turns a hot voxel into a small lesion.
 
-    Raises :class:`InputError`, naming ``name``, for constant volumes, for uptake that is nowhere above 0, for windows
+    Raises :class:`InputError`, naming ``name``, for volumes that :func:`clean` refuses, for constant volumes, for uptake that is nowhere above 0, for windows
     that leave the volume blank, and for a ``spec`` that cannot be read.
     """
     if role not in ("anatomical", "functional"):
         raise InputError(f"role is 'anatomical' or 'functional', not {role!r}")
-    array = np.asarray(array)
+    array, _ = clean(array, name)
     low, high = np.min(array), np.max(array)
     if not low < high:
         raise InputError(f"{name} is constant (every voxel is {low:g}): there is nothing to fuse; choose another volume")
@@ -254,9 +251,7 @@ def _given_window(spec):
 def _sample(array):
     """About :data:`_SAMPLE` voxels spread over the whole array, the same ones every time."""
     flat = array.reshape(-1)
-    step = max(1, flat.size // _SAMPLE)
-    # An odd step that shares no factor with usual row lengths visits every column.
-    return flat[:: step | 1] if step > 1 else flat
+    return flat[:: max(1, flat.size // _SAMPLE) | 1]  # an odd step visits every column of the usual even rows
 
 
 def _all_finite(array):
