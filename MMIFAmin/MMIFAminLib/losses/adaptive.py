@@ -1,0 +1,59 @@
+"""The adaptive loss: each image says by itself which term it still owes.
+
+Maximum and guided-filter fusion each win some of the field's measures on some images; no learned method beats them in
+all. So they set the goals: for each image and each term the better of the two. A term's weight grows exponentially with
+how far the fused image stays behind that goal, and fades once it is ahead, image by image and step by step:
+
+    w = priority / goal * exp(sharpness * (value / goal - 1))
+
+It is the gradient of a soft maximum over relative shortfalls: minimising it works on the worst term first.
+"""
+
+import torch
+from torch import nn
+
+from ..baselines import guided_filter
+from .terms import TERMS
+
+_SMALLEST_GOAL = 0.02  # a goal of almost 0 would make its term the only one that counts
+_WORST = 0.6  # relative shortfall beyond which the weight grows no further
+
+
+class AdaptiveLoss(nn.Module):
+    """Terms weighted per image by their shortfall behind the best classical fusion of that image.
+
+    ``priorities`` ``{term: priority}`` say how much a term counts when it is on its goal; ``sharpness`` how fast that
+    changes off it; ``anchors`` ``{term: weight}`` are added with constant weights (terms that a classical method meets
+    exactly, such as the distance to the maximum, have no goal).
+    """
+
+    def __init__(self, priorities: dict[str, float], sharpness: float = 3.0, anchors: dict[str, float] | None = None):
+        super().__init__()
+        self.priorities = dict(priorities)
+        self.sharpness = sharpness
+        self.anchors = dict(anchors or {})
+
+    def forward(
+        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its mean weight."""
+        values = {name: TERMS[name](a, b, f) for name in (*self.priorities, *self.anchors)}
+        report = {name: value.mean() for name, value in values.items()}
+        loss = sum(weight * report[name] for name, weight in self.anchors.items())
+        goals = self.goals(a, b)
+        for name, priority in self.priorities.items():
+            shortfall = (values[name].detach() / goals[name] - 1).clamp(-1.0, _WORST)
+            weight = priority / goals[name] * torch.exp(self.sharpness * shortfall)
+            loss = loss + (weight * values[name]).mean()
+            report[f"weight of {name}"] = weight.mean()
+        return loss, report
+
+    @torch.no_grad()
+    def goals(self, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
+        """For each term the better value ``(N,)`` of maximum and guided-filter fusion of each pair."""
+        guided = torch.from_numpy(guided_filter(a[:, 0].cpu().numpy(), b[:, 0].cpu().numpy())).unsqueeze(1).to(a)
+        candidates = (torch.maximum(a, b), guided)
+        return {
+            name: torch.stack([TERMS[name](a, b, fused) for fused in candidates]).amin(dim=0).clamp(min=_SMALLEST_GOAL)
+            for name in self.priorities
+        }
