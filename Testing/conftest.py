@@ -21,3 +21,17 @@ def shared() -> Path:
     if not (folder / "data" / "harvard").is_dir():
         pytest.skip(f"real data not found in {folder}; set MMIFAMIN_SHARED to the folder that holds data/harvard")
     return folder
+
+
+@pytest.fixture(scope="session")
+def untrained_weights(tmp_path_factory) -> Path:
+    """Weights of a network as it is before training, for tests of everything around the network."""
+    import torch
+
+    from MMIFAminLib.network import MMIFAMIN, Architecture
+    from MMIFAminLib.weights import save_weights
+
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    torch.manual_seed(0)
+    save_weights(MMIFAMIN(Architecture()), path, {})
+    return path
