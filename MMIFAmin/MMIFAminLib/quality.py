@@ -10,7 +10,7 @@ from .errors import FusionCancelled, InputError
 from .metrics import METRICS, PEAK, score
 
 MOST_SLICES = 32
-"""Slices scored of a volume, evenly spread over its content: the mean needs no more, and a table of seconds stays one."""
+"""Slices scored of a volume, evenly spread over its content: the mean needs no more, and it takes seconds."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ TOLERANCE_MM = 5.0
 _LEVELS_MM = (8.0, 4.0, 2.0)
 _SAMPLES = 60_000
 _BINS = 32
+_MARGIN_MM = 100.0
 _SEED = 20250
 
 
@@ -41,8 +42,10 @@ def alignment_check(anatomical: sitk.Image, functional: sitk.Image, *, names=("a
 
     Raises InputError for volumes that cannot be used; no overlap at all is an answer, not an error.
     """
-    fixed, moving = (_level(image, role, _LEVELS_MM[0], name) for image, role, name in
-                     zip((anatomical, functional), ("anatomical", "functional"), names))
+    fixed, moving = (
+        _level(image, role, _LEVELS_MM[0], name)
+        for image, role, name in zip((anatomical, functional), ("anatomical", "functional"), names)
+    )
     points = _content(fixed)
     overlap = _coverage(points, moving)
     if overlap == 0.0:
@@ -149,6 +152,8 @@ def _optimise(fixed, moving, start, report, iterations=100) -> sitk.Euler3DTrans
     )
     method.SetOptimizerScalesFromPhysicalShift()
     transform = sitk.Euler3DTransform(start)
+    margin = [round(_MARGIN_MM / s) for s in moving.GetSpacing()]
+    moving = sitk.ConstantPad(moving, margin, margin, 0.0)
     method.SetInitialTransform(transform, inPlace=True)
     stopped = []
 

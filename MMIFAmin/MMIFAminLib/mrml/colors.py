@@ -49,4 +49,6 @@ def resolve_color_table(choice=None, fallback: ColorTable | None = None) -> Colo
         return ColorTable.named(choice)
     if hasattr(choice, "IsA") and choice.IsA("vtkMRMLColorNode"):
         return color_table(choice)
-    raise InputError(f"{choice!r} is no colour table; give a colour node, a ColorTable or the name of a built-in table.")
+    raise InputError(
+        f"{choice!r} is no colour table; give a colour node, a ColorTable or the name of a built-in table."
+    )

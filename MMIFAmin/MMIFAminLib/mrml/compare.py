@@ -78,7 +78,7 @@ def blend(scene, opacity: float) -> None:
 
 
 def fit_views(applicationLogic) -> None:
-    """Fit the compare views to their volumes and put the slices onto voxels; `slicer.app.applicationLogic()` in Slicer."""
+    """Fit the compare views to their volumes, slices onto voxels; give it `slicer.app.applicationLogic()` in Slicer."""
     logics = applicationLogic.GetSliceLogics()
     for index in range(logics.GetNumberOfItems() if logics is not None else 0):
         logic = logics.GetItemAsObject(index)

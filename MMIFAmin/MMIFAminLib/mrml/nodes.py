@@ -62,9 +62,7 @@ def snapshot(anatomicalNode, functionalNode) -> Snapshot:
     check_source(anatomicalNode, "anatomical")
     check_source(functionalNode, "functional")
     if anatomicalNode is functionalNode:
-        raise InputError(
-            f"'{anatomicalNode.GetName()}' is chosen twice; choose another volume as the functional one."
-        )
+        raise InputError(f"'{anatomicalNode.GetName()}' is chosen twice; choose another volume as the functional one.")
     if anatomicalNode.GetImageData().GetNumberOfScalarComponents() != 1:
         raise InputError(
             f"The anatomical volume '{anatomicalNode.GetName()}' is a colour volume; choose a scalar one (CT or MR), "
@@ -85,7 +83,9 @@ def check_source(node, role: str) -> None:
     if node is None:
         raise InputError(f"No {role} volume is chosen; choose one.")
     if not node.IsA("vtkMRMLVolumeNode"):
-        raise InputError(f"'{node.GetName()}' is not a volume ({node.GetNodeTagName()}); choose a volume as the {role} one.")
+        raise InputError(
+            f"'{node.GetName()}' is not a volume ({node.GetNodeTagName()}); choose a volume as the {role} one."
+        )
     for class_name, what in _NOT_INTENSITIES.items():
         if node.IsA(class_name):
             raise InputError(f"The {role} volume '{node.GetName()}' is {what}; choose an image volume.")

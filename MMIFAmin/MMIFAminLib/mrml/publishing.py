@@ -91,17 +91,19 @@ def check_output(source: Snapshot, outputNode, rgb: bool) -> None:
         return
     name, wanted = outputNode.GetName(), _CLASSES[bool(rgb)]
     if outputNode.GetID() in (source.anatomical.id, source.functional.id):
-        raise InputError(f"The output '{name}' is one of the two sources; choose another output, sources are never changed.")
+        raise InputError(
+            f"The output '{name}' is one of the two sources; choose another output, sources are never changed."
+        )
     if outputNode.GetClassName() != wanted:
         kind = "a colour (vector)" if rgb else "a scalar"
-        raise InputError(f"The output '{name}' is a {outputNode.GetNodeTagName()} node; choose {kind} volume or let one be created.")
+        raise InputError(
+            f"The output '{name}' is a {outputNode.GetNodeTagName()} node; choose {kind} volume or let one be created."
+        )
     if outputNode.GetScene() is None:
         raise InputError(f"The output '{name}' is in no scene; add it to the scene first.")
 
 
-def publish(
-    source: Snapshot, fused, scene, outputNode=None, *, rgb=False, colorTable=None, functionalWeight=1.0
-):
+def publish(source: Snapshot, fused, scene, outputNode=None, *, rgb=False, colorTable=None, functionalWeight=1.0):
     """Write a FusedVolume into the scene and return the node; main thread only.
 
     Everything that can fail happens before the first change to the scene, so an error leaves it as it was.
@@ -109,7 +111,9 @@ def publish(
     check_output(source, outputNode, rgb)
     expected = tuple(high - low + 1 for low, high in zip(source.extent[::2], source.extent[1::2]))
     if fused.image.GetSize() != expected:
-        raise InputError(f"The fused volume has {fused.image.GetSize()} voxels, the anatomical one {expected}; fuse again.")
+        raise InputError(
+            f"The fused volume has {fused.image.GetSize()} voxels, the anatomical one {expected}; fuse again."
+        )
     parameters = {key: fused.report[key] for key in ("plane", "windows", "overlap", "device", "precision", "warnings")}
     if rgb:
         table = resolve_color_table(colorTable, source.table)
@@ -182,7 +186,7 @@ def _record(node, source: Snapshot, fused, parameters: dict) -> None:
 
 def _file_beside(node, anatomicalNode) -> None:
     """Put the output where the anatomical volume is in the data tree (same patient and study)."""
-    tree = node.GetScene().GetSubjectHierarchyNode()
+    tree = node.GetScene().GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     if tree is None or anatomicalNode is None:
         return
     item, anatomical = tree.GetItemByDataNode(node), tree.GetItemByDataNode(anatomicalNode)

@@ -37,7 +37,7 @@ def snapshot_quality(source: Snapshot, fused, progress=None) -> Quality:
 
 
 def publish_quality(fusedNode, quality: Quality) -> QualityNodes:
-    """Write the scores of a fused node into table and plot nodes, the ones of its last fusion if they are still there."""
+    """Write the scores of a fused node into table and plot nodes, those of its last measurement if still there."""
     scene, name = fusedNode.GetScene(), fusedNode.GetName()
     summary = _owned(fusedNode, "vtkMRMLTableNode", "summary", f"{name} quality")
     slices = _owned(fusedNode, "vtkMRMLTableNode", "slices", f"{name} quality by slice")
@@ -111,7 +111,7 @@ def _fill_table(node, columns: dict) -> None:
 
 def _file_under(scene, fusedNode, nodes) -> None:
     """In the data tree the tables and plots hang below the fused volume, so that deleting it there deletes them too."""
-    tree = scene.GetSubjectHierarchyNode()
+    tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     parent = tree.GetItemByDataNode(fusedNode) if tree is not None else 0
     for node in nodes if parent else ():
         item = tree.GetItemByDataNode(node)

@@ -23,6 +23,7 @@ from .nodes import node_to_image, voxels
 
 _FUSED, _UPTAKE = "MMIFAmin.fused", "MMIFAmin.uptake"
 _FULL = 65535.0
+_CHUNK = 1 << 24  # voxels coloured at once: bounds the memory, yet the colours are looked up once for most volumes
 
 
 def color_image(fused, extent, table, weight: float) -> vtk.vtkImageData:
@@ -87,8 +88,10 @@ def _paint(data, table, weight: float) -> None:
     fused, uptake = (
         vtk_to_numpy(data.GetPointData().GetArray(name)).reshape(rgb.shape[:3]) for name in (_FUSED, _UPTAKE)
     )
-    for k in range(len(rgb)):
-        rgb[k] = colorize(fused[k] / np.float32(_FULL), uptake[k] / np.float32(_FULL), table, weight)
+    step = max(1, _CHUNK // (rgb[0].size // 3))
+    for k in range(0, len(rgb), step):
+        part = slice(k, k + step)
+        rgb[part] = colorize(fused[part] / np.float32(_FULL), uptake[part] / np.float32(_FULL), table, weight)
 
 
 def _recover(node, functionalNode) -> None:
@@ -100,7 +103,9 @@ def _recover(node, functionalNode) -> None:
         )
     picture = node_to_image(node)
     uptake, _ = resample_to(
-        _scalar(functionalNode), sitk.VectorIndexSelectionCast(picture, 0), names=(functionalNode.GetName(), node.GetName())
+        _scalar(functionalNode),
+        sitk.VectorIndexSelectionCast(picture, 0),
+        names=(functionalNode.GetName(), node.GetName()),
     )
     window = Window(**json.loads(node.GetAttribute("MMIFAmin.parameters"))["windows"]["functional"])
     data = node.GetImageData()

@@ -44,7 +44,9 @@ def undo_registration(functionalNode) -> None:
     """Take away the last registration of the volume and its transform node; the volume lies where it lay before."""
     node = functionalNode.GetParentTransformNode()
     if node is None or node.GetAttribute(_MARK) is None:
-        raise InputError(f"'{functionalNode.GetName()}' is under no registration of MMIFAmin; there is nothing to undo.")
+        raise InputError(
+            f"'{functionalNode.GetName()}' is under no registration of MMIFAmin; there is nothing to undo."
+        )
     functionalNode.SetAndObserveTransformNodeID(node.GetTransformNodeID())
     node.GetScene().RemoveNode(node)
 

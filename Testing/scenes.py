@@ -1,0 +1,101 @@
+"""What the MRML tests share: a real scene, volume nodes made of images, the engine around a network known by heart."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import torch
+import vtk
+from MMIFAminLib.fusion import VolumeFuser
+from MMIFAminLib.weights import WeightsInfo
+from vtk.util.numpy_support import numpy_to_vtk
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def new_scene():
+    """A scene with Slicer's colour nodes, made `slicer.mrmlScene`, and the application logic that must outlive them."""
+    scene = slicer.mrmlScene = slicer.vtkMRMLScene()
+    logic = slicer.vtkSlicerApplicationLogic()
+    logic.SetMRMLScene(scene)
+    colors = logic.GetColorLogic()
+    colors.SetMRMLScene(scene)
+    colors.AddDefaultColorNodes()
+    return scene, logic
+
+
+def add_volume(scene, image, name, class_name=None, color_node=None):
+    """A volume node with the voxels and the geometry (LPS to RAS) of a SimpleITK image."""
+    components = image.GetNumberOfComponentsPerPixel()
+    default = "vtkMRMLVectorVolumeNode" if components > 1 else "vtkMRMLScalarVolumeNode"
+    node = scene.AddNewNodeByClass(class_name or default, name)
+    data = vtk.vtkImageData()
+    data.SetDimensions(image.GetSize())
+    voxels = sitk.GetArrayFromImage(image)
+    data.GetPointData().SetScalars(numpy_to_vtk(voxels.reshape(-1, components).squeeze(), deep=True))
+    node.SetAndObserveImageData(data)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    node.SetIJKToRASMatrix(vtk_matrix(LPS_TO_RAS @ matrix))
+    node.CreateDefaultDisplayNodes()
+    if color_node:
+        node.GetDisplayNode().SetAndObserveColorNodeID(color_node)
+    return node
+
+
+def add_transform(scene, matrix, name="transform", parent=None):
+    """A linear transform node with a 4x4 matrix (RAS, to parent)."""
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+    node.SetMatrixTransformToParent(vtk_matrix(matrix))
+    if parent is not None:
+        node.SetAndObserveTransformNodeID(parent.GetID())
+    return node
+
+
+def vtk_matrix(array):
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(array, float).ravel().tolist())
+    return matrix
+
+
+def state(node):
+    """Everything of a volume node that a fusion must not change, as comparable values."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    display = node.GetDisplayNode()
+    window = (
+        (display.GetWindowLevelMin(), display.GetWindowLevelMax()) if hasattr(display, "GetWindowLevelMin") else None
+    )
+    return (
+        slicer.util.arrayFromVolume(node).tobytes(),
+        [matrix.GetElement(i, j) for i in range(4) for j in range(4)],
+        node.GetTransformNodeID(),
+        node.GetName(),
+        sorted((key, node.GetAttribute(key)) for key in node.GetAttributeNames()),
+        window,
+        display.GetColorNodeID() if display is not None else None,
+    )
+
+
+def node_ids(scene):
+    return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+
+
+class Maximum(torch.nn.Module):
+    """In place of the network: the maximum of both sources, so that a test knows every voxel of the result."""
+
+    class idn:
+        factor = 4
+
+    def prepared(self, device, precision):
+        return self
+
+    def forward(self, a, b):
+        return torch.maximum(a, b)
+
+
+def maximum_fuser():
+    """The real engine around `Maximum`."""
+    return VolumeFuser(Maximum(), WeightsInfo("maximum", Path("maximum"), "ab" * 32, {}), "cpu", "fp32")
