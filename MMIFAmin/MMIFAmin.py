@@ -1,6 +1,5 @@
 """The MMIFAmin module of 3D Slicer: choose two volumes, fuse, see, compare, measure. The engine is `MMIFAminLib`."""
 
-import html
 import os
 import sys
 
@@ -15,7 +14,7 @@ from slicer.util import VTKObservationMixin
 from MMIFAminLib import state
 from MMIFAminLib.background import Runner
 from MMIFAminLib.errors import FusionCancelled, MMIFAminError
-from MMIFAminLib.logic import FusionLogic, describe, quality_table
+from MMIFAminLib.logic import FusionLogic, describe, describe_alignment
 from MMIFAminLib.roles import preselect
 from MMIFAminLib.selftest import SelfTestCases
 
@@ -41,20 +40,9 @@ class MMIFAmin(ScriptedLoadableModule):
 
 
 def registerSampleData():
-    """Offer the sample pair in the Sample Data module. Our own code writes it, so no network is needed."""
-    import SampleData
+    from MMIFAminLib import sample
 
-    names = ("MMIFAmin-phantom-MR", "MMIFAmin-phantom-PET")
-    cache = slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory()
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="MMIFAmin",
-        sampleName="MMIFAminPhantom",
-        thumbnailFileName=os.path.join(RESOURCES, "Icons", "MMIFAminPhantom.png"),
-        uris=[f"file://{cache}/{name}.nrrd" for name in names],
-        fileNames=[f"{name}.nrrd" for name in names],
-        nodeNames=list(names),
-        customDownloader=lambda source: MMIFAminLogic().loadSample(),
-    )
+    sample.register(lambda source: MMIFAminLogic().loadSample(), os.path.join(RESOURCES, "Icons"))
 
 
 class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -66,7 +54,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self._parameterNode = self._guiTag = None
         self._job, self._check = Runner(), Runner()  # what the user asked for; the alignment check
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
-        self._message, self._tips, self._updating = "", {}, False
+        self._problem = self._report = ""  # the last error and the last fusion in words, for the status line
+        self._tips, self._updating, self._switching = {}, False, False
 
     # Set-up and scene --------------------------------------------------------------------------------------------
 
@@ -89,6 +78,9 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved)
+        if slicer.app.layoutManager() is not None:
+            layoutNode = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+            self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
 
         for button, handler in (
             (self.ui.fuseButton, self.onFuse),
@@ -98,7 +90,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.plotButton, self.onPlot),
         ):
             button.connect("clicked(bool)", handler)
-        self.ui.metricComboBox.connect("currentIndexChanged(int)", self.onMetric)
+        self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
         self.initializeParameterNode()
 
@@ -153,8 +145,10 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodeAboutToBeRemoved(self, caller, event, node):
         """The tables and plots of a fused volume go with it: deleting that one node undoes all."""
         if node.GetAttribute("MMIFAmin.version") is not None and not caller.IsClosing():
-            owned = self.logic.qualityNodes(node)
+            owned, p = self.logic.qualityNodes(node), self._parameterNode
             qt.QTimer.singleShot(0, lambda: [caller.RemoveNode(n) for n in owned if n.GetScene() is caller])
+            if p is not None and (p.compared or p.plotted) and node is state.fused_node(p):
+                self._switch(self.logic.leaveLayout)
 
     # Parameter node ----------------------------------------------------------------------------------------------
 
@@ -172,7 +166,6 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._watch(self._pair, ())
         self._parameterNode = parameterNode
         self._pair = self._shown = self._rows = None
-        self._message = ""
         if parameterNode is not None:
             named = {w.property("SlicerParameterName"): w for w in vars(self.ui).values()}
             self._guiTag = parameterNode.connectParametersToGui({name: w for name, w in named.items() if name})
@@ -199,6 +192,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         finally:
             self._updating = False
         busy, reason, fused = self._job.busy, state.why_not(p), state.fused_node(p)
+        self._report = self._report if fused is not None else ""
         for section in (ui.inputsCollapsibleButton, ui.outputCollapsibleButton, ui.advancedCollapsibleButton):
             section.enabled = not busy
         for role in ("anatomical", "functional"):
@@ -209,7 +203,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.fuseButton.text = _("Cancel") if busy else _("Fuse")
         self._allow(ui.fuseButton, _("Stopping...") if busy and self._job.job.cancelled else "" if busy else reason)
         ui.progressBar.visible = busy
-        ui.statusLabel.text = self._message or reason or _("Ready.")
+        ui.statusLabel.text = "\n".join(filter(None, (self._problem or reason, self._report))) or _("Ready.")
         registered = self.logic.isRegistered(p.functional)
         ui.registerButton.text = _("Undo registration") if registered else _("Register first")
         self._allow(ui.registerButton, "" if registered else state.why_not_pair(p))
@@ -235,11 +229,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if pair == self._pair:
             return
         self._watch(self._pair, pair)
-        if p.colorTable is None or (self._pair is not None and pair[1] is not self._pair[1]):
-            p.colorTable = self.logic.defaultColors(pair[1])
-        for name in self.logic.outdated(p):
-            setattr(p, name, None)
-        self._pair = pair
+        self.logic.adaptToSources(p, newFunctional=self._pair is not None and pair[1] is not self._pair[1])
+        self._pair, self._problem, self._report = pair, "", ""
         self._scheduleCheck()
 
     def _watch(self, before, after):
@@ -268,12 +259,12 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Prepare a job of the logic (`work`, `finish`) and run it; `failure` heads the message of an error."""
         with slicer.util.tryWithErrorDisplay(failure):
             try:
+                self._problem = ""
                 work, finish = prepare(self._parameterNode)
-                self._message = ""
                 self._job.start(work, lambda job: self._end(job, failure, finish, done))
                 self._pollTimer.start()
             except MMIFAminError as error:
-                self._message = str(error)
+                self._problem = str(error)
                 raise
             finally:
                 self.updateGUI()
@@ -282,11 +273,12 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         with slicer.util.tryWithErrorDisplay(failure):
             try:
                 result = finish(job.result())
-                self._message = done(result) if done else ""
+                if done is not None:
+                    done(result)
             except FusionCancelled:
-                self._message = _("Cancelled; nothing was changed.")
+                self._problem = _("Cancelled; nothing was changed.")
             except Exception as error:
-                self._message = str(error)
+                self._problem = str(error)
                 raise
             finally:
                 self.updateGUI()
@@ -316,7 +308,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False
-        return describe(report)
+        self._report = describe(report)
 
     def onRegister(self, checked=False):
         p = self._parameterNode
@@ -334,7 +326,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _scheduleCheck(self, caller=None, event=None):
         self._check.drop()
-        self.ui.alignmentLabel.text = _("Checked when both volumes are chosen.")
+        self._sayAlignment(_("Checked when both are chosen"), "")
         self._checkTimer.start()
 
     def _startCheck(self):
@@ -344,23 +336,23 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             work = self.logic.alignment(p)
         except MMIFAminError as error:
-            self.ui.alignmentLabel.text = str(error)
+            self._sayAlignment(_("Not known"), str(error))
             return
-        self.ui.alignmentLabel.text = _("Checking...")
+        self._sayAlignment(_("Checking..."), "")
         self._check.start(work, self._onChecked)
         self._pollTimer.start()
 
     def _onChecked(self, job):
         try:
             alignment = job.result()
-            mark = "<span style='color:#2e9e4f'>\u25cf</span>" if alignment.aligned else "<span style='color:#d98200'>\u25cf</span>"
-            text = f"{mark} {html.escape(alignment.message)}"
-            self.ui.alignmentLabel.toolTip = _("Mutual information {mi:.3f}; overlap {overlap:.0%}").format(
-                mi=alignment.mutual_information, overlap=alignment.overlap
-            )
+            color = "#2e9e4f" if alignment.aligned else "#d98200"
+            self._sayAlignment(f"<font color='{color}'>\u25cf</font> {describe_alignment(alignment)}", alignment.message)
         except MMIFAminError as error:
-            text = html.escape(str(error))
+            self._sayAlignment(_("Not known"), str(error))
+
+    def _sayAlignment(self, text, detail):
         self.ui.alignmentLabel.text = text
+        self.ui.alignmentLabel.toolTip = detail
 
     # Views and quality ---------------------------------------------------------------------------------------------
 
@@ -379,19 +371,25 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._switch(self.logic.plot if checked else self.logic.leaveLayout)
 
     def onMetric(self, index):
-        p = self._parameterNode
-        if p is not None and index >= 0 and not self._updating:
-            p.metric = self.ui.metricComboBox.currentText
-            if p.plotted:
-                self._switch(self.logic.plot)
+        self._parameterNode.metric = self.ui.metricComboBox.currentText
+        if self._parameterNode.plotted:
+            self._switch(self.logic.plot)
 
     def _switch(self, layout):
         with slicer.util.tryWithErrorDisplay(_("The layout was not changed.")):
+            self._switching = True
             try:
                 layout(self._parameterNode)
             except MMIFAminError:
                 self._parameterNode.compared = self._parameterNode.plotted = False
                 raise
+            finally:
+                self._switching = False
+
+    def onLayoutModified(self, caller=None, event=None):
+        """The user may leave the comparison or chart by choosing another layout, too."""
+        if self._parameterNode is not None and not self._switching:
+            self.logic.followLayout(self._parameterNode)
 
     def _restoreLayout(self):
         """After loading a scene: the comparison or chart that was shown when it was saved."""
@@ -402,19 +400,28 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._switch(self.logic.plot)
 
     def _showQuality(self, fused):
-        rows = self.logic.qualityRows(fused)
-        if rows == self._rows:
-            return
-        self._rows, ui, p = rows, self.ui, self._parameterNode
-        self._updating = True
-        ui.metricComboBox.clear()
-        for name, value, meaning in rows:
-            ui.metricComboBox.addItem(name)
-        ui.metricComboBox.currentIndex = max([row[0] for row in rows].index(p.metric), 0) if rows else -1
-        self._updating = False
-        ui.qualityLabel.text = quality_table(rows)
+        rows, ui = self.logic.qualityRows(fused), self.ui
         for widget in (ui.metricComboBox, ui.plotButton):
             self._allow(widget, "" if rows else _("Measure the quality first."))
+        if rows == self._rows:
+            return
+        self._rows = rows
+        names, wanted = [row[0] for row in rows], self._parameterNode.metric
+        ui.qualityTable.setRowCount(len(rows))
+        for index, (name, value, meaning) in enumerate(rows):
+            for column, text in enumerate((name, value, meaning)):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(meaning)
+                ui.qualityTable.setItem(index, column, item)
+        ui.qualityTable.visible = bool(rows)
+        ui.qualityTable.resizeColumnToContents(0)
+        ui.qualityTable.resizeColumnToContents(1)
+        ui.qualityTable.resizeRowsToContents()
+        height = sum(ui.qualityTable.rowHeight(index) for index in range(len(rows)))
+        ui.qualityTable.setFixedHeight(height + ui.qualityTable.horizontalHeader().height + 4)
+        ui.metricComboBox.clear()
+        ui.metricComboBox.addItems(names)
+        ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
 
 
 class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
@@ -435,12 +442,3 @@ class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
 
 class MMIFAminTest(SelfTestCases, ScriptedLoadableModuleTest):
     """The module's self-test; its cases are in `MMIFAminLib/selftest.py`."""
-
-    def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def runTest(self):
-        for name in sorted(name for name in dir(self) if name.startswith("test_")):
-            self.setUp()
-            self.delayDisplay(name)
-            getattr(self, name)()

@@ -6,7 +6,6 @@ for the main thread, which alone changes the scene.
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 
 import slicer
@@ -126,20 +125,16 @@ class FusionLogic:
 
         return work, finish
 
-    def outdated(self, p) -> list[str]:
-        """The outputs, by parameter name, that were made of other sources than the ones chosen now."""
+    def adaptToSources(self, p, newFunctional: bool) -> None:
+        """After another choice of sources: new outputs unless they were made of these, colours of the new functional."""
+        if newFunctional or p.colorTable is None:
+            p.colorTable = self.defaultColors(p.functional)
         pair = (p.anatomical, p.functional)
-        if None in pair:
-            return []
-        roles = ("MMIFAmin.anatomical", "MMIFAmin.functional")
-        nodes = {name: getattr(p, name) for name, *rest in _outputs(p)}
-        return [
-            name
-            for name, node in nodes.items()
-            if node is not None
-            and node.GetAttribute("MMIFAmin.version") is not None
-            and tuple(node.GetNodeReference(role) for role in roles) != pair
-        ]
+        for name, *rest in _outputs(p):
+            node = getattr(p, name)
+            if None not in pair and node is not None and node.GetAttribute("MMIFAmin.version") is not None:
+                if (node.GetNodeReference("MMIFAmin.anatomical"), node.GetNodeReference("MMIFAmin.functional")) != pair:
+                    setattr(p, name, None)
 
     # Registration --------------------------------------------------------------------------------------------------
 
@@ -241,6 +236,15 @@ class FusionLogic:
         if state.fused_node(p) is not None:
             self.showFused(p)
 
+    def followLayout(self, p) -> None:
+        """Note that the user has left the comparison or the chart by choosing another layout."""
+        from . import views
+
+        if p.compared and not views.is_comparing():
+            p.compared, p.opacity, p.layoutBefore = False, 1.0, 0
+        if p.plotted and not views.is_plotting():
+            p.plotted, p.layoutBefore = False, 0
+
     @staticmethod
     def _remember(p, previous: int) -> None:
         from .mrml.compare import LAYOUT_ID
@@ -273,13 +277,16 @@ class FusionLogic:
 
         return quality_nodes(fusedNode)
 
-    def qualityRows(self, fusedNode) -> list[tuple[str, float, str]]:
+    def qualityRows(self, fusedNode) -> list[tuple[str, str, str]]:
         """Metric, value and meaning of every row of the fused volume's quality table; [] if it was not measured."""
         table = fusedNode.GetNodeReference(f"{_MEASURED}.summary") if fusedNode is not None else None
         if table is None:
             return []
-        columns = [table.GetTable().GetColumn(index) for index in range(3)]
-        return [tuple(column.GetValue(row) for column in columns) for row in range(table.GetNumberOfRows())]
+        names, values, meanings = (table.GetTable().GetColumn(index) for index in range(3))
+        return [
+            (names.GetValue(row), f"{values.GetValue(row):.3f}".replace("nan", "\u2013"), meanings.GetValue(row))
+            for row in range(table.GetNumberOfRows())
+        ]
 
     def chart(self, fusedNode, metric: str):
         """The chart node of one metric along the slices, or None."""
@@ -298,20 +305,20 @@ class FusionLogic:
         return nodes
 
 
+def describe_alignment(alignment) -> str:
+    """An Alignment in a few words."""
+    if alignment.aligned:
+        return _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)
+    if alignment.overlap == 0.0:
+        return _("No overlap: register first")
+    return _("About {distance:.0f} mm off: register first").format(distance=alignment.displacement_mm)
+
+
 def describe(report: dict) -> str:
     """The report of a fusion in a line: device, precision, speed, time; and below it what there is to know."""
     seconds = sum(report["seconds"].values())
     line = f"{report['device'].upper()}, {report['precision']}, {report['slices_per_second']:.3g} slices/s, {seconds:.1f} s in all"
     return "\n".join([line, *report["warnings"]])
-
-
-def quality_table(rows) -> str:
-    """Metric, value and meaning as a table of rich text."""
-    cells = "".join(
-        f"<tr><td><b>{html.escape(name)}</b></td><td align='right'>{value:.3f}</td><td>{html.escape(meaning)}</td></tr>"
-        for name, value, meaning in rows
-    )
-    return f"<table width='100%' cellspacing='0' cellpadding='3'>{cells}</table>" if rows else ""
 
 
 def _under(p):

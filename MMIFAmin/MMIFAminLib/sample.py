@@ -41,6 +41,23 @@ def build_phantom_pair(spacing=(1.5, 1.5, 1.5)) -> tuple[sitk.Image, sitk.Image]
     )
 
 
+def register(download, icons: str) -> None:
+    """Offer the pair in Slicer's Sample Data module: `download(source)` loads it. No network is needed."""
+    import SampleData
+    import slicer
+
+    cache = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="MMIFAmin",
+        sampleName="MMIFAminPhantom",
+        thumbnailFileName=str(Path(icons) / "MMIFAminPhantom.png"),
+        uris=[(cache / name).as_uri() for name in FILES],
+        fileNames=list(FILES),
+        nodeNames=list(FILES.values()),
+        customDownloader=download,
+    )
+
+
 def write_sample(folder: str | Path) -> list[Path]:
     """The two files of `FILES` in `folder`, written if they are not there; returns their paths."""
     paths = [Path(folder) / name for name in FILES]

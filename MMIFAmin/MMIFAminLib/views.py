@@ -49,7 +49,13 @@ def compare(anatomicalNode, functionalNode, fusedNode, plane: str) -> int:
 
 def is_comparing() -> bool:
     """Whether the layout is that of the comparison."""
-    return slicer.app.layoutManager() is not None and layout_node().GetViewArrangement() == LAYOUT_ID
+    return layout_node().GetViewArrangement() == LAYOUT_ID
+
+
+def is_plotting() -> bool:
+    """Whether the layout has room for a chart."""
+    arrangement = layout_node().GetViewArrangement()
+    return slicer.modules.plots.logic().GetLayoutWithPlot(arrangement) == arrangement
 
 
 def show_chart(chartNode) -> int:

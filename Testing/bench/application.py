@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 import time
 import types
 import unittest
@@ -21,18 +23,57 @@ from . import parameter_node, pythonqt, widgets
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "MMIFAmin"
 
 
+class LayoutManager:
+    """The views of the application as MRML nodes and logics: those that the layout shows exist, nothing is drawn."""
+
+    def __init__(self, scene, application_logic):
+        self._application_logic = application_logic
+        self._slices = vtk.vtkCollection()
+        application_logic.SetSliceLogics(self._slices)
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        self._tag = scene.AddObserver(scene.NodeAddedEvent, self._added)
+        self._scene = scene
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLScene(scene)
+        self._logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+
+    def layoutLogic(self):
+        return self._logic
+
+    def mrmlSliceLogics(self):
+        return self._slices
+
+    def close(self):
+        self._scene.RemoveObserver(self._tag)
+        self._logic.SetMRMLScene(None)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _added(self, caller, event, node):
+        if node.IsA("vtkMRMLSliceNode"):
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLApplicationLogic(self._application_logic)
+            logic.SetMRMLScene(caller)
+            logic.SetSliceNode(node)
+            self._slices.AddItem(logic)
+
+
 class Application:
     """`slicer.app` as far as a module uses it."""
 
     applicationName = "Slicer"
     applicationVersion = "5.13.0"
 
-    def __init__(self):
+    def __init__(self, scene, views=True):
         self.qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["bench"])
         self.qt.setStyle("Fusion")
         self.testing = False
         self.startup = []
-        self.logic = slicer.vtkMRMLApplicationLogic() if hasattr(slicer, "vtkMRMLApplicationLogic") else None
+        self._logic = slicer.vtkSlicerApplicationLogic()
+        self._logic.SetMRMLScene(scene)
+        self._logic.GetColorLogic().SetMRMLScene(scene)
+        self._logic.GetColorLogic().AddDefaultColorNodes()
+        self._views = LayoutManager(scene, self._logic) if views else None
+        self.temporaryPath = tempfile.mkdtemp(prefix="bench-")
 
     def connect(self, signal, handler):
         if signal != "startupCompleted()":
@@ -52,8 +93,16 @@ class Application:
     def moduleManager(self):
         return types.SimpleNamespace(connect=lambda *a: True, disconnect=lambda *a: True)
 
+    def applicationLogic(self):
+        return self._logic
+
     def layoutManager(self):
-        return None  # as under --no-main-window
+        return self._views  # None under --no-main-window
+
+    def close(self):
+        if self._views is not None:
+            self._views.close()
+        shutil.rmtree(self.temporaryPath, ignore_errors=True)
 
     def mainWindow(self):
         return None
@@ -139,11 +188,11 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 class Bench:
     """Installs the parts into `sys.modules` and `slicer`, loads the module, makes its widget; `close` undoes it all."""
 
-    def __init__(self):
+    def __init__(self, views=True):
         self._modules = dict(sys.modules)
         self._slicer = dict(vars(slicer))
-        self.app = Application()
-        self.scene = slicer.vtkMRMLScene()
+        self.scene = slicer.mrmlScene = slicer.vtkMRMLScene()
+        self.app = slicer.app = Application(self.scene, views)
         self._install()
         self.module = importlib.import_module("MMIFAmin")
         self.record = ModuleRecord(MODULE_FOLDER / "MMIFAmin.py")
@@ -152,12 +201,10 @@ class Bench:
         self.widget = self.frame = None
 
     def _install(self):
-        slicer.mrmlScene = self.scene
-        self.color_logic = slicer.vtkMRMLColorLogic()
-        self.color_logic.SetMRMLScene(self.scene)
-        self.color_logic.AddDefaultColorNodes()
-        slicer.app = self.app
-        slicer.modules = types.SimpleNamespace()
+        plots = slicer.vtkSlicerPlotsLogic()
+        plots.SetMRMLScene(self.scene)
+        plots.SetMRMLApplicationLogic(self.app.applicationLogic())
+        slicer.modules = types.SimpleNamespace(plots=types.SimpleNamespace(logic=lambda: plots))
         qt, ctk = pythonqt.QtModule("qt"), types.ModuleType("ctk")
         for native in widgets.CTK:
             setattr(ctk, native.__name__, pythonqt.wrapped_class(native))
@@ -227,6 +274,7 @@ class Bench:
             self.frame._q.close()
             self.frame._q.deleteLater()
         self.app.processEvents()
+        self.app.close()
         for name in [name for name in sys.modules if name not in self._modules]:
             if name.split(".")[0] in ("qt", "ctk", "slicer", "MMIFAmin") or name in ("MMIFAminLib.state", "SampleData"):
                 del sys.modules[name]

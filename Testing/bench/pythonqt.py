@@ -42,7 +42,7 @@ class Wrapped(metaclass=WrappedType):
         if keywords:
             raise TypeError(f"PythonQt constructors take no keyword arguments: {cls.__name__}({', '.join(keywords)}=)")
         native = cls._native(*(unwrap(argument) for argument in arguments))
-        return wrap(native)
+        return wrap(native) if isinstance(native, QtCore.QObject) else _made(native)
 
     def __getattr__(self, name):
         if name.startswith("_"):
