@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +17,10 @@ from PIL import Image
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
 from MMIFAminLib.training import Config, load_config, train
+from MMIFAminLib.training.__main__ import main
 from MMIFAminLib.training.config import SHIPPED
 from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
+from MMIFAminLib.training.step import TrainingStep
 from MMIFAminLib.training.validation import OURS, summarize
 from MMIFAminLib.weights import load_weights
 
@@ -210,40 +211,45 @@ def test_the_output_of_a_run_is_not_overwritten(data, finished):
     assert (finished / "tiny.safetensors").read_bytes() == (finished / "before.safetensors").read_bytes()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(data, finished, tmp_path):
-    """Killed without warning in the middle of step 5; the resumed run must equal the uninterrupted one exactly."""
+KILLER = """
+import os, signal, sys
+from pathlib import Path
+import MMIFAminLib.training.engine as engine
+moment, *arguments = sys.argv[1:]
+update, save = engine.Run._update, Path.write_bytes
+def die_in_step(self, trainer, batch):
+    result = update(self, trainer, batch)
+    if trainer.state.iteration == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+def die_while_saving(self, content):
+    first = not list(self.parent.glob("checkpoint.pt"))
+    save(self, content if first else content[: len(content) // 2])
+    if not first:
+        os.kill(os.getpid(), signal.SIGKILL)
+if moment == "in a step":
+    engine.Run._update = die_in_step
+else:
+    Path.write_bytes = die_while_saving
+engine.train(*arguments)
+"""
+
+
+@pytest.mark.parametrize("moment, last", [("in a step", 4), ("while saving the checkpoint", 2)])
+def test_a_killed_run_resumes_to_the_same_weights(data, finished, tmp_path, moment, last):
+    """SIGKILL in the middle of step 5, or half way through the second checkpoint: the resumed run equals one without."""
     config, output = write_config(tmp_path / "tiny.yaml"), tmp_path / "out"
-    killer = (
-        "import os, signal, MMIFAminLib.training.engine as e\n"
-        "update = e.Run._update\n"
-        "def killed(self, engine, batch):\n"
-        "    result = update(self, engine, batch)\n"
-        "    if engine.state.iteration == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return result\n"
-        "e.Run._update = killed\n"
-        f"e.train({str(config)!r}, {str(data)!r}, {str(output)!r})\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", killer], env=ENVIRONMENT, capture_output=True, text=True)
+    killer = [sys.executable, "-c", KILLER, moment, config, data, output]
+    killed = subprocess.run(killer, env=ENVIRONMENT, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert (output / "checkpoint.pt").is_file() and not (output / "tiny.safetensors").exists()
-    resumed = subprocess.run(command(config, data, output, "--resume"), env=ENVIRONMENT, capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "step 6 of 8" in resumed.stdout and "step 4 of 8" not in resumed.stdout
+    assert not (output / "tiny.safetensors").exists()
+    told = []
+    train(config, data, output, resume=True, progress=lambda fraction, text: told.append(text))
+    steps = [int(text.split()[1]) for text in told if " of 8" in text]
+    assert steps == list(range(last + 2, 9, 2))
     assert (output / "tiny.safetensors").read_bytes() == (finished / "tiny.safetensors").read_bytes()
     for name in ("log.csv", "validation.csv", "scores.csv"):
         assert without_time(output / name) == without_time(finished / name)
-
-
-def test_a_kill_at_any_moment_leaves_a_run_that_resumes(data, finished, tmp_path):
-    config, output = write_config(tmp_path / "tiny.yaml"), tmp_path / "out"
-    process = subprocess.Popen(command(config, data, output), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (output / "checkpoint.pt").is_file() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    train(config, data, output, resume=True)
-    assert (output / "tiny.safetensors").read_bytes() == (finished / "tiny.safetensors").read_bytes()
 
 
 def test_two_processes_train_what_one_does(data, tmp_path):
@@ -261,10 +267,36 @@ def test_two_processes_train_what_one_does(data, tmp_path):
     assert len(without_time(tmp_path / "two" / "log.csv")) == 2
 
 
-def test_an_error_is_one_message_on_the_command_line(data, tmp_path):
-    config = write_config(tmp_path / "tiny.yaml", stesp=1)
-    result = subprocess.run(command(config, data, tmp_path / "out"), env=ENVIRONMENT, capture_output=True, text=True)
-    assert result.returncode == 2 and "stesp" in result.stderr and "Traceback" not in result.stderr
+def test_the_module_is_a_command(data, tmp_path, monkeypatch, capsys):
+    config = write_config(tmp_path / "tiny.yaml", steps=2, validate_every=2)
+    monkeypatch.setattr(sys, "argv", [str(part) for part in command(config, data, tmp_path / "out")[2:]])
+    assert main() == 0
+    assert "step 2 of 2" in capsys.readouterr().out
+    write_config(config, stesp=1)
+    assert main() == 2
+    assert "stesp" in capsys.readouterr().err
+
+
+LOSSES = {
+    "fixed": {"weights": {"intensity": 1.0}},
+    "adaptive": {"priorities": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
+    "information": {"intensity": 1.0, "gradient": 5.0},
+    "uncertainty": {"priorities": {"gradient": 1.0, "structure": 1.0}},
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_the_network_and_itself(data, name):
+    config = Config.from_dict(TINY | {"loss": {"name": name, "options": LOSSES[name]}, "patch": 48})
+    step = TrainingStep(config)
+    batch = next(iter(training_loader(config, load_cases(config, data)[0], 0, 0, 1)))
+    loss, parts = step(batch["a"], batch["b"], batch["lesion"], torch.ones(len(batch["a"]), dtype=torch.bool))
+    loss.backward()
+    assert step.network.decoder.last.weight.grad.abs().max() > 0
+    assert all(parameter.grad is not None for parameter in step.loss.parameters())
+    assert {"overshoot", "lesion"} < set(parts) and not any(value.requires_grad for value in parts.values())
+    grouped = {id(parameter) for group in step.parameter_groups() for parameter in group["params"]}
+    assert grouped == {id(parameter) for parameter in step.parameters()}
 
 
 def test_mean_rank_is_among_peers_on_the_same_pairs():

@@ -31,7 +31,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Name of the loss ("adaptive" or "fixed"), the arguments of its class, and the learning rate of its weights."""
+    """Name of the loss ("adaptive", "information", "uncertainty", "fixed"), the arguments of its class, and the learning
+    rate of its parameters where it has any.
+    """
 
     name: str
     options: dict = field(default_factory=dict)
@@ -40,10 +42,9 @@ class Loss:
 
 @dataclass(frozen=True)
 class LesionTerm:
-    """Weight of the lesion response, every how many steps it is computed, and the share of the change asked for."""
+    """Weight of the lesion response in samples that show uptake, and the share of the change asked for."""
 
     weight: float = 0.0
-    every: int = 2
     recovery: float = 0.5
 
 

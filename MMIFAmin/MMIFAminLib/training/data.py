@@ -81,7 +81,8 @@ class DrawPatch:
     """The training sample of a given number, as a pure function of seed and number.
 
     Resuming a run, and sharing it between processes, therefore changes nothing about what is seen at which step.
-    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1)}``.
+    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1),
+    "uptake": bool}``.
     """
 
     def __init__(self, config: Config, cases: dict[str, list[Case]]):
@@ -93,7 +94,7 @@ class DrawPatch:
         rng = np.random.default_rng((self.config.seed, number))
         task, cases = self.cases[number % self.config.batch % len(self.cases)]
         for _ in range(_TRIES):
-            a, b = self._patch(rng, task, cases[rng.integers(len(cases))])
+            a, b, uptake = self._patch(rng, task, cases[rng.integers(len(cases))])
             if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
                 break
         if rng.random() < 0.5:
@@ -104,16 +105,16 @@ class DrawPatch:
         if rng.random() < task.swap:
             a, b = b, a
         a, b = (torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for image in (a, b))
-        return {"a": a, "b": b, "lesion": torch.from_numpy(rng.random(5, dtype=np.float32))}
+        return {"a": a, "b": b, "lesion": torch.from_numpy(rng.random(5, dtype=np.float32)), "uptake": uptake}
 
-    def _patch(self, rng: np.random.Generator, task: Task, case: Case) -> tuple[np.ndarray, np.ndarray]:
+    def _patch(self, rng: np.random.Generator, task: Task, case: Case) -> tuple[np.ndarray, np.ndarray, bool]:
         size = self.config.patch
         height, width = case.anatomical.shape
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
         part = (slice(y, y + size), slice(x, x + size))
         as_uptake = rng.random() < task.uptake and case.uptake is not None
         b = case.uptake[part] if as_uptake else _unit(case.functional[part])
-        return _unit(case.anatomical[part]), b
+        return _unit(case.anatomical[part]), b, as_uptake
 
 
 def training_loader(config: Config, cases: dict[str, list[Case]], first_step: int, rank: int, world: int) -> DataLoader:

@@ -42,6 +42,7 @@ def train(
     `progress` gets the fraction done and a text. Raises InputError for a bad configuration, bad data or an output
     folder that holds a run already, MMIFAminError where the loss stops being finite.
     """
+    source = "CONFIG" if isinstance(config, Config) else Path(config).name
     config = config if isinstance(config, Config) else load_config(config)
     output = Path(output)
     if (output / CHECKPOINT).is_file() and not resume:
@@ -49,7 +50,7 @@ def train(
     _require_ignite()
     train_cases, val_cases = load_cases(config, data)
     with _processes(config) as (rank, world):
-        run = Run(config, train_cases, val_cases, read_peers(data), output, rank, world, progress)
+        run = Run(config, train_cases, val_cases, read_peers(data), output, source, rank, world, progress)
         run.train()
     return output / f"{config.name}.safetensors"
 
@@ -64,19 +65,20 @@ class Run:
         val_cases: dict[str, list[Case]],
         peers: list[dict],
         output: Path,
+        source: str = "CONFIG",
         rank: int = 0,
         world: int = 1,
         progress: Callable[[float, str], object] | None = None,
     ):
         from monai.utils import set_determinism
 
-        self.config, self.output, self.rank, self.world = config, output, rank, world
+        self.config, self.output, self.source, self.rank, self.world = config, output, source, rank, world
         self.train_cases, self.val_cases, self.peers = train_cases, val_cases, peers
         self.progress = progress or (lambda fraction, text: None)
         torch.set_num_threads(config.threads)
         set_determinism(config.seed)
         self.device = _device(config)
-        self.model = TrainingStep(config).to(self.device, memory_format=torch.channels_last)
+        self.model = TrainingStep(config).to(self.device)
         groups = self.model.parameter_groups()
         self.optimizer = torch.optim.AdamW(groups)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -111,7 +113,7 @@ class Run:
                 iteration_update=self._update,
                 train_handlers=[LrScheduleHandler(self.scheduler, print_lr=False, epoch_level=False)],
             )
-            trainer.logger.setLevel("ERROR")
+            trainer.logger.setLevel("CRITICAL")  # errors are raised, and shown once
             trainer.state.iteration = self.step
             trainer.add_event_handler(Events.ITERATION_COMPLETED, self._record)
             if self.rank == 0:
@@ -129,14 +131,12 @@ class Run:
         return {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
 
     def _update(self, engine, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-        a, b = (batch[key].to(self.device, memory_format=torch.channels_last) for key in ("a", "b"))
-        lesion = self.config.lesion
-        with_lesion = lesion.weight > 0 and engine.state.iteration % lesion.every == 0
+        a, b = (batch[key].to(self.device) for key in ("a", "b"))
         # Random numbers, where a loss uses them, depend on the step alone: a resumed run needs no generator state.
         torch.manual_seed((self.config.seed * 2**32 + engine.state.iteration) * self.world + self.rank)
         self.parallel.train()
         self.optimizer.zero_grad()
-        loss, parts = self.parallel(a, b, batch["lesion"], with_lesion)
+        loss, parts = self.parallel(a, b, batch["lesion"], batch["uptake"])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
@@ -198,7 +198,7 @@ class Run:
             "use": "Research only; not for clinical decisions.",
             "licence": "Apache-2.0",
             "date": datetime.now(timezone.utc).date().isoformat(),
-            "command": f"mmifamin train --config {config.name} --data DATA --output OUTPUT",
+            "command": f"mmifamin train --config {self.source} --data DATA --output OUTPUT",
             "data": {name: {"train_pairs": train, "val_pairs": val} for name, train, val in tasks},
             "seed": config.seed,
             "steps": self.step,

@@ -7,6 +7,8 @@ import numpy as np
 from .. import metrics
 from ..volumes import atomic_path
 
+_WEIGHT = "weight of "  # how an adaptive loss names the weights it reports
+
 
 def draw_progress(path: Path, log: list[dict], validation: list[dict], panels: dict[str, tuple], title: str) -> None:
     """Draw the losses, the validation metrics, the mean rank and one fused pair of each task.
@@ -15,13 +17,13 @@ def draw_progress(path: Path, log: list[dict], validation: list[dict], panels: d
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 4 + 4 + 3.4 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(18, 4 + 4 + 3.4 * len(panels)), layout="constrained")
     figure.suptitle(title)
     curves, pictures = figure.subfigures(2, 1, height_ratios=(8, 3.4 * len(panels)))
-    axes = curves.subplots(2, max(3, len(panels)))
-    _draw_losses(axes[0, 0], axes[0, 1], log)
-    _draw_validation(axes[0, 2], axes[1], validation)
-    for axis in axes[0, 3:]:
+    axes = curves.subplots(2, max(4, len(panels)))
+    _draw_losses(*axes[0, :3], log)
+    _draw_validation(axes[0, 3], axes[1], validation)
+    for axis in axes[0, 4:]:
         axis.set_axis_off()
     cells = pictures.subplots(len(panels), 3, squeeze=False)
     for row, (task, images) in zip(cells, panels.items()):
@@ -33,7 +35,7 @@ def draw_progress(path: Path, log: list[dict], validation: list[dict], panels: d
         figure.savefig(temporary, format="png", dpi=80)
 
 
-def _draw_losses(total, terms, log: list[dict]) -> None:
+def _draw_losses(total, terms, weights, log: list[dict]) -> None:
     steps = [int(row["step"]) for row in log]
     total.plot(steps, _column(log, "loss"), color="black")
     total.set(title="loss", xlabel="step")
@@ -41,11 +43,15 @@ def _draw_losses(total, terms, log: list[dict]) -> None:
     rate.plot(steps, _column(log, "learning_rate"), color="tab:blue", linewidth=0.8)
     rate.set_ylabel("learning rate", color="tab:blue")
     for name in log[0] if log else ():
-        if name not in ("step", "seconds", "learning_rate", "loss"):
-            terms.plot(steps, _column(log, name), label=name)
+        if name.startswith(_WEIGHT):
+            weights.plot(steps, _column(log, name), label=name[len(_WEIGHT) :])
+        elif name not in ("step", "seconds", "learning_rate", "loss"):
+            terms.plot(steps, np.maximum(_column(log, name), 1e-6), label=name)
     terms.set(title="terms (0 is best)", xlabel="step", yscale="log")
-    if log:
-        terms.legend(fontsize=6, ncols=2)
+    weights.set(title="weights that the loss gives its terms", xlabel="step")
+    for axis in (terms, weights):
+        if axis.lines:
+            axis.legend(fontsize=6, ncols=2)
 
 
 def _draw_validation(rank, metric_axes, validation: list[dict]) -> None:

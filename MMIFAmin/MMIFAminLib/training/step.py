@@ -10,16 +10,21 @@ from ..losses.lesion import lesion_shortfall, plant_lesions
 from ..network import MMIFAMIN
 from .config import Config
 
-_LOSSES = {"adaptive": ("adaptive", "AdaptiveLoss"), "fixed": ("fixed", "FixedLoss")}
+_LOSSES = {
+    "adaptive": "AdaptiveLoss",
+    "information": "InformationLoss",
+    "uncertainty": "UncertaintyLoss",
+    "fixed": "FixedLoss",
+}
 
 
 def build_loss(config: Config) -> nn.Module:
     """The loss that ``config`` names: maps (a, b, f) to (scalar, {term: scalar})."""
     if config.loss.name not in _LOSSES:
-        raise InputError(f"loss.name is {config.loss.name!r}: choose {' or '.join(_LOSSES)}.")
-    module, name = _LOSSES[config.loss.name]
+        raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
+    module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
     try:
-        return getattr(importlib.import_module(f"MMIFAminLib.losses.{module}"), name)(**config.loss.options)
+        return getattr(module, _LOSSES[config.loss.name])(**config.loss.options)
     except TypeError as error:
         raise InputError(f"loss.options do not fit the {config.loss.name} loss ({error}).") from None
 
@@ -38,16 +43,20 @@ class TrainingStep(nn.Module):
         self.loss = build_loss(config)
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, lesion: torch.Tensor, with_lesion: bool
+        self, a: torch.Tensor, b: torch.Tensor, lesion: torch.Tensor, uptake: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """``a``, ``b`` ``(N, 1, H, W)`` and the lesion draws ``(N, 5)`` to the loss and its parts, detached."""
+        """``a``, ``b`` ``(N, 1, H, W)`` and the lesion draws ``(N, 5)`` to the loss and its parts, detached.
+
+        Lesions are planted where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake: luma is no measure of it.
+        """
         fused = self._fuse(a, b)
         clipped = fused.clamp(0, 1)
         loss, terms = self.loss(a, b, fused + (clipped - fused).detach())
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
         loss = loss + self.config.overshoot * parts["overshoot"]
-        if with_lesion:
-            changed, profile = plant_lesions(b, lesion)
+        if self.config.lesion.weight > 0 and uptake.any():
+            a, b, fused = a[uptake], b[uptake], fused[uptake]
+            changed, profile = plant_lesions(b, lesion[uptake])
             recovery = self.config.lesion.recovery
             parts["lesion"] = lesion_shortfall(changed - b, self._fuse(a, changed) - fused, profile, recovery)
             loss = loss + self.config.lesion.weight * parts["lesion"]
