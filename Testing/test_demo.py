@@ -49,7 +49,9 @@ def test_lesions_are_where_they_are_said_to_be(pair):
         change = value(functional, lesion.center) - value(functional, mirrored)
         assert change * np.sign(lesion.change) > 0.3 * min(abs(lesion.change), value(functional, mirrored))
     counts = sitk.GetArrayViewFromImage(functional)
-    hottest = functional.TransformIndexToPhysicalPoint([int(i) for i in np.unravel_index(counts.argmax(), counts.shape)[::-1]])
+    hottest = functional.TransformIndexToPhysicalPoint(
+        [int(i) for i in np.unravel_index(counts.argmax(), counts.shape)[::-1]]
+    )
     assert np.linalg.norm(np.subtract(hottest, demo.HOT_LESION.center)) < demo.HOT_LESION.width
 
 

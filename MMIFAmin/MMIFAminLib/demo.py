@@ -1,8 +1,8 @@
 """The demo: a head in which T1 MR and a simulated FDG-PET are fused, from templates that come with nilearn.
 
-The pair is simulated from the MNI152 atlas: T1 and the grey and white matter maps are averages of 152 healthy adults; the
-tracer takes up grey:white 4:1, with one hot and one cold lesion whose place is known, and is seen through a scanner of 6 mm
-resolution with noise, on its own coarser, oblique grid.
+The pair is simulated from the MNI152 atlas: T1 and the grey and white matter maps are averages of 152 healthy adults.
+The tracer takes up grey:white 4:1, with one hot and one cold lesion whose place is known; it is seen through a scanner
+of 6 mm resolution with noise, on its own coarser, oblique grid.
 """
 
 import time
@@ -50,7 +50,8 @@ def build_demo_pair() -> tuple[sitk.Image, sitk.Image]:
     except ImportError as error:
         raise InputError("The demo needs nilearn, which ships the head templates: pip install nilearn") from error
     t1, grey, white = (
-        _from_nifti(load(resolution=1)) for load in (load_mni152_template, load_mni152_gm_template, load_mni152_wm_template)
+        _from_nifti(load(resolution=1))
+        for load in (load_mni152_template, load_mni152_gm_template, load_mni152_wm_template)
     )
     t1 = _crop(t1, sitk.GetArrayViewFromImage(t1) > 0.05)
     anatomical = sitk.Cast(sitk.Round(sitk.Clamp(t1, lowerBound=0.0) * 1000.0), sitk.sitkInt16)
@@ -101,7 +102,9 @@ def _scan(uptake: sitk.Image) -> sitk.Image:
     size = np.ceil(extent / SPACING).astype(int)
     center = uptake.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in uptake.GetSize()])
     origin = np.array(center) - direction @ ((size - 1) / 2 * SPACING)
-    scan = sitk.Resample(seen, size.tolist(), sitk.Transform(), sitk.sitkLinear, origin.tolist(), SPACING, direction.ravel().tolist())
+    scan = sitk.Resample(
+        seen, size.tolist(), sitk.Transform(), sitk.sitkLinear, origin.tolist(), SPACING, direction.ravel().tolist()
+    )
     counts = sitk.GetArrayFromImage(scan)
     # Counting noise grows with the square root of the uptake; reconstruction smooths it.
     noise = gaussian_filter(np.random.default_rng(SEED).standard_normal(counts.shape), 0.6)

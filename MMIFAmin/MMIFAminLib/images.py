@@ -176,7 +176,7 @@ def fuse_folders(
 
 
 def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: str, weight: float) -> np.ndarray:
-    """The fused image, uint8 (H, W) or (H, W, 3). One pair a call: what is fused depends on nothing else in the folder."""
+    """The fused image, uint8 (H, W) or (H, W, 3). One pair a call, so that nothing else in the folder influences it."""
     anatomical, functional = (read_image(path) for path in paths)
     if anatomical.shape[:2] != functional.shape[:2]:
         sizes = " and ".join(f"{path} is {i.shape[1]}x{i.shape[0]}" for path, i in zip(paths, (anatomical, functional)))
@@ -196,7 +196,11 @@ def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: 
     except InputError as error:
         raise InputError(f"{paths[1]}: {error}") from error
     fused = fuse(uptake)
-    return color.colorize(fused, uptake, color.ColorTable.named(table), weight) if protocol == "palette" else _levels(fused)
+    return (
+        color.colorize(fused, uptake, color.ColorTable.named(table), weight)
+        if protocol == "palette"
+        else _levels(fused)
+    )
 
 
 def score_folders(

@@ -145,7 +145,9 @@ def write_csv(rows: Sequence[Mapping], path: str | Path) -> None:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             for row in rows:
-                writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+                writer.writerow(
+                    {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
+                )
 
 
 def _plain(value):
@@ -214,4 +216,6 @@ def _draw_bar(canvas: Image.Image, draw: ImageDraw.ImageDraw, bar: ColorBar, mid
     left = middle - width // 2
     canvas.paste(Image.fromarray(np.broadcast_to(ramp, (height, width, 3)).copy()), (left, top))
     draw.text((left - 8, top + height // 2), f"{bar.low:.3g}", _GREY, _font(14), anchor="rm")
-    draw.text((left + width + 8, top + height // 2), f"{bar.high:.3g} {bar.unit}".strip(), _GREY, _font(14), anchor="lm")
+    draw.text(
+        (left + width + 8, top + height // 2), f"{bar.high:.3g} {bar.unit}".strip(), _GREY, _font(14), anchor="lm"
+    )
