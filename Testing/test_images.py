@@ -23,7 +23,7 @@ from MMIFAminLib.images import (
 )
 from MMIFAminLib.metrics import METRICS, score
 
-FUSER = SimpleNamespace(fuse_arrays=maximum)  # A fusion whose result is known; the network has its own tests.
+FUSER = SimpleNamespace(fuse_arrays=lambda a, b, uptake: maximum(a, b))  # A fusion whose result is known; the network has its own tests.
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RGB = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
 

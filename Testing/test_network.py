@@ -136,6 +136,19 @@ def test_architecture_round_trips_and_every_parameter_learns(part):
     architecture = Architecture(**part)
     assert Architecture.from_dict(architecture.to_dict()) == architecture
     network = stirred(MMIFAMIN(architecture)).train()
-    network(torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)).square().mean().backward()
+    uptake = torch.tensor([0.0, 1.0])
+    network(torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), uptake).square().mean().backward()
     idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not idle
+
+
+def test_uptake_is_told_image_by_image(network):
+    for name, parameter in network.named_parameters():
+        if name.endswith("uptake"):
+            parameter.data = torch.full_like(parameter, 0.5)
+    a, b = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        picture, uptake = network(a, b), network(a, b, torch.ones(2))
+        mixed = network(a, b, torch.tensor([0.0, 1.0]))
+    assert (picture - uptake).abs().max() > 1e-3
+    assert torch.allclose(mixed[0], picture[0], atol=1e-5) and torch.allclose(mixed[1], uptake[1], atol=1e-5)

@@ -83,9 +83,13 @@ class VolumeFuser:
         network, info = load_weights(weights)
         return cls(network, info, device, precision)
 
-    def fuse_arrays(self, a: np.ndarray, b: np.ndarray, *, progress: Progress | None = None) -> np.ndarray:
+    def fuse_arrays(
+        self, a: np.ndarray, b: np.ndarray, *, uptake: bool = True, progress: Progress | None = None
+    ) -> np.ndarray:
         """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
 
+        ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture (CT, MR,
+        the luma of colours).
         Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
         """
         a, b = np.asarray(a), np.asarray(b)
@@ -98,7 +102,7 @@ class VolumeFuser:
             raise InputError(f"The anatomical and functional arrays differ in shape: {a.shape} and {b.shape}.")
         unit = intensity.Window(0.0, 1.0, "given")
         out = np.zeros(a.shape, np.float32)
-        self._fuse_slices(a, b, unit, unit, out, _Reporter(progress, 0.0, 1.0), [])
+        self._fuse_slices(a, b, unit, unit, out, uptake, _Reporter(progress, 0.0, 1.0), [])
         return out
 
     def fuse(
@@ -144,8 +148,10 @@ class VolumeFuser:
 
         b = sitk.GetArrayViewFromImage(resampled)
         fused = np.zeros(a.shape, np.float32)
+        uptake = intensity.shows_uptake(sitk.GetArrayViewFromImage(functional), functional_window)
+        reporter = _Reporter(progress, 0.1, 0.95)
         slices = self._fuse_slices(
-            view.take(a), view.take(b), window_a, window_b, view.take(fused), _Reporter(progress, 0.1, 0.95), warnings
+            view.take(a), view.take(b), window_a, window_b, view.take(fused), uptake, reporter, warnings
         )
         clock.lap("network")
 
@@ -156,7 +162,7 @@ class VolumeFuser:
         report = self._report(plane, window_a, window_b, overlap, slices, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
-    def _fuse_slices(self, a, b, window_a, window_b, out, progress, warnings) -> int:
+    def _fuse_slices(self, a, b, window_a, window_b, out, uptake, progress, warnings) -> int:
         """Fill ``out``, zero to begin with, from ``(D, H, W)`` views in their own units; returns the slices run.
 
         Slices where both windowed sources are empty stay 0, and the others are cropped to one box around the head: one
@@ -175,7 +181,7 @@ class VolumeFuser:
                 for source, window in ((a, window_a), (b, window_b))
             ]
             try:
-                fused = self._run(*batch, device)
+                fused = self._run(*batch, uptake, device)
             except torch.OutOfMemoryError:
                 device = self._give_way(len(indices), device, warnings)
                 continue
@@ -185,13 +191,13 @@ class VolumeFuser:
         progress(1.0, "Fused all slices")
         return len(occupied)
 
-    def _run(self, a: torch.Tensor, b: torch.Tensor, device: str) -> np.ndarray:
+    def _run(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, device: str) -> np.ndarray:
         """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32."""
         network = self._network_on(device)
         with torch.inference_mode():
             if device != "cpu":
                 a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
-            return network(a, b).squeeze(1).float().cpu().numpy()
+            return network(a, b, a.new_full((len(a),), float(uptake))).squeeze(1).float().cpu().numpy()
 
     def _network_on(self, device: str) -> MMIFAMIN:
         """The network ready for ``device`` (made once, kept)."""

@@ -183,7 +183,8 @@ def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: 
         raise InputError(f"{sizes}: the two images of a pair must have equal sizes.")
 
     def fuse(b: np.ndarray) -> np.ndarray:
-        return fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None])[0]
+        a = _unit(anatomical, whites[0])
+        return fuser.fuse_arrays(a[None], b[None], uptake=protocol != "ycbcr")[0]
 
     if protocol == "ycbcr":
         fused = _levels(fuse(_unit(functional, whites[1])))

@@ -155,6 +155,16 @@ def choose_window(array, spec="auto", role="anatomical", name="volume"):
     return _mr_window(array, low, high) if spec == "mr" else _uptake_window(array, high, name)
 
 
+def shows_uptake(array, spec="auto"):
+    """Whether a functional volume shown through ``spec`` is measured uptake (PET, SPECT) rather than a picture.
+
+    CT (values like HU, or a CT preset) and MR ("mr") are pictures.
+    """
+    if isinstance(spec, str) and spec.startswith(("ct-", "mr")):
+        return False
+    return not looks_like_ct(array)
+
+
 def robust_maximum(array):
     """The highest value of ``array`` that is not an isolated spike.
 
@@ -189,7 +199,7 @@ def _is_supported(array, indices):
     shape = np.array(array.shape)
     position = np.stack(np.unravel_index(indices, array.shape))
     half = array.reshape(-1)[indices].astype(np.float64) / 2
-    needed = min(_SUPPORTERS, 3**array.ndim // 2)
+    needed = min(_SUPPORTERS, array.size - 1)
     count = np.zeros(indices.size, np.int8)
     for offset in product((-1, 0, 1), repeat=array.ndim):
         if any(offset):

@@ -8,6 +8,7 @@ all cases. The lesions are the same for every method.
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from MMIFAminLib.baselines import average, laplacian_pyramid, maximum
@@ -26,13 +27,15 @@ def read_cases(folder: Path, names):
 
 
 def methods(names):
+    """Name, and the fusing function of each protocol."""
     for name in names:
         if name == "network":
             from MMIFAminLib.fusion import VolumeFuser
 
-            yield name, VolumeFuser.load().fuse_arrays
+            fuser = VolumeFuser.load()
+            yield name, {p: partial(fuser.fuse_arrays, uptake=p == "scalar") for p in PROTOCOLS}
         else:
-            yield name, BASELINES[name]
+            yield name, dict.fromkeys(PROTOCOLS, BASELINES[name])
 
 
 def main():
@@ -49,7 +52,7 @@ def main():
     rows = []
     for method, fuse in methods(options.methods):
         for protocol in PROTOCOLS:
-            study = lesion_study(fuse, cases, n=options.n, seed=options.seed, protocol=protocol, progress=_progress)
+            study = lesion_study(fuse[protocol], cases, n=options.n, seed=options.seed, protocol=protocol, progress=_progress)
             rows += [{"method": method, **row} for row in study]
             print(f"\r{method:18} " + "  ".join(_text(key, value) for key, value in study[-1].items()), flush=True)
             write_csv(rows, options.output)

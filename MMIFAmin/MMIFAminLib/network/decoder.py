@@ -17,14 +17,15 @@ class FusionDecoder(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(2 * in_channels + channels, width, 3, padding=1)
         self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(layers))
+        self.uptake = nn.Parameter(torch.zeros(1 + layers, width, 1, 1))
         self.last = nn.Conv2d(width, factor**2, 3, padding=1)
         self.factor = factor
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, lossless: torch.Tensor, complementary: torch.Tensor) -> torch.Tensor:
-        """The residual ``(N, 1, H, W)``."""
-        x = F.relu(self.first(torch.cat((lossless, complementary), dim=1)))
-        for convolution in self.hidden:
-            x = x + F.relu(convolution(x))
+    def forward(self, lossless: torch.Tensor, complementary: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:
+        """The residual ``(N, 1, H, W)``; ``uptake`` is ``(N, 1, 1, 1)``, 0 or 1."""
+        x = F.relu(self.first(torch.cat((lossless, complementary), dim=1)) + uptake * self.uptake[0])
+        for convolution, bias in zip(self.hidden, self.uptake[1:]):
+            x = x + F.relu(convolution(x) + uptake * bias)
         return F.pixel_shuffle(self.last(x), self.factor)

@@ -92,14 +92,15 @@ class MCFEM(nn.Module):
     ):
         super().__init__()
         self.project = nn.Conv2d(2 * in_channels, channels, 3, padding=1)
+        self.uptake = nn.Parameter(torch.zeros(channels, 1, 1))
         self.scales = MultiScaleConvolution(channels, kernel_sizes)
         self.attention = HybridAttention(channels) if attention else nn.Identity()
         self.transformer = nn.Sequential(
             *(TransformerBlock(channels, heads, expansion) for _ in range(transformer_blocks))
         )
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """``(N, 2 * in_channels, h, w)`` to ``(N, channels, h, w)``."""
-        x = self.project(features)
+    def forward(self, features: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:
+        """``(N, 2 * in_channels, h, w)`` and ``uptake`` ``(N, 1, 1, 1)``, 0 or 1, to ``(N, channels, h, w)``."""
+        x = self.project(features) + uptake * self.uptake
         x = x + self.attention(self.scales(x))
         return self.transformer(x)

@@ -20,11 +20,11 @@ class Architecture:
     """The inner sizes of MMIF-AMIN, stored with the weights. The flags at the end exist for the ablation."""
 
     idn_blocks: int = 2
-    idn_growth: int = 32
+    idn_growth: int = 24
     channels: int = 48
     transformer_blocks: int = 2
-    decoder_width: int = 64
-    decoder_layers: int = 1
+    decoder_width: int = 96
+    decoder_layers: int = 2
     kernel_sizes: tuple[int, ...] = (3, 5, 7)
     attention: bool = True
     idn: bool = True
@@ -63,6 +63,9 @@ class MMIFAMIN(nn.Module):
 
     ``fused = clip(max(a, b) + gate * residual)``, with a gate that is 0 where both sources are 0 and 1 above
     ``SUPPORT``. Sources are ``(N, 1, H, W)`` in [0, 1], any H and W from 16 up; so is the result.
+
+    ``uptake`` ``(N,)`` says which second sources are measured uptake, where a change must stay visible wherever it is,
+    and which are pictures (CT, MR, luma of colours). It moves biases only: the same weights serve both.
     """
 
     def __init__(self, architecture: Architecture = Architecture()):
@@ -82,22 +85,26 @@ class MMIFAMIN(nn.Module):
             features, a.channels if a.mcfem else 0, a.decoder_width, a.decoder_layers, self.idn.factor
         )
 
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Fuse ``a`` and ``b``, ``(N, 1, H, W)`` in [0, 1]; in training mode the result is not clipped above 1."""
+    def forward(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None = None) -> torch.Tensor:
+        """Fuse ``a`` and ``b``, ``(N, 1, H, W)`` in [0, 1]; ``uptake`` ``(N,)`` is 1 where ``b`` is measured uptake, else 0
+        (everywhere 0 if left out). In training mode the result is not clipped.
+        """
         height, width = a.shape[-2:]
         a, b = self._pad(a), self._pad(b)
         brighter = torch.maximum(a, b)
-        residual = self._residual(a, b).to(brighter.dtype)
+        residual = self._residual(a, b, uptake).to(brighter.dtype)
         fused = brighter + (brighter * (1.0 / SUPPORT)).clamp(max=1.0) * residual
         fused = fused[..., :height, :width]
         return fused if self.training else fused.clamp(0.0, 1.0)
 
-    def _residual(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    def _residual(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None) -> torch.Tensor:
         """What the fused image adds to the brighter source, computed in the precision of the parameters."""
         both = torch.cat((a, b)).to(self.decoder.last.weight.dtype, memory_format=torch.channels_last)
         lossless = torch.cat(self.idn(both).chunk(2), dim=1)
-        complementary = self.mcfem(lossless) if self.architecture.mcfem else lossless[:, :0]
-        return self.decoder(lossless, complementary)
+        uptake = a.new_zeros(len(a)) if uptake is None else uptake
+        uptake = uptake.to(both.dtype).view(-1, 1, 1, 1)
+        complementary = self.mcfem(lossless, uptake) if self.architecture.mcfem else lossless[:, :0]
+        return self.decoder(lossless, complementary, uptake)
 
     def prepared(self, device: str, precision: str) -> "MMIFAMIN":
         """A copy for inference on ``device`` with features in ``precision`` ("fp32", "bf16", "fp16"), channels last."""

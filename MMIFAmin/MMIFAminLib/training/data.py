@@ -81,8 +81,8 @@ class DrawPatch:
     """The training sample of a given number, as a pure function of seed and number.
 
     Resuming a run, and sharing it between processes, therefore changes nothing about what is seen at which step.
-    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1),
-    "uptake": bool}``.
+    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1), "uptake": bool}``;
+    ``uptake`` says that ``b`` shows uptake.
     """
 
     def __init__(self, config: Config, cases: dict[str, list[Case]]):
@@ -103,7 +103,7 @@ class DrawPatch:
             turns = rng.integers(4)
             a, b = np.rot90(a, turns), np.rot90(b, turns)
         if rng.random() < task.swap:
-            a, b = b, a
+            a, b, uptake = b, a, False
         a, b = (torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for image in (a, b))
         return {"a": a, "b": b, "lesion": torch.from_numpy(rng.random(5, dtype=np.float32)), "uptake": uptake}
 

@@ -49,7 +49,7 @@ class TrainingStep(nn.Module):
 
         Lesions are planted where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake: luma is no measure of it.
         """
-        fused = self._fuse(a, b)
+        fused = self._fuse(a, b, uptake)
         clipped = fused.clamp(0, 1)
         loss, terms = self.loss(a, b, fused + (clipped - fused).detach())
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
@@ -58,14 +58,14 @@ class TrainingStep(nn.Module):
             a, b, fused = a[uptake], b[uptake], fused[uptake]
             changed, profile = plant_lesions(b, lesion[uptake])
             recovery = self.config.lesion.recovery
-            parts["lesion"] = lesion_shortfall(changed - b, self._fuse(a, changed) - fused, profile, recovery)
+            parts["lesion"] = lesion_shortfall(changed - b, self._fuse(a, changed, uptake[uptake]) - fused, profile, recovery)
             loss = loss + self.config.lesion.weight * parts["lesion"]
         return loss, {name: value.detach() for name, value in parts.items()}
 
-    def _fuse(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    def _fuse(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:
         """The unclipped fused image, fp32; only the network's residual is computed in ``precision``."""
         with torch.autocast(a.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            return self.network(a, b)
+            return self.network(a, b, uptake)
 
     def parameter_groups(self) -> list[dict]:
         """The network's parameters, and those of the loss where it has any, for the optimizer."""
