@@ -13,6 +13,7 @@ from .errors import InputError
 
 _LIGHTNESS_LEVELS = 512
 _UPTAKE_LEVELS = 256
+_SHARE_STEPS = 16
 _BLOCK = 1 << 16
 
 
@@ -79,16 +80,14 @@ _CONTROL_POINTS = {
     ),
     "grey": ((0, (0, 0, 0)), (1, (255, 255, 255))),
     "hot-iron": ((0, (0, 0, 0)), (128, (255, 0, 0)), (191, (255, 126, 0)), (255, (255, 255, 255))),
-    "inferno": (
-        (0, (0, 0, 4)),
-        (1, (33, 12, 74)),
-        (2, (87, 16, 110)),
-        (3, (138, 34, 106)),
-        (4, (188, 55, 84)),
-        (5, (228, 90, 49)),
-        (6, (249, 142, 9)),
-        (7, (249, 203, 53)),
-        (8, (252, 255, 164)),
+    "inferno": tuple(
+        enumerate(
+            (
+                *((0, 0, 4), (12, 8, 38), (36, 12, 79), (66, 10, 104), (93, 18, 110), (120, 28, 109), (147, 38, 103)),
+                *((174, 48, 92), (199, 62, 76), (221, 81, 58), (237, 105, 37), (248, 133, 15), (252, 165, 10)),
+                *((250, 198, 45), (242, 230, 97), (252, 255, 164)),
+            )
+        )
     ),
 }
 
@@ -207,7 +206,8 @@ def colorize(fused, uptake, table, weight=1.0):
     """Colour ``fused`` (...) by ``uptake`` (...), both in [0, 1], with ``table``: uint8 sRGB (..., 3).
 
     CIELAB L* is 100 x fused; hue is the table's at the uptake; chroma is the table's times ``weight`` in [0, 1], reduced
-    where sRGB has no such colour at that lightness. Weight 0 gives grey.
+    where sRGB has no such colour at that lightness. Weight 0 gives grey. Uptake is resolved in 256 steps, as colour
+    tables are; lightness in 512.
     """
     fused, uptake = np.asarray(fused), np.asarray(uptake)
     if fused.shape != uptake.shape:
@@ -240,17 +240,23 @@ def _chroma_lut(values, colors):
     table = ColorTable("", np.frombuffer(values), np.frombuffer(colors).reshape(-1, 3))
     chroma = _rgb_to_lab(table(np.linspace(0, 1, _UPTAKE_LEVELS)))[:, 1:]
     lightness = np.linspace(0, 100, _LIGHTNESS_LEVELS)
-    # Bisection for the largest share of the chroma that sRGB can show, for all lightnesses and uptakes at once.
-    low = np.zeros((_LIGHTNESS_LEVELS, _UPTAKE_LEVELS))
-    high = np.ones_like(low)
-    fits = _in_gamut(_lab_to_rgb(lightness[:, None], chroma))
-    low[fits] = 1
-    for _ in range(10):
-        middle = (low + high) / 2
-        fits = _in_gamut(_lab_to_rgb(lightness[:, None], middle[..., None] * chroma))
-        low = np.where(fits, middle, low)
-        high = np.where(fits, high, middle)
-    return lightness, low[..., None] * chroma
+    share = np.zeros(_LIGHTNESS_LEVELS * _UPTAKE_LEVELS)
+    row, column = (index.reshape(-1) for index in np.indices((_LIGHTNESS_LEVELS, _UPTAKE_LEVELS), np.int32))
+    # The largest share of the chroma that sRGB can show: down in steps (towards yellow the way to grey leaves sRGB and
+    # comes back, which bisection alone would miss), then bisection within the step.
+    open_ = np.arange(share.size)
+    for step in np.arange(_SHARE_STEPS, 0, -1) / _SHARE_STEPS:
+        fits = _in_gamut(_lab_to_rgb(lightness[row[open_]], step * chroma[column[open_]]))
+        share[open_[fits]] = step
+        open_ = open_[~fits]
+    reduced = np.flatnonzero(share < 1)
+    width = 1 / _SHARE_STEPS
+    for _ in range(5):
+        width /= 2
+        more = share[reduced] + width
+        fits = _in_gamut(_lab_to_rgb(lightness[row[reduced]], more[:, None] * chroma[column[reduced]]))
+        share[reduced[fits]] += width
+    return lightness, share.reshape(_LIGHTNESS_LEVELS, _UPTAKE_LEVELS, 1) * chroma
 
 
 def _colored(lightness, chroma, weight):
@@ -259,7 +265,7 @@ def _colored(lightness, chroma, weight):
 
 
 def _in_gamut(rgb):
-    return np.all((rgb > -1e-3) & (rgb < 1 + 1e-3), axis=-1)
+    return np.all((rgb > -1e-6) & (rgb < 1.001), axis=-1)
 
 
 # sRGB (IEC 61966-2-1) to CIE XYZ; the white point is the sum of the rows, so that neutral colours stay exactly neutral.

@@ -65,7 +65,9 @@ def check_grid(size, spacing, origin, direction, name="volume"):
     if len(size) > 3:
         raise GeometryError(f"{name} has {len(size)} dimensions, not 3; extract one time point first")
     if min(size) < 1 or sorted(size)[1] == 1:
-        raise GeometryError(f"{name} has {' x '.join(map(str, size))} voxels: neither a volume nor a slice; choose another")
+        raise GeometryError(
+            f"{name} has {' x '.join(map(str, size))} voxels: neither a volume nor a slice; choose another"
+        )
     if not all(np.isfinite(s) and s > 0 for s in spacing):
         raise GeometryError(f"{name} has voxel spacing {_numbers(spacing)} mm; it must be above 0: correct its header")
     if not np.all(np.isfinite(origin)):

@@ -138,7 +138,9 @@ def choose_window(array, spec="auto", role="anatomical", name="volume"):
     array, _ = clean(array, name)
     low, high = np.min(array), np.max(array)
     if not low < high:
-        raise InputError(f"{name} is constant (every voxel is {low:g}): there is nothing to fuse; choose another volume")
+        raise InputError(
+            f"{name} is constant (every voxel is {low:g}): there is nothing to fuse; choose another volume"
+        )
 
     window = _given_window(spec)
     if window is not None:

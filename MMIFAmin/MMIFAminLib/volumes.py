@@ -172,23 +172,26 @@ def _check_even_slices(positions, orientations, folder):
 
 
 def _check_complete(path, declared):
-    """Raise :class:`InputError` unless file ``path`` can hold the ``declared`` bytes of voxels."""
-    length = path.stat().st_size
+    """Raise :class:`InputError` when file ``path`` cannot hold the ``declared`` bytes of voxels. Other formats: ITK's word."""
+    data, ratio = path, 1
+    if path.suffix.lower() in (".hdr", ".img"):
+        data = path.with_suffix(".img")
+        path = path.with_suffix(".hdr")
+        if not (data.is_file() and path.is_file()):
+            return
     with open(path, "rb") as file:
-        head = file.read(4096)
+        head = file.read(1 << 16)
     if head[:2] == b"\x1f\x8b":
-        return _check_gzip(path, declared)
-    if (needed := _nifti_bytes(head)) is not None:
-        if path.suffix.lower() == ".nii" and length < needed:
-            raise InputError(f"{path} is truncated: {length:,} of {needed:,} bytes are there")
-        return None
-    data, encoded = _text_header_data(path, head)
-    if data is not None:
-        length = data.stat().st_size
-    if head[128:132] != b"DICM" and declared > length * (_MAX_DEFLATE_RATIO if encoded else 1):
-        raise InputError(
-            f"{path} is truncated or damaged: its header declares {declared:,} bytes of voxels, but it has {length:,} bytes"
-        )
+        _check_gzip(path, declared)
+        return
+    if (needed := _nifti_bytes(head)) is None:
+        needed = declared
+        if (place := _text_header_data(path, head)) is None:
+            return
+        data, ratio = place
+    length = data.stat().st_size
+    if needed > length * ratio:
+        raise InputError(f"{data} is truncated: {length:,} bytes are there, its header declares {needed:,}")
 
 
 def _check_gzip(path, declared):
@@ -209,17 +212,14 @@ def _check_gzip(path, declared):
 
 
 def _nifti_bytes(head):
-    """The size that the header of a NIfTI-1 or -2 file demands of the uncompressed file; None for other files."""
+    """The size that the header of an Analyze, NIfTI-1 or NIfTI-2 file demands of the data file; None for other files."""
     for order in "<>":
-        if len(head) < 348:
-            break
-        header_size = struct.unpack_from(order + "i", head)[0]
-        if header_size == 348 and head[344:347] in (b"n+1", b"ni1"):
-            dims, bits = struct.unpack_from(order + "8h", head, 40), struct.unpack_from(order + "h", head, 72)[0]
-            offset = struct.unpack_from(order + "f", head, 108)[0]
-        elif header_size == 540 and len(head) >= 540:
-            dims, bits = struct.unpack_from(order + "8q", head, 16), struct.unpack_from(order + "h", head, 14)[0]
-            offset = struct.unpack_from(order + "q", head, 168)[0]
+        if len(head) >= 348 and struct.unpack_from(order + "i", head)[0] == 348:
+            dims, (bits,) = struct.unpack_from(order + "8h", head, 40), struct.unpack_from(order + "h", head, 72)
+            (offset,) = struct.unpack_from(order + "f", head, 108)
+        elif len(head) >= 540 and struct.unpack_from(order + "i", head)[0] == 540:
+            dims, (bits,) = struct.unpack_from(order + "8q", head, 16), struct.unpack_from(order + "h", head, 14)
+            (offset,) = struct.unpack_from(order + "q", head, 168)
         else:
             continue
         voxels = prod(max(1, n) for n in dims[1 : 1 + max(0, min(7, dims[0]))])
@@ -228,22 +228,24 @@ def _nifti_bytes(head):
 
 
 def _text_header_data(path, head):
-    """For NRRD and MetaImage: the detached data file or None, and whether the data are encoded (compressed or text)."""
+    """For NRRD, MetaImage and VTK: the file that holds the data, and how many times its size they may have; else None."""
     text = head.decode("latin-1")
+    name = None
     if text.startswith("NRRD"):
         fields = dict(re.findall(r"^([\w ]+): *(.*?)\r?$", text.split("\n\n")[0], re.MULTILINE))
-        encoded = fields.get("encoding", "raw").lower() != "raw"
+        raw = fields.get("encoding", "raw").lower() == "raw"
         name = fields.get("data file", fields.get("datafile"))
     elif re.match(r"(ObjectType|NDims)\s*=", text):
         fields = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\r?$", text, re.MULTILINE))
-        encoded = fields.get("CompressedData") == "True" or fields.get("BinaryData") == "False"
+        raw = fields.get("CompressedData") != "True" and fields.get("BinaryData") != "False"
         name = fields.get("ElementDataFile", "LOCAL")
+        name = None if name.upper() == "LOCAL" else name
+    elif text.startswith("# vtk DataFile"):
+        raw = re.match(r".*\n.*\nBINARY", text) is not None
     else:
-        return None, True
-    if name in (None, "LOCAL", "Local", "local"):
-        return None, encoded
-    data = path.parent / name
-    return (data, encoded) if data.is_file() else (None, True)  # a list or pattern of files: ITK checks those
+        return None
+    data = path.parent / name if name else path
+    return (data, 1 if raw else _MAX_DEFLATE_RATIO) if data.is_file() else None  # a list of files: ITK checks those
 
 
 # --- what ITK says ---
@@ -276,7 +278,9 @@ def _captured_stderr():
                 complaints += [line.strip() for line in lines if _COMPLAINT.search(line)]
 
 
-_COMPLAINT = re.compile(r"fail|error|not read completely|can ?not|corrupt|truncat|premature|unexpected end", re.IGNORECASE)
+_COMPLAINT = re.compile(
+    r"fail|error|not read completely|can ?not|corrupt|truncat|premature|unexpected end", re.IGNORECASE
+)
 
 _REASONS = (
     ("Unable to determine ImageIO", "it is damaged, or of a format that is not known"),
@@ -295,7 +299,9 @@ def _reason(text):
         if sign in text:
             return reason
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"^(\[nrrd\] \w+: |\w+::ERROR: |ITK ERROR: |Reason: )+", "", lines[-1]) if lines else "no reason given"
+    return (
+        re.sub(r"^(\[nrrd\] \w+: |\w+::ERROR: |ITK ERROR: |Reason: )+", "", lines[-1]) if lines else "no reason given"
+    )
 
 
 def _os_reason(error):
@@ -324,7 +330,9 @@ def write_volume(image, path):
         except (RuntimeError, InputError):
             complaints = True
         if complaints:  # ITK does not say why
-            reason = "the disk is full" if _is_full(path) else "part of it was refused (disk full, quota or size limit?)"
+            reason = (
+                "the disk is full" if _is_full(path) else "part of it was refused (disk full, quota or size limit?)"
+            )
             raise InputError(f"{path} cannot be written: {reason}; choose another folder")
 
 

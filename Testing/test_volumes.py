@@ -1,0 +1,400 @@
+"""Volume files: what is read is whole and true, what is written is whole or absent, and every refusal is one clear line."""
+
+import gzip
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from phantoms import Grid, brightest_point, grids, head, rotation, write_dicom_series
+
+from MMIFAminLib import volumes
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.geometry import same_grid
+from MMIFAminLib.volumes import WRITABLE, atomic_path, check_output, read_volume, write_volume
+
+SMALL = Grid(size=(20, 24, 18), spacing=(9.0, 9.5, 8.0), direction=tuple(rotation((5, 10, -15)).ravel())).centred_at()
+DTYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, np.float32, np.float64)
+
+
+def array_of(image):
+    return sitk.GetArrayFromImage(image)
+
+
+def refusal(path):
+    """The one line with which reading ``path`` is refused."""
+    with pytest.raises(InputError) as error:
+        read_volume(path)
+    text = str(error.value)
+    assert text.startswith(str(path.parent / path.stem)) and "\n" not in text  # or the data file beside it
+    return text
+
+
+# --- round trips ---
+
+
+@pytest.mark.parametrize("ending", WRITABLE)
+@pytest.mark.parametrize("kind", ["mr", "rgb"])
+def test_values_and_places_survive(tmp_path, ending, kind):
+    image = head(SMALL, scale=1000, dtype=np.int16)
+    if kind == "rgb":
+        image = SMALL.image(np.random.default_rng(0).integers(0, 256, (*SMALL.size[::-1], 3)).astype(np.uint8))
+    path = tmp_path / f"head of Zoë 頭{ending}"
+    write_volume(image, path)
+    back = read_volume(path)
+    np.testing.assert_array_equal(array_of(back), array_of(image))
+    assert same_grid(back, image) and back.GetPixelID() == image.GetPixelID()
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@given(grids(sizes=st.integers(2, 6)), st.sampled_from(DTYPES), st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_type_and_grid_survives_nrrd(tmp_path_factory, grid, dtype, data):
+    values = data.draw(hnp.arrays(dtype, grid.size[::-1], elements=hnp.from_dtype(np.dtype(dtype), allow_nan=False)))
+    path = tmp_path_factory.mktemp("any") / "volume.nrrd"
+    write_volume(grid.image(values), path)
+    back = read_volume(path)
+    np.testing.assert_array_equal(array_of(back), values)
+    assert same_grid(back, grid.image(values))
+
+
+@pytest.mark.parametrize("ending", WRITABLE)
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)])
+def test_left_stays_left_through_every_format(tmp_path, ending, flips):
+    grid = Grid(direction=tuple(np.diag(flips).astype(float).ravel())).centred_at()
+    write_volume(head(grid), tmp_path / f"head{ending}")
+    np.testing.assert_allclose(brightest_point(read_volume(tmp_path / f"head{ending}")), (30, -35, 25), atol=2)
+
+
+def test_uncompressed_and_detached_files_are_read(tmp_path):
+    image = head(SMALL)
+    for name in ("a.nii", "a.mha", "a.mhd", "a.nhdr", "a.nrrd", "a.hdr", "a.vtk"):
+        sitk.WriteImage(image, str(tmp_path / name), useCompression=False)
+        np.testing.assert_array_equal(array_of(read_volume(tmp_path / name)), array_of(image), err_msg=name)
+
+
+def test_rescaled_nifti_is_read_in_its_own_units(tmp_path):
+    """scl_slope makes the stored type narrower than the one that ITK reports."""
+    path = tmp_path / "scaled.nii"
+    sitk.WriteImage(head(SMALL, scale=1000, dtype=np.int16), str(path))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<2f", data, 112, 0.5, -3.0)
+    path.write_bytes(data)
+    expected = array_of(head(SMALL, scale=1000, dtype=np.int16)) * 0.5 - 3
+    np.testing.assert_allclose(array_of(read_volume(path)), expected)
+
+
+def test_one_time_point_in_4d_is_a_volume(tmp_path):
+    volume = head(SMALL)
+    for count in (1, 2):
+        sitk.WriteImage(sitk.JoinSeries([volume] * count), str(tmp_path / f"{count}.nii.gz"))
+    np.testing.assert_array_equal(array_of(read_volume(tmp_path / "1.nii.gz")), array_of(volume))
+    assert "2 time points" in refusal(tmp_path / "2.nii.gz")
+
+
+def test_shared_volumes_are_read_without_a_complaint(shared, capfd):
+    for path in sorted((shared / "data/volumes").glob("*21_*.nrrd")) + [shared / "data/templates/SPECT.nii.gz"]:
+        assert read_volume(path).GetDimension() == 3
+    assert capfd.readouterr() == ("", "")
+
+
+# --- damaged and impossible files ---
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("ending", ["nrrd", "nii", "nii.gz", "hdr", "mha", "mhd", "nhdr", "vtk", "tif"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.95])
+def test_truncated_files_are_refused(tmp_path, capfd, ending, compressed, share):
+    path = tmp_path / f"cut.{ending}"
+    noise = np.random.default_rng(0).integers(0, 1000, (18, 24, 20)).astype(np.int16)
+    sitk.WriteImage(SMALL.image(noise), str(path), useCompression=compressed)
+    data = max(tmp_path.iterdir(), key=lambda file: file.stat().st_size)  # the detached file where there is one
+    data.write_bytes(data.read_bytes()[: int(share * data.stat().st_size)])
+    refusal(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "mha"])
+def test_damaged_compressed_data_are_refused(tmp_path, ending):
+    path = tmp_path / f"damaged.{ending}"
+    noise = np.random.default_rng(0).integers(0, 1000, (60, 64, 64)).astype(np.int16)
+    sitk.WriteImage(Grid(size=(64, 64, 60)).image(noise), str(path), useCompression=True)
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) * 3 // 4, len(data) * 3 // 4 + 8):
+        data[place] ^= 0xFF
+    path.write_bytes(data)
+    refusal(path)
+
+
+def nrrd_header(sizes, encoding="gzip", directions="(1,0,0) (0,1,0) (0,0,1)"):
+    lines = f"""\
+        NRRD0004
+        type: short
+        dimension: 3
+        space: left-posterior-superior
+        sizes: {sizes}
+        space directions: {directions}
+        kinds: domain domain domain
+        endian: little
+        encoding: {encoding}
+        space origin: (0,0,0)
+
+        """
+    return textwrap.dedent(lines).encode()
+
+
+def test_headers_that_declare_too_much_are_refused_before_anything_is_allocated(tmp_path):
+    """In a process that may not allocate 2 GB, so that reading the voxels would fail in another way."""
+    paths = [tmp_path / name for name in ("bomb.nrrd", "raw.nrrd", "zip.nrrd", "bomb.nii", "bomb.nii.gz")]
+    paths[0].write_bytes(nrrd_header("1000000 1000000 1000000") + gzip.compress(bytes(1000)))
+    paths[1].write_bytes(nrrd_header("1000 1000 1000", "raw") + bytes(1000))
+    paths[2].write_bytes(nrrd_header("1000 1000 1000") + gzip.compress(bytes(1000)))
+    sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkInt16), str(paths[3]))
+    data = bytearray(paths[3].read_bytes())
+    struct.pack_into("<3h", data, 42, 1000, 1000, 1000)
+    paths[3].write_bytes(data)
+    paths[4].write_bytes(gzip.compress(bytes(data)))
+    script = """
+        import resource, sys
+        from MMIFAminLib import InputError
+        from MMIFAminLib.volumes import read_volume
+        in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + 500_000_000,) * 2)
+        for path in sys.argv[1:]:
+            try:
+                read_volume(path)
+            except InputError as error:
+                print(error)
+    """
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *paths], capture_output=True, text=True)
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(paths), result.stderr
+    assert "declares 1000000 x 1000000 x 1000000 voxels" in lines[0]
+    assert all("truncated" in line for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    "directions, words",
+    [
+        ("(0,0,0) (0,1,0) (0,0,1)", "spacing is not above 0"),
+        ("(1,0,0) (1,0,0) (0,0,1)", "singular"),
+        ("(nan,0,0) (0,1,0) (0,0,1)", "cannot be read"),
+    ],
+)
+def test_impossible_grids_are_refused(tmp_path, directions, words):
+    (tmp_path / "grid.nrrd").write_bytes(nrrd_header("4 4 4", "raw", directions) + bytes(128))
+    assert words in refusal(tmp_path / "grid.nrrd")
+
+
+def test_sheared_nifti_is_explained(tmp_path):
+    path = tmp_path / "tilted.nii"
+    sitk.WriteImage(head(SMALL), str(path))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<2h", data, 252, 0, 1)
+    struct.pack_into("<12f", data, 280, 1, 0.5, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    path.write_bytes(data)
+    assert "not at right angles" in refusal(path)
+
+
+def test_missing_foreign_and_flat_files_are_refused(tmp_path):
+    assert "no such file" in refusal(tmp_path / "nothing.nrrd")
+    for name, content in {"empty.nrrd": b"", "text.txt": b"hello", "noise.nii.gz": os.urandom(4000)}.items():
+        (tmp_path / name).write_bytes(content)
+        assert "damaged" in refusal(tmp_path / name)
+    sitk.WriteImage(sitk.Image([16, 16], sitk.sitkUInt8), str(tmp_path / "flat.png"))
+    assert "2D image" in refusal(tmp_path / "flat.png")
+
+
+# --- DICOM ---
+
+SERIES = Grid(size=(24, 20, 12), spacing=(7.0, 8.0, 12.0), direction=tuple(rotation((20, 0, 0)).ravel())).centred_at()
+
+
+def dicom_head():
+    return head(SERIES, scale=1000, dtype=np.int16)
+
+
+def test_a_dicom_series_is_a_volume(tmp_path):
+    folder = tmp_path / "study of Zoë"
+    write_dicom_series(folder, dicom_head(), "1.2.826.1")
+    (folder / "notes.txt").write_text("not an image")
+    (folder / "subfolder").mkdir()
+    back = read_volume(folder)
+    np.testing.assert_array_equal(array_of(back), array_of(dicom_head()))
+    assert same_grid(back, dicom_head())
+
+
+def test_several_series_are_named(tmp_path):
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1", description="T1 sag")
+    write_dicom_series(
+        tmp_path, dicom_head(), "1.2.826.2", description="FDG AC", modality="PT", prefix="pet", skip=(0,)
+    )
+    text = refusal(tmp_path)
+    assert "2 series" in text and "MR T1 sag (12 images)" in text and "PT FDG AC (11 images)" in text
+
+
+def test_a_missing_slice_is_noticed(tmp_path):
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1", skip=(4,))
+    assert "12 to 24 mm apart" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_a_truncated_slice_is_noticed(tmp_path, place):
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1")
+    path = tmp_path / f"slice{place:03d}.dcm"
+    path.write_bytes(path.read_bytes()[:700])
+    assert path.name in refusal(tmp_path)
+
+
+def test_two_time_points_are_noticed(tmp_path):
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1")
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1", prefix="again")
+    assert "one position" in refusal(tmp_path)
+
+
+def test_a_folder_without_dicom_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    assert "no DICOM images" in refusal(tmp_path)
+
+
+# --- writing ---
+
+
+def test_unknown_endings_are_refused(tmp_path):
+    for name in ("fused.mhd", "fused.png", "fused"):
+        with pytest.raises(InputError, match=r"\.nrrd, \.nii\.gz"):
+            write_volume(head(SMALL), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    with pytest.raises(KeyError):
+        with atomic_path(path) as part:
+            part.write_text("half")
+            raise KeyError
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["report.json"]
+    with atomic_path(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old" and part.suffix == ".json"
+    assert path.read_text() == "new" and os.listdir(tmp_path) == ["report.json"]
+
+
+def test_places_that_cannot_be_written_are_named_before_work_starts(tmp_path):
+    (tmp_path / "folder.nrrd").mkdir()
+    (tmp_path / "file").write_text("x")
+    for path, words in {
+        tmp_path / "missing" / "fused.nrrd": "there is no folder",
+        tmp_path / "file" / "fused.nrrd": "there is no folder",
+        tmp_path / "folder.nrrd": "not a plain file",
+        tmp_path / ("x" * 300 + ".nrrd"): "too long",
+        tmp_path / "nul\0.nrrd": "null",
+    }.items():
+        for attempt in (check_output, lambda p: write_volume(head(SMALL), p)):
+            with pytest.raises(InputError, match=words) as error:
+                attempt(path)
+            assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX permissions")
+def test_a_read_only_folder_is_named():
+    """In a process of an ordinary user: permissions do not bind the superuser."""
+    with tempfile.TemporaryDirectory() as name:
+        locked = Path(name) / "locked"
+        locked.mkdir(mode=0o555)
+        os.chmod(name, 0o755)
+        pid = os.fork()
+        if pid == 0:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            try:
+                check_output(locked / "fused.nrrd")
+                os._exit(2)
+            except InputError as error:
+                os._exit(0 if "no permission" in str(error) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
+@pytest.mark.parametrize("ending", WRITABLE)
+def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path, ending):
+    """A file-size limit stands for the full disk: writes stop part-way, which ITK does not report for NIfTI."""
+    path = tmp_path / f"fused{ending}"
+    write_volume(head(SMALL), path)
+    before = path.read_bytes()
+    script = f"""
+        import resource, signal, sys
+        import numpy as np, SimpleITK as sitk
+        from MMIFAminLib import InputError
+        from MMIFAminLib.volumes import write_volume
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        noise = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float32)
+        try:
+            write_volume(sitk.GetImageFromArray(noise), {str(path)!r})
+        except InputError as error:
+            print(error)
+    """
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert result.stderr == "" and result.stdout.count("\n") == 1
+    assert "cannot be written" in result.stdout and str(path) in result.stdout
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_told_from_other_errors(tmp_path):
+    with pytest.raises(InputError, match="the disk is full"):
+        with atomic_path(tmp_path / "report.json"):
+            with open("/dev/full", "w") as device:
+                device.write("x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_processes_writing_one_output_leave_one_whole_file(tmp_path):
+    path = tmp_path / "fused.nrrd"
+    script = f"""
+        import sys, numpy as np, SimpleITK as sitk
+        from MMIFAminLib.volumes import write_volume
+        image = sitk.GetImageFromArray(np.full((40, 40, 40), int(sys.argv[1]), np.int16) + np.arange(40, dtype=np.int16))
+        for _ in range(15):
+            write_volume(image, {str(path)!r})
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    writers = [subprocess.Popen([*command, str(100 * number)]) for number in (1, 2)]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            values = array_of(read_volume(path))
+            assert np.all(values == values[0, 0, 0] + np.arange(40))
+            seen.add(int(values[0, 0, 0]))
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert seen <= {100, 200} and os.listdir(tmp_path) == ["fused.nrrd"]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or sys.platform == "win32", reason="needs symbolic links")
+def test_links_are_followed_and_devices_are_left_alone(tmp_path):
+    target = tmp_path / "real.nrrd"
+    (tmp_path / "link.nrrd").symlink_to(target)
+    write_volume(head(SMALL), tmp_path / "link.nrrd")
+    assert (tmp_path / "link.nrrd").is_symlink() and read_volume(target).GetSize() == SMALL.size
+    with pytest.raises(InputError, match="not a plain file"):
+        check_output(os.devnull)
+
+
+def test_standard_error_works_after_reading(tmp_path, capfd):
+    refusal(tmp_path / "nothing.nrrd")
+    (tmp_path / "cut.mha").write_bytes(b"ObjectType = Image\nNDims = 3\n")
+    refusal(tmp_path / "cut.mha")
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+    assert sitk.ProcessObject.GetGlobalWarningDisplay() and volumes.MAX_VOXELS == 2**30
