@@ -1,0 +1,101 @@
+"""The loss terms measure what the metrics measure, and the adaptive loss does what its name says."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from MMIFAminLib.baselines import laplacian_pyramid
+from MMIFAminLib.losses.adaptive import AdaptiveLoss
+from MMIFAminLib.losses.information import InformationLoss
+from MMIFAminLib.losses.terms import TERMS
+from MMIFAminLib.losses.uncertainty import UncertaintyLoss
+from MMIFAminLib.metrics import score
+
+
+@pytest.fixture(scope="module")
+def pair(shared):
+    """One real CT-MR pair and its Laplacian-pyramid fusion, ``(1, 1, 256, 256)`` in [0, 1]."""
+    folder = shared / "data/harvard/val/CT-MRI"
+    name = sorted(path.name for path in (folder / "MRI").glob("*.png"))[7]
+    a, b = (np.array(Image.open(folder / kind / name).convert("L"), np.float32) / 255 for kind in ("MRI", "CT"))
+    f = np.rint(laplacian_pyramid(a, b) * 255) / 255
+    return [torch.from_numpy(x.astype(np.float32))[None, None] for x in (a, b, f)]
+
+
+@pytest.fixture
+def phantom():
+    """Two smooth random sources and a fused image, two of each."""
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(6, 1, 8, 8, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=64, mode="bicubic").clamp(0, 1).split(2)
+
+
+@pytest.mark.parametrize(
+    "term, metric, to_metric, tolerance",
+    [
+        ("structure", "SSIM", lambda t: 2 * (1 - t), 1e-3),
+        ("differences", "SCD", lambda t: 2 * (1 - t), 1e-3),
+        ("visual_information", "VIF", lambda t: 2 * (1 - t), 5e-3),
+        ("edge_transfer", "Qabf", lambda t: 1 - t, 0.02),
+    ],
+)
+def test_terms_equal_the_metrics_they_stand_for(pair, term, metric, to_metric, tolerance):
+    expected = score(*(np.rint(x[0, 0].numpy() * 255) for x in pair))[metric]
+    assert to_metric(TERMS[term](*pair).item()) == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_are_per_image_finite_and_have_a_gradient(phantom, term):
+    a, b, f = phantom
+    f = f.clone().requires_grad_()
+    values = TERMS[term](a, b, f)
+    assert values.shape == (2,) and torch.isfinite(values).all()
+    values.sum().backward()
+    assert torch.isfinite(f.grad).all() and f.grad.abs().max() > 0
+    alone = torch.cat([TERMS[term](a[i : i + 1], b[i : i + 1], f[i : i + 1]) for i in range(2)])
+    assert torch.allclose(values, alone, atol=1e-5), "an image's value depends on its neighbours in the batch"
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_are_finite_on_empty_images(term):
+    empty = torch.zeros(1, 1, 64, 64)
+    f = empty.clone().requires_grad_()
+    TERMS[term](empty, empty, f).sum().backward()
+    assert torch.isfinite(f.grad).all()
+
+
+def test_adaptive_weights_grow_with_the_shortfall_of_each_image(phantom):
+    a, b, _ = phantom
+    loss = AdaptiveLoss({"structure": 1.0, "visual_information": 1.0}, sharpness=3.0)
+    good = torch.maximum(a, b)
+    _, on_goal = loss(a, b, good)
+    _, behind = loss(a, b, good.flip(-1))
+    for name in loss.priorities:
+        assert behind[f"weight of {name}"] > 1.5 * on_goal[f"weight of {name}"]
+
+
+def test_adaptive_goals_are_the_better_classical_fusion(phantom):
+    a, b, _ = phantom
+    goals = AdaptiveLoss({"structure": 1.0, "differences": 1.0}).goals(a, b)
+    for name, goal in goals.items():
+        assert (goal <= TERMS[name](a, b, torch.maximum(a, b)) + 1e-6).all()
+
+
+def test_uncertainty_loss_believes_large_terms_less(phantom):
+    loss = UncertaintyLoss({"structure": 1.0, "intensity": 1.0})
+    optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss(*phantom)[0].backward()
+        optimizer.step()
+    values = loss(*phantom)[1]
+    for name in loss.priorities:
+        assert values[f"weight of {name}"].item() == pytest.approx(1 / values[name].item(), rel=0.05)
+
+
+def test_information_follows_the_source_with_detail():
+    detailed, flat = torch.rand(1, 1, 64, 64), torch.full((1, 1, 64, 64), 0.5)
+    loss = InformationLoss(intensity=1.0, gradient=1.0)
+    assert loss.share_of_first(detailed, flat).min() > 0.9
+    assert loss.share_of_first(flat, detailed).max() < 0.1
