@@ -6,6 +6,8 @@ slices, and cannot crop to the head; ``docs/performance.md`` has the measurement
 
 import threading
 import time
+from contextlib import nullcontext
+from ctypes import POINTER, c_float, cast
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -16,15 +18,18 @@ import torch
 
 from . import __version__, color, geometry, intensity
 from .errors import FusionCancelled, InputError
-from .execution import choose_device, choose_precision, peak_memory_mb
+from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
 from .network import MMIFAMIN
 from .weights import WeightsInfo, load_weights
 
 Progress = Callable[[float, str], "bool | None"]
 
 NOTICE = "Research use only: not a medical device, not for diagnosis or treatment."
-_PIXELS_PER_BATCH = {"cpu": 2 * 256 * 256, "cuda": 64 * 256 * 256}
+_PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on the CPU: as fast as more
+_PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
+_LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
 _MARGIN = 16  # pixels kept around the head, so that the network sees its border
+_of_thread = threading.local()
 
 
 @dataclass
@@ -49,8 +54,10 @@ class FusedVolume:
         """
         if isinstance(table, str):
             table = color.ColorTable.named(table)
-        uptake = self.functional_window.to_unit(sitk.GetArrayViewFromImage(self.functional))
-        colored = color.colorize(sitk.GetArrayViewFromImage(self.image), uptake, table, weight)
+        fused, functional = (sitk.GetArrayViewFromImage(image) for image in (self.image, self.functional))
+        colored = np.empty(fused.shape + (3,), np.uint8)
+        for k in range(len(fused)):  # slice by slice: no second volume in memory
+            colored[k] = color.colorize(fused[k], self.functional_window.to_unit(functional[k]), table, weight)
         image = sitk.GetImageFromArray(colored, isVector=True)
         image.CopyInformation(self.image)
         return image
@@ -60,13 +67,16 @@ class VolumeFuser:
     """The engine that Slicer, the Python console and the command line share. Use it from any number of threads.
 
     ``device`` is "cpu" or "cuda"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features only: the image
-    itself is always computed in float32); ``weights`` says which weights are loaded; ``batch_pixels`` bounds a batch.
+    itself is always computed in float32); ``weights`` says which weights are loaded; ``threads`` is how many slices are
+    computed side by side on the CPU (default: the threads that PyTorch uses); ``batch_pixels`` bounds what one of
+    them takes at once. On the CPU neither changes the result.
     """
 
     def __init__(self, network: MMIFAMIN, weights: WeightsInfo, device: str, precision: str):
         self.weights = weights
         self.device = device
         self.precision = precision
+        self.threads = torch.get_num_threads()
         self.batch_pixels = _PIXELS_PER_BATCH[device]
         self._network = network
         self._prepared: dict[tuple[str, str], MMIFAMIN] = {}
@@ -100,9 +110,10 @@ class VolumeFuser:
                 raise InputError(f"The {name} array has values outside [0, 1]: scale it with a window first.")
         if a.shape != b.shape:
             raise InputError(f"The anatomical and functional arrays differ in shape: {a.shape} and {b.shape}.")
-        unit = intensity.Window(0.0, 1.0, "given")
+        sources = [(array, intensity.Window(0.0, 1.0, "given")) for array in (a, b)]
         out = np.zeros(a.shape, np.float32)
-        self._fuse_slices(a, b, unit, unit, out, uptake, _Reporter(progress, 0.0, 1.0), [])
+        if out.size:
+            self._fuse_slices(sources, uptake, out, _Reporter(progress, 0.0, 1.0), [])
         return out
 
     def fuse(
@@ -118,18 +129,21 @@ class VolumeFuser:
         """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
 
         ``plane`` is one of ``geometry.PLANES``; windows are what ``intensity.choose_window`` takes. ``progress(fraction,
-        text)`` is called between batches and cancels by returning False. Raises InputError or GeometryError for volumes
-        that cannot be fused, FusionCancelled.
+        text)`` is called between slices, and while they take long, and cancels by returning False. Raises InputError or
+        GeometryError for volumes that cannot be fused, FusionCancelled.
         """
         clock = _Clock()
         warnings: list[str] = []
         reporter = _Reporter(progress, 0.0, 0.1)
         reporter(0.0, "Checking the volumes")
+        if anatomical is functional:
+            raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
         geometry.check_volume(anatomical, "anatomical")
         geometry.check_volume(functional, "functional")
         a = _finite_array(_scalar(anatomical, "anatomical", warnings), "anatomical", warnings)
         functional = _scalar(functional, "functional", warnings)
         functional = _finite_image(functional, "functional", warnings)
+        measured = sitk.GetArrayViewFromImage(functional)
         view = geometry.slice_view(anatomical, plane)
         clock.lap("check")
 
@@ -141,63 +155,80 @@ class VolumeFuser:
 
         reporter(0.7, "Choosing the intensity windows")
         window_a = intensity.choose_window(a, anatomical_window, role="anatomical", name="anatomical volume")
-        window_b = intensity.choose_window(
-            sitk.GetArrayViewFromImage(functional), functional_window, role="functional", name="functional volume"
-        )
+        window_b = intensity.choose_window(measured, functional_window, role="functional", name="functional volume")
+        if intensity.looks_like_ct(measured) and not intensity.looks_like_ct(a):
+            warnings.append("The functional volume looks like a CT: if it is meant as the anatomical one, swap the two.")
         clock.lap("intensity")
 
-        b = sitk.GetArrayViewFromImage(resampled)
-        fused = np.zeros(a.shape, np.float32)
-        uptake = intensity.shows_uptake(sitk.GetArrayViewFromImage(functional), functional_window)
-        reporter = _Reporter(progress, 0.1, 0.95)
-        slices = self._fuse_slices(
-            view.take(a), view.take(b), window_a, window_b, view.take(fused), uptake, reporter, warnings
-        )
+        image, fused = _new_image(anatomical)
+        sources = [(view.take(a), window_a), (view.take(sitk.GetArrayViewFromImage(resampled)), window_b)]
+        uptake = intensity.shows_uptake(measured, functional_window)
+        slices = self._fuse_slices(sources, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
         clock.lap("network")
-
-        _Reporter(progress, 0.95, 1.0)(0.0, "Making the fused volume")
-        image = sitk.GetImageFromArray(fused)
-        image.CopyInformation(anatomical)
-        clock.lap("output")
         report = self._report(plane, window_a, window_b, overlap, slices, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
-    def _fuse_slices(self, a, b, window_a, window_b, out, uptake, progress, warnings) -> int:
-        """Fill ``out``, zero to begin with, from ``(D, H, W)`` views in their own units; returns the slices run.
+    def _fuse_slices(self, sources, uptake: bool, out: np.ndarray, progress: "_Reporter", warnings: list[str]) -> int:
+        """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
 
         Slices where both windowed sources are empty stay 0, and the others are cropped to one box around the head: one
         box for the volume, so that a slice's result does not depend on its batch.
         """
-        occupied, box = _content(a, b, window_a, window_b, self._network.idn.factor)
-        device, started = self.device, time.perf_counter()
-        position = 0
-        while position < len(occupied):
-            area = (box[0].stop - box[0].start) * (box[1].stop - box[1].start)
-            count = max(1, self.batch_pixels // area)
-            indices = occupied[position : position + count]
-            progress(position / len(occupied), _remaining(position, len(occupied), started))
+        occupied, box = _content(sources, self._network.idn.factor)
+        area = (box[0].stop - box[0].start) * (box[1].stop - box[1].start)
+        if area > _LARGEST_SLICE:
+            raise InputError(
+                f"The slices have {out.shape[1]} x {out.shape[2]} pixels, more than the {_LARGEST_SLICE:,} that are fused "
+                "at once: resample the anatomical volume to larger voxels or choose another plane."
+            )
+        count = max(1, self.batch_pixels // area)
+        limit = max(1, min(2 * self.threads, _PIXELS_UNDER_WAY[self.device] // (area * count)))
+        room, started = Room(self.device, count, warnings), time.perf_counter()
+
+        def fuse_batch(indices: list[int]) -> None:
             batch = [
                 torch.from_numpy(np.stack([window.to_unit(source[i][box]) for i in indices])).unsqueeze(1)
-                for source, window in ((a, window_a), (b, window_b))
+                for source, window in sources
             ]
-            try:
-                fused = self._run(*batch, uptake, device)
-            except torch.OutOfMemoryError:
-                device = self._give_way(len(indices), device, warnings)
-                continue
-            for index, image in zip(indices, fused):
-                out[index][box] = image
-            position += len(indices)
-        progress(1.0, "Fused all slices")
+            for index, fused in zip(indices, self._run(*batch, uptake, room)):
+                out[index][box] = fused
+
+        def tick(batches_done: int) -> None:
+            done = min(batches_done * count, len(occupied))
+            progress(done / len(occupied) if occupied else 1.0, _remaining(done, len(occupied), started))
+
+        batches = [occupied[start : start + count] for start in range(0, len(occupied), count)]
+        run_in_threads(fuse_batch, batches, self.threads, limit, tick)
         return len(occupied)
 
-    def _run(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, device: str) -> np.ndarray:
-        """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32."""
+    def _run(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, room: Room) -> np.ndarray:
+        """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32; gives way for want of memory."""
+        device, slices, turn = room.device, room.slices, room.turn
+        if len(a) > slices:
+            parts = [self._run(a[i : i + slices], b[i : i + slices], uptake, room) for i in range(0, len(a), slices)]
+            return np.concatenate(parts)
+        try:
+            with turn or nullcontext():
+                return self._compute(a, b, uptake, device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        room.give_way(device, len(a), alone=turn is not None)
+        return self._run(a, b, uptake, room)
+
+    def _compute(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, device: str) -> np.ndarray:
         network = self._network_on(device)
-        with torch.inference_mode():
+        # On a GPU each thread has its own stream: while one computes, others prepare and transfer.
+        stream = nullcontext() if device == "cpu" else torch.cuda.stream(self._stream())
+        with torch.inference_mode(), stream:
             if device != "cpu":
                 a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
             return network(a, b, a.new_full((len(a),), float(uptake))).squeeze(1).float().cpu().numpy()
+
+    def _stream(self):
+        if not hasattr(_of_thread, "stream"):
+            _of_thread.stream = torch.cuda.Stream()
+        return _of_thread.stream
 
     def _network_on(self, device: str) -> MMIFAMIN:
         """The network ready for ``device`` (made once, kept)."""
@@ -207,19 +238,6 @@ class VolumeFuser:
             if key not in self._prepared:
                 self._prepared[key] = self._network.prepared(device, precision)
             return self._prepared[key]
-
-    def _give_way(self, slices: int, device: str, warnings: list[str]) -> str:
-        """After running out of memory: halve the batch, and with one slice left go to the CPU."""
-        if slices > 1:
-            self.batch_pixels //= 2
-            warnings.append(f"Out of memory on {device}: went on with batches of {slices // 2} slices.")
-            return device
-        if device == "cpu":
-            raise MemoryError("Not enough memory to fuse one slice: close other volumes and try again.")
-        torch.cuda.empty_cache()
-        self.batch_pixels = _PIXELS_PER_BATCH["cpu"]
-        warnings.append(f"Out of memory on {device}: went on with the CPU.")
-        return "cpu"
 
     def _report(self, plane, window_a, window_b, overlap, slices, clock, warnings) -> dict:
         import monai
@@ -236,7 +254,7 @@ class VolumeFuser:
             "weights": {"name": self.weights.name, "sha256": self.weights.sha256},
             "device": self.device,
             "precision": self.precision,
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "plane": plane,
             "windows": {
                 role: {"low": window.low, "high": window.high, "origin": window.origin}
@@ -277,26 +295,43 @@ class _Reporter:
 
 
 def _remaining(done: int, total: int, started: float) -> str:
+    if done == total:
+        return f"Fused {total} slices"
     text = f"Fusing slice {done + 1} of {total}"
     if not done:
         return text
     return f"{text}, about {(time.perf_counter() - started) / done * (total - done):.0f} s left"
 
 
-def _content(a, b, window_a, window_b, multiple) -> tuple[list[int], tuple[slice, slice]]:
-    """Which slices have anything above the windows' lower ends, and one box that holds it all.
+def _new_image(grid: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
+    """A float32 image of zeros on the grid of ``grid`` and its voxels (K, J, I), valid as long as the image.
+
+    SimpleITK's own views are read-only, and filling an image from an array would hold the volume twice.
+    """
+    image = sitk.Image(grid.GetSize(), sitk.sitkFloat32)
+    image.CopyInformation(grid)
+    view = sitk.GetArrayViewFromImage(image)
+    return image, np.ctypeslib.as_array(cast(view.ctypes.data, POINTER(c_float)), view.shape)
+
+
+def _content(sources, multiple: int) -> tuple[list[int], tuple[slice, slice]]:
+    """Which slices of two ``(D, H, W)`` views have anything above their windows' lower ends, and one box that holds it.
 
     The box has a margin and, where the image allows, sides that are multiples of ``multiple``.
     """
-    occupied, rows, columns = [], np.zeros(a.shape[1], bool), np.zeros(a.shape[2], bool)
+    (a, window_a), (b, window_b) = sources
+    # Along the memory, whichever axis of the view that is: looking across it takes many times as long.
+    order = np.argsort([-abs(stride) for stride in a.strides], kind="stable")
+    a, b = a.transpose(order), b.transpose(order)
+    used = [np.zeros(length, bool) for length in a.shape]
     for index in range(a.shape[0]):
         content = (a[index] > window_a.low) | (b[index] > window_b.low)
-        in_rows = content.any(axis=1)
-        if in_rows.any():
-            occupied.append(index)
-            rows |= in_rows
-            columns |= content.any(axis=0)
-    return occupied, (_padded(rows, multiple), _padded(columns, multiple))
+        rows = content.any(axis=1)
+        used[0][index] = rows.any()
+        used[1] |= rows
+        used[2] |= content.any(axis=0)
+    slices, rows, columns = (used[axis] for axis in np.argsort(order))
+    return np.flatnonzero(slices).tolist(), (_padded(rows, multiple), _padded(columns, multiple))
 
 
 def _padded(used: np.ndarray, multiple: int) -> slice:
