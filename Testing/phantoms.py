@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from hypothesis import strategies as st
 
-# Balls inside the head: centre in LPS mm, radius in mm, and brightness in MR and PET. No mirror image of one is another.
+# Balls inside the head: centre in LPS mm, radius in mm, brightness in MR and PET. No one mirrors another.
 BALLS = {
     "left anterior superior": ((30.0, -35.0, 25.0), 9.0, 0.9, 0.2),
     "right posterior inferior": ((-25.0, 40.0, -20.0), 12.0, 0.15, 1.0),

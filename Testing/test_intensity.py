@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from phantoms import ct_head, head
 
 from MMIFAminLib.errors import InputError
-from MMIFAminLib.intensity import PRESETS, Window, choose_window, clean, looks_like_ct, robust_maximum
+from MMIFAminLib.intensity import PRESETS, Window, choose_window, clean, looks_like_ct, robust_maximum, shows_uptake
 
 DTYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, np.float32, np.float64)
 
@@ -223,7 +223,7 @@ WARM = array_of(head(kind="pet"))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(3, 1e4), st.integers(1, 3))
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_hot_voxels_do_not_stretch_the_uptake_window(seed, brightness, cluster):
     """Up to three hot voxels in a row, at several places, more than twice as bright as their surroundings."""
     rng = np.random.default_rng(seed)
@@ -250,6 +250,14 @@ def test_robust_maximum_where_nothing_has_neighbours():
     assert choose_window(lonely, "uptake").high == 5
     assert choose_window(np.array([[[0.0, 5.0]]]), "uptake").high == 5
     assert robust_maximum(lonely[:5, :5, :5] + 1) == 1
+
+
+def test_ct_and_mr_in_the_functional_place_are_pictures_not_uptake(shared):
+    pet = array_of(sitk.ReadImage(str(shared / "data/templates/PET.nii.gz")))
+    for spec in ("auto", "uptake", "0:1", (0, 1), Window(0, 1)):
+        assert shows_uptake(pet, spec)
+    assert not shows_uptake(pet, "mr") and not shows_uptake(pet, " CT-bone")
+    assert not shows_uptake(array_of(ct_head()))
 
 
 # --- specifications ---

@@ -1,4 +1,4 @@
-"""Volume files: what is read is whole and true, what is written is whole or absent, and every refusal is one clear line."""
+"""Volume files: what is read is whole, what is written is whole or absent, every refusal is one clear line."""
 
 import gzip
 import os
@@ -365,7 +365,8 @@ def test_two_processes_writing_one_output_leave_one_whole_file(tmp_path):
     script = f"""
         import sys, numpy as np, SimpleITK as sitk
         from MMIFAminLib.volumes import write_volume
-        image = sitk.GetImageFromArray(np.full((40, 40, 40), int(sys.argv[1]), np.int16) + np.arange(40, dtype=np.int16))
+        ramp = np.arange(40, dtype=np.int16)
+        image = sitk.GetImageFromArray(np.full((40, 40, 40), int(sys.argv[1]), np.int16) + ramp)
         for _ in range(15):
             write_volume(image, {str(path)!r})
     """

@@ -5,7 +5,7 @@ Colours of tables are sRGB in [0, 1]; images are uint8 with a last axis of 3. Th
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -19,13 +19,13 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class ColorTable:
-    """Colours along a scalar: ``values`` (N,) rising from 0 to 1, ``colors`` (N, 3) sRGB in [0, 1], linear between them.
+    """Colours along a scalar: ``values`` (N,) rising from 0 to 1, ``colors`` (N, 3) sRGB in [0, 1], linear between.
 
     ``values=None`` spaces the colours evenly. Raises :class:`InputError` when the arrays do not fit this description.
     """
 
     name: str
-    values: np.ndarray
+    values: np.ndarray | None
     colors: np.ndarray
 
     def __post_init__(self):
@@ -41,8 +41,8 @@ class ColorTable:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "colors", colors)
 
-    def __call__(self, unit):
-        """The colours (..., 3), float32 in [0, 1], at values ``unit`` (...); values outside [0, 1] take the end colours."""
+    def __call__(self, unit: np.ndarray) -> np.ndarray:
+        """The colours (..., 3), float32 in [0, 1], at values ``unit`` (...); outside [0, 1] those of the ends."""
         unit = np.asarray(unit)
         out = np.empty(unit.shape + (3,), np.float32)
         for channel in range(3):
@@ -50,7 +50,7 @@ class ColorTable:
         return out
 
     @staticmethod
-    def named(name):
+    def named(name: str) -> "ColorTable":
         """One of the built-in tables (:data:`TABLES`). Raises :class:`InputError` for another name."""
         try:
             return _builtin(name)
@@ -112,7 +112,7 @@ TABLES = (*_CONTROL_POINTS, *PALETTES)
 """Names of the built-in colour tables."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _builtin(name):
     if name in PALETTES:
         return ColorTable(name, *_palette(name))
@@ -135,7 +135,7 @@ def _palette(name):
     return np.append(0, steps.cumsum())[new] / steps.sum(), colors[new] / 255
 
 
-@lru_cache(maxsize=None)
+@cache
 def _palette_codes(name):
     """The colours of a palette as sorted codes (see :func:`_pack`), and the float32 uptake of each."""
     table = ColorTable.named(name)
@@ -149,7 +149,7 @@ def _pack(rgb):
     return rgb[..., 0].astype(np.uint32) << 16 | rgb[..., 1].astype(np.uint32) << 8 | rgb[..., 2].astype(np.uint32)
 
 
-def luma(rgb):
+def luma(rgb: np.ndarray) -> np.ndarray:
     """The luma of uint8 ``rgb`` (..., 3): round(0.299 R + 0.587 G + 0.114 B), uint8."""
     return np.rint(_luma(_checked_rgb(rgb))).astype(np.uint8)
 
@@ -158,14 +158,14 @@ def _luma(rgb):
     return rgb[..., 0] * 0.299 + rgb[..., 1] * 0.587 + rgb[..., 2] * 0.114
 
 
-def rgb_to_ycbcr(rgb):
+def rgb_to_ycbcr(rgb: np.ndarray) -> np.ndarray:
     """Full-range BT.601 YCbCr of ``rgb`` (..., 3) in 0..255: float32 (..., 3), Cb and Cr around 128."""
     rgb = np.asarray(rgb)
     y = _luma(rgb)
     return np.stack([y, 128 + (rgb[..., 2] - y) / 1.772, 128 + (rgb[..., 0] - y) / 1.402], axis=-1).astype(np.float32)
 
 
-def ycbcr_to_rgb(ycbcr):
+def ycbcr_to_rgb(ycbcr: np.ndarray) -> np.ndarray:
     """uint8 RGB (..., 3) of full-range BT.601 YCbCr (..., 3) in 0..255; out-of-range colours are clipped."""
     ycbcr = np.asarray(ycbcr, np.float32)
     y, cb, cr = ycbcr[..., 0], ycbcr[..., 1] - 128, ycbcr[..., 2] - 128
@@ -173,7 +173,7 @@ def ycbcr_to_rgb(ycbcr):
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
 
-def recover_uptake(rgb):
+def recover_uptake(rgb: np.ndarray) -> tuple[np.ndarray, str]:
     """Turn a colour-coded uint8 image (..., 3) back into uptake: ``(float32 (...) in [0, 1], name of the palette)``.
 
     Exact: every pixel must be a colour of one known palette. Raises :class:`InputError` otherwise (JPEG compression and
@@ -202,12 +202,12 @@ def _checked_rgb(rgb):
     return rgb
 
 
-def colorize(fused, uptake, table, weight=1.0):
+def colorize(fused: np.ndarray, uptake: np.ndarray, table: ColorTable, weight: float = 1.0) -> np.ndarray:
     """Colour ``fused`` (...) by ``uptake`` (...), both in [0, 1], with ``table``: uint8 sRGB (..., 3).
 
-    CIELAB L* is 100 x fused; hue is the table's at the uptake; chroma is the table's times ``weight`` in [0, 1], reduced
-    where sRGB has no such colour at that lightness. Weight 0 gives grey. Uptake is resolved in 256 steps, as colour
-    tables are; lightness in 512.
+    CIELAB L* is 100 x fused; hue is the table's at the uptake; chroma is the table's, reduced where sRGB has no such
+    colour at that lightness, times ``weight`` in [0, 1]. Weight 0 gives grey. Uptake is resolved in 256 steps, as
+    colour tables are; lightness in 512. Raises :class:`InputError` for arrays of different shapes and other weights.
     """
     fused, uptake = np.asarray(fused), np.asarray(uptake)
     if fused.shape != uptake.shape:

@@ -23,8 +23,8 @@ _MOST_LABELS = 8
 _LABEL_EVIDENCE_VOXELS = 4096
 
 # For each plane the patient directions (LPS) of increasing slice, row and column: axial slices go up, coronal ones
-# forward, sagittal ones to the right, as 3D Slicer's offset sliders do; on the screen the patient's right is at the left
-# of axial and coronal slices and the front at the left of sagittal ones.
+# forward, sagittal ones to the right, as 3D Slicer's offset sliders do; on the screen the patient's right is at the
+# left of axial and coronal slices and the front at the left of sagittal ones.
 _LAYOUT = {
     "axial": ((0, 0, 1), (0, 1, 0), (1, 0, 0)),
     "coronal": ((0, -1, 0), (0, 0, -1), (1, 0, 0)),
@@ -41,7 +41,7 @@ class Overlap:
     message: str = ""
 
 
-def index_to_physical(image):
+def index_to_physical(image: sitk.Image) -> np.ndarray:
     """The 4x4 matrix from index (i, j, k) to LPS millimetres."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
@@ -49,7 +49,7 @@ def index_to_physical(image):
     return matrix
 
 
-def same_grid(a, b):
+def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
     """Whether two 3D images have the same size and their corner voxels coincide within a thousandth of a voxel."""
     if a.GetSize() != b.GetSize():
         return False
@@ -58,7 +58,7 @@ def same_grid(a, b):
     return bool(np.abs(shift).max() <= _SAME_GRID_VOXELS * min(*a.GetSpacing(), *b.GetSpacing()))
 
 
-def check_grid(size, spacing, origin, direction, name="volume"):
+def check_grid(size, spacing, origin, direction, name: str = "volume") -> None:
     """Raise :class:`GeometryError`, naming ``name``, unless this is a usable 3D grid (``direction`` row by row)."""
     if len(size) < 3:
         raise GeometryError(f"{name} is a {len(size)}D image, not a volume; fuse 2D images with 'mmifamin pairs'")
@@ -77,8 +77,8 @@ def check_grid(size, spacing, origin, direction, name="volume"):
         raise GeometryError(f"{name} has a singular direction matrix (its axes coincide); correct its header")
 
 
-def check_volume(image, name="volume"):
-    """Raise :class:`InputError`, naming ``name``, unless ``image`` is a 3D scalar or 8-bit RGB volume on a usable grid."""
+def check_volume(image: sitk.Image, name: str = "volume") -> None:
+    """Raise :class:`InputError`, naming ``name``, unless ``image`` is a 3D scalar or uint8 RGB volume, well placed."""
     check_grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name)
     pixel, components = image.GetPixelIDTypeAsString(), image.GetNumberOfComponentsPerPixel()
     if "complex" in pixel:
@@ -87,7 +87,7 @@ def check_volume(image, name="volume"):
         raise InputError(f"{name} has {components} components of {pixel}; use a scalar volume or an RGB one of 8 bits")
 
 
-def check_not_labels(image, name="volume"):
+def check_not_labels(image: sitk.Image, name: str = "volume") -> None:
     """Raise :class:`InputError`, naming ``name``, when ``image`` is a label map: numbers of regions, not intensities.
 
     Told by ITK's label types, by the marks that NIfTI, DICOM and 3D Slicer leave in the metadata, and by an integer
@@ -117,15 +117,17 @@ def _few_values(image):
     return count > 1  # a constant volume is an error of its own
 
 
-def resample_to(functional, anatomical, *, names=("anatomical", "functional")):
+def resample_to(
+    functional: sitk.Image, anatomical: sitk.Image, *, names: tuple[str, str] = ("anatomical", "functional")
+) -> tuple[sitk.Image, Overlap]:
     """Bring scalar ``functional`` onto the grid of ``anatomical``: ``(float32 image, Overlap)``.
 
     Linear interpolation; where the functional grid is finer than the anatomical one it is smoothed first, so that small
     structures are averaged rather than missed. Outside the functional volume the result is background: 0, or air for a
     CT. NaN and infinities count as background. An image that is already on the grid keeps its values.
 
-    Raises :class:`GeometryError` when the two do not overlap (naming both extents) and :class:`InputError` for RGB images
-    (recover their uptake or luma first) and label maps.
+    Raises :class:`GeometryError` when the two do not overlap (naming both extents) and :class:`InputError` for RGB
+    images (recover their uptake or luma first) and label maps.
     """
     anatomical_name, functional_name = names
     check_volume(anatomical, anatomical_name)
@@ -163,7 +165,7 @@ def resample_to(functional, anatomical, *, names=("anatomical", "functional")):
     return resampler.Execute(_anti_aliased(functional, anatomical)), Overlap(fraction, message)
 
 
-def extent(image):
+def extent(image: sitk.Image) -> str:
     """The box that ``image`` fills, in RAS millimetres, as text: "R -90..90, A -126..90, S -72..108 mm"."""
     corners = (index_to_physical(image) @ _corners(image.GetSize(), margin=0.5))[:3] * _LPS_TO_RAS[:, None]
     ranges = (f"{axis} {low:.0f}..{high:.0f}" for axis, low, high in zip("RAS", corners.min(1), corners.max(1)))
@@ -224,26 +226,27 @@ class SliceView:
     """How the slices of a volume are laid out for a plane: an axis permutation and flips, nothing else.
 
     ``plane`` is axial, coronal or sagittal; ``axes`` the array axes (of k, j, i) that become (slice, row, column);
-    ``flips`` which of these run backwards; ``pixel_spacing`` the (row, column) spacing and ``slice_spacing`` the distance
-    between slices, in mm; ``edges`` the patient directions at the left, right, top and bottom of a slice.
+    ``flips`` which of these run backwards; ``pixel_spacing`` the distance in mm between rows and between columns (where
+    they differ, pixels are not square); ``slice_spacing`` that between slices.
     """
 
     plane: str
-    axes: tuple
-    flips: tuple
-    pixel_spacing: tuple
+    axes: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    pixel_spacing: tuple[float, float]
     slice_spacing: float
 
     @property
-    def edges(self):
+    def edges(self) -> tuple[str, str, str, str]:
+        """The letters of the patient directions at the left, right, top and bottom edge of a slice."""
         return _EDGES[self.plane]
 
-    def take(self, array):
+    def take(self, array: np.ndarray) -> np.ndarray:
         """A view of ``array`` (K, J, I), or (K, J, I, components), as slices (D, H, W), or (D, H, W, components)."""
         trailing = tuple(range(3, array.ndim))
         return np.transpose(array, self.axes + trailing)[self._flip]
 
-    def put_back(self, array):
+    def put_back(self, array: np.ndarray) -> np.ndarray:
         """The inverse of :meth:`take`: a view of slices (D, H, W, ...) as (K, J, I, ...)."""
         trailing = tuple(range(3, array.ndim))
         return np.transpose(array[self._flip], tuple(np.argsort(self.axes)) + trailing)
@@ -253,11 +256,11 @@ class SliceView:
         return tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
 
 
-def slice_view(image, plane="axial"):
+def slice_view(image: sitk.Image, plane: str = "axial") -> SliceView:
     """The :class:`SliceView` of 3D ``image`` for ``plane`` (one of :data:`PLANES`), in radiological orientation.
 
-    "acquisition" takes the slices as stored (along the last index). For an oblique volume each index axis stands for the
-    patient axis nearest to it. Raises :class:`InputError` for an unknown plane and :class:`GeometryError` for a
+    "acquisition" takes the slices as stored (along the last index). For an oblique volume each index axis stands for
+    the patient axis nearest to it. Raises :class:`InputError` for an unknown plane and :class:`GeometryError` for a
     plane in which a single-slice volume has only one row or column.
     """
     if plane not in PLANES:

@@ -45,10 +45,10 @@ class Window:
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.low:g}:{self.high:g} ({self.origin})"
 
-    def to_unit(self, array):
+    def to_unit(self, array: np.ndarray) -> np.ndarray:
         """Map ``array`` (any real type and shape) to a new float32 array in [0, 1]; NaN becomes 0."""
         width = self.high - self.low
         reach = max(abs(self.low), abs(self.high))
@@ -62,7 +62,7 @@ class Window:
         np.fmin(out, 1, out=out)
         return out.astype(np.float32, copy=False)
 
-    def from_unit(self, array):
+    def from_unit(self, array: np.ndarray) -> np.ndarray:
         """Map [0, 1] back to the units of the volume; returns a new float32 array."""
         out = np.array(array, dtype=np.float32)
         out *= np.float32(self.high - self.low)
@@ -70,7 +70,11 @@ class Window:
         return out
 
 
-def clean(array, name="volume"):
+WindowSpec = str | tuple[float, float] | Window
+"""What :func:`choose_window` takes as a wish."""
+
+
+def clean(array: np.ndarray, name: str = "volume") -> tuple[np.ndarray, int]:
     """Return ``(array, invalid_count)`` with NaN and infinities replaced by the background value.
 
     A finite array comes back as it is (bool as uint8), with no copy; otherwise a float32 copy does. Raises
@@ -97,16 +101,16 @@ def clean(array, name="volume"):
     return out, invalid_count
 
 
-def background_value(array):
-    """What "nothing there" is in the units of finite ``array``: 0; air for a CT in HU; the minimum where nothing is above 0."""
+def background_value(array: np.ndarray) -> float:
+    """What "nothing there" is in the units of finite ``array``: 0, air for a CT, the minimum where none is above 0."""
     low, high = float(np.min(array)), float(np.max(array))
     if looks_like_ct(array):
         return max(low, _AIR_HU)
     return 0.0 if high > 0 else low
 
 
-def looks_like_ct(array):
-    """Whether finite ``array`` is plausibly a CT in Hounsfield units: much air at -500 or less, tissue near 0, range of HU."""
+def looks_like_ct(array: np.ndarray) -> bool:
+    """Whether finite ``array`` seems a CT in HU: air at -500 or less, tissue around 0, the range of such scanners."""
     array = np.asarray(array)
     if array.dtype.kind not in "if":
         return False
@@ -119,7 +123,9 @@ def looks_like_ct(array):
     return bool(air >= 0.05 and tissue >= 0.02)
 
 
-def choose_window(array, spec="auto", role="anatomical", name="volume"):
+def choose_window(
+    array: np.ndarray, spec: WindowSpec = "auto", role: str = "anatomical", name: str = "volume"
+) -> Window:
     """Choose the :class:`Window` that scales ``array`` to [0, 1]; NaN and infinities count as in :func:`clean`.
 
     ``spec`` is "auto", "mr", "uptake", a name of :data:`PRESETS`, "LOW:HIGH", a pair ``(low, high)`` or a Window.
@@ -130,8 +136,8 @@ def choose_window(array, spec="auto", role="anatomical", name="volume"):
     - "uptake": from 0 to the highest uptake that a few neighbouring voxels share (:func:`robust_maximum`). Choose it on
       the volume's own grid: resampling turns a hot voxel into a small lesion.
 
-    Raises :class:`InputError`, naming ``name``, for volumes that :func:`clean` refuses, for constant volumes, for uptake that is nowhere above 0, for windows
-    that leave the volume blank, and for a ``spec`` that cannot be read.
+    Raises :class:`InputError`, naming ``name``, for volumes that :func:`clean` refuses, for constant volumes, for
+    uptake that is nowhere above 0, for windows that leave the volume blank, and for a ``spec`` that cannot be read.
     """
     if role not in ("anatomical", "functional"):
         raise InputError(f"role is 'anatomical' or 'functional', not {role!r}")
@@ -157,22 +163,22 @@ def choose_window(array, spec="auto", role="anatomical", name="volume"):
     return _mr_window(array, low, high) if spec == "mr" else _uptake_window(array, high, name)
 
 
-def shows_uptake(array, spec="auto"):
+def shows_uptake(array: np.ndarray, spec: WindowSpec = "auto") -> bool:
     """Whether a functional volume shown through ``spec`` is measured uptake (PET, SPECT) rather than a picture.
 
     CT (values like HU, or a CT preset) and MR ("mr") are pictures.
     """
-    if isinstance(spec, str) and spec.startswith(("ct-", "mr")):
+    if isinstance(spec, str) and spec.strip().lower().startswith(("ct-", "mr")):
         return False
     return not looks_like_ct(array)
 
 
-def robust_maximum(array):
+def robust_maximum(array: np.ndarray) -> float:
     """The highest value of ``array`` that is not an isolated spike.
 
     A voxel counts when at least four of its direct and diagonal neighbours reach half its value: true at the centre of
     any spot of 2 voxels full width at half maximum or more, in a volume or in a single slice of thick ones, and false
-    for one to three hot voxels. So a lesion of 3 voxels' diameter is never clipped and a spike never stretches the window.
+    for one to three hot voxels. So a lesion of 3 voxels' diameter is never clipped and no spike stretches the window.
     """
     array = np.asarray(array)
     array = array.reshape([n for n in array.shape if n > 1] or [1])

@@ -1,8 +1,8 @@
 """Volumes in files: anything SimpleITK reads, checked before it is believed; written whole or not at all.
 
-ITK returns a truncated NIfTI, TIFF or MetaImage file as if nothing were missing, leaves a damaged DICOM slice out of its
-series, and reports success for a NIfTI that did not fit on the disk. So sizes are compared here with what the header
-declares, and what the format libraries print on stderr is caught and judged instead of shown.
+ITK returns a truncated NIfTI, TIFF or MetaImage file as if nothing were missing, leaves a damaged DICOM slice out of
+its series, and reports success for a NIfTI that did not fit on the disk. So sizes are compared here with what the
+header declares, and what the format libraries print on stderr is caught and judged instead of shown.
 """
 
 import errno
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -37,7 +38,7 @@ _UNEVEN_SPACING = 0.05
 _stderr_lock = threading.Lock()
 
 
-def read_volume(path):
+def read_volume(path: str | Path) -> sitk.Image:
     """Read a 3D volume from a file, or from a folder with one DICOM series, into a ``SimpleITK.Image``.
 
     A 4D file of one time point comes back as 3D. Raises :class:`InputError` with one clear line for a missing, damaged,
@@ -172,7 +173,7 @@ def _check_even_slices(positions, orientations, folder):
 
 
 def _check_complete(path, declared):
-    """Raise :class:`InputError` when file ``path`` cannot hold the ``declared`` bytes of voxels. Other formats: ITK's word."""
+    """Raise :class:`InputError` when file ``path``, of a format known here, cannot hold its ``declared`` bytes."""
     data, ratio = path, 1
     if path.suffix.lower() in (".hdr", ".img"):
         data = path.with_suffix(".img")
@@ -212,7 +213,7 @@ def _check_gzip(path, declared):
 
 
 def _nifti_bytes(head):
-    """The size that the header of an Analyze, NIfTI-1 or NIfTI-2 file demands of the data file; None for other files."""
+    """The size in bytes that an Analyze, NIfTI-1 or NIfTI-2 header demands of the data file; None for others."""
     for order in "<>":
         if len(head) >= 348 and struct.unpack_from(order + "i", head)[0] == 348:
             dims, (bits,) = struct.unpack_from(order + "8h", head, 40), struct.unpack_from(order + "h", head, 72)
@@ -228,7 +229,7 @@ def _nifti_bytes(head):
 
 
 def _text_header_data(path, head):
-    """For NRRD, MetaImage and VTK: the file that holds the data, and how many times its size they may have; else None."""
+    """For NRRD, MetaImage and VTK: the file of the data, and how many times its size they may have; else None."""
     text = head.decode("latin-1")
     name = None
     if text.startswith("NRRD"):
@@ -313,7 +314,7 @@ def _os_reason(error):
 # --- writing ---
 
 
-def write_volume(image, path):
+def write_volume(image: sitk.Image, path: str | Path) -> None:
     """Write ``image`` to ``path`` (.nrrd, .nii.gz, .nii or .mha; compressed where the format can), atomically.
 
     Raises :class:`InputError` for other formats and for a place that cannot be written.
@@ -343,7 +344,7 @@ def _is_full(path):
         return False
 
 
-def check_output(path):
+def check_output(path: str | Path) -> Path:
     """The absolute path that writing to ``path`` will fill (links resolved), or :class:`InputError` if it cannot be.
 
     Call it before long work whose result goes there.
@@ -363,7 +364,7 @@ def check_output(path):
 
 
 @contextmanager
-def atomic_path(path):
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; when the block ends well it takes the final name in one step.
 
     Readers see the old file or the whole new one, also when two processes write the same output or one is killed. On an
