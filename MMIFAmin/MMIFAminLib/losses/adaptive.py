@@ -1,18 +1,18 @@
 """The adaptive loss: each image says by itself which term it still owes.
 
-Maximum and guided-filter fusion each win some of the field's measures on some images; no learned method beats them in
-all. So they set the goals: for each image and each term the better of the two. A term's weight grows exponentially with
-how far the fused image stays behind that goal, and fades once it is ahead, image by image and step by step:
+Maximum, guided-filter and Laplacian-pyramid fusion each win some of the field's measures on some images; no learned
+method beats them in all. So they set the goals: for each image and each term the best of the three. A term's weight grows
+exponentially with how far the fused image stays behind that goal, and fades once it is ahead, image by image:
 
-    w = priority / goal * exp(sharpness * (value / goal - 1))
+    w = priority * exp(sharpness * (value / goal - 1))
 
-It is the gradient of a soft maximum over relative shortfalls: minimising it works on the worst term first.
+so that the term which is furthest behind is worked on first.
 """
 
 import torch
 from torch import nn
 
-from ..baselines import guided_filter
+from ..baselines import guided_filter, laplacian_pyramid
 from .terms import TERMS
 
 _SMALLEST_GOAL = 0.02  # a goal of almost 0 would make its term the only one that counts
@@ -27,7 +27,7 @@ class AdaptiveLoss(nn.Module):
     exactly, such as the distance to the maximum, have no goal).
     """
 
-    def __init__(self, priorities: dict[str, float], sharpness: float = 3.0, anchors: dict[str, float] | None = None):
+    def __init__(self, priorities: dict[str, float], sharpness: float = 1.0, anchors: dict[str, float] | None = None):
         super().__init__()
         self.priorities = dict(priorities)
         self.sharpness = sharpness
@@ -43,17 +43,19 @@ class AdaptiveLoss(nn.Module):
         goals = self.goals(a, b)
         for name, priority in self.priorities.items():
             shortfall = (values[name].detach() / goals[name] - 1).clamp(-1.0, _WORST)
-            weight = priority / goals[name] * torch.exp(self.sharpness * shortfall)
+            weight = priority * torch.exp(self.sharpness * shortfall)
             loss = loss + (weight * values[name]).mean()
             report[f"weight of {name}"] = weight.mean()
         return loss, report
 
     @torch.no_grad()
     def goals(self, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
-        """For each term the better value ``(N,)`` of maximum and guided-filter fusion of each pair."""
-        guided = torch.from_numpy(guided_filter(a[:, 0].cpu().numpy(), b[:, 0].cpu().numpy())).unsqueeze(1).to(a)
-        candidates = (torch.maximum(a, b), guided)
+        """For each term the best value ``(N,)`` of maximum, guided-filter and Laplacian-pyramid fusion of each pair."""
+        first, second = a[:, 0].cpu().numpy(), b[:, 0].cpu().numpy()
+        filtered = [torch.from_numpy(fuse(first, second)).unsqueeze(1).to(a) for fuse in (guided_filter, laplacian_pyramid)]
+        candidates = torch.cat((torch.maximum(a, b), *filtered))
+        a, b = a.repeat(3, 1, 1, 1), b.repeat(3, 1, 1, 1)
         return {
-            name: torch.stack([TERMS[name](a, b, fused) for fused in candidates]).amin(dim=0).clamp(min=_SMALLEST_GOAL)
+            name: TERMS[name](a, b, candidates).view(3, -1).amin(dim=0).clamp(min=_SMALLEST_GOAL)
             for name in self.priorities
         }
