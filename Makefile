@@ -27,9 +27,6 @@ clean:
 $(VENV)/.ready-demo: EXTRAS = demo
 $(VENV)/.ready-test: EXTRAS = demo,slicer,train,test
 
-# PIP_CONSTRAINT rather than -c, so that the isolated build of the package takes the same versions.
-$(VENV)/.ready-%: pyproject.toml constraints.txt Testing/make_venv.sh
-	@sh Testing/make_venv.sh $(PYTHON) $(VENV)
-	@echo "Installing MMIFAmin and what it needs into $(VENV) (a few minutes the first time)"
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+$(VENV)/.ready-%: pyproject.toml constraints.txt Testing/set_up.sh
+	@sh Testing/set_up.sh $(PYTHON) $(VENV) $(EXTRAS)
 	@touch $@
