@@ -1,16 +1,21 @@
-"""Draw the icon of the extension and of the module: an axial head, grey anatomy on one side, uptake on the other.
+"""Draw the icons: a head with grey anatomy on one side and uptake on the other, and the thumbnail of the sample data.
 
-Run from anywhere: python Resources/draw_icons.py
+Run from anywhere in the project's environment: python Resources/draw_icons.py
 """
 
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from PIL import Image
+
+from MMIFAminLib.color import ColorTable
+from MMIFAminLib.geometry import resample_to, slice_view
+from MMIFAminLib.sample import build_phantom_pair
 
 SIZE, SUPERSAMPLING = 128, 8
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = (ROOT / "MMIFAmin" / "Resources" / "Icons" / "MMIFAmin.png", ROOT / "Resources" / "MMIFAmin.png")
+ICONS = ROOT / "MMIFAmin" / "Resources" / "Icons"
 HEAT = np.array([[0.25, 0.0, 0.25], [0.75, 0.05, 0.1], [1.0, 0.45, 0.0], [1.0, 0.85, 0.2], [1.0, 1.0, 0.9]])
 
 
@@ -41,8 +46,22 @@ def draw() -> Image.Image:
     return Image.fromarray(rgba.round().astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
+def draw_sample() -> Image.Image:
+    """An axial slice of the sample pair: its MR on the left half, its PET in colours on the right half."""
+    mr, pet = build_phantom_pair()
+    view = slice_view(mr, "axial")
+    grey, uptake = (view.take(sitk.GetArrayFromImage(image)) for image in (mr, resample_to(pet, mr)[0]))
+    middle = len(grey) // 2 + 12
+    rgb = np.repeat(np.clip(grey[middle] / 900.0, 0, 1)[..., None], 3, axis=-1)
+    right = np.arange(rgb.shape[1]) >= rgb.shape[1] // 2
+    rgb[:, right] = ColorTable.named("pet-heat")(uptake[middle] / uptake.max())[:, right]
+    picture = Image.fromarray((rgb * 255).round().astype(np.uint8))
+    picture.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
+    return picture
+
+
 if __name__ == "__main__":
-    for target in TARGETS:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    ICONS.mkdir(parents=True, exist_ok=True)
+    for target in (ICONS / "MMIFAmin.png", ROOT / "Resources" / "MMIFAmin.png"):
         draw().save(target, optimize=True)
-        print(target.relative_to(ROOT))
+    draw_sample().save(ICONS / "MMIFAminPhantom.png", optimize=True)

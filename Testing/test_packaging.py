@@ -70,12 +70,12 @@ def test_every_slicer_test_is_registered(repository):
 
 def test_what_the_module_asks_of_its_resources_is_there(repository):
     module = repository / "MMIFAmin"
-    text = "".join(path.read_text() for path in tree(module, "*.py") if "Testing" not in path.parts)
-    asked = set(re.findall(r'"Icons", "([\w.]+)"|resourcePath\("([\w./]+)"\)', text))
-    paths = [f"Icons/{icon}" if icon else path for icon, path in asked]
-    assert paths, "the pattern no longer finds what the module asks for"
+    code = "".join(path.read_text() for path in tree(module, "*.py") if "Testing" not in path.parts)
+    asked = {f"Icons/{name}" for name in re.findall(r'"(MMIFAmin\w*\.png)"', code)}
+    asked |= set(re.findall(r'resourcePath\("([\w./]+)"\)', code))
+    assert {"Icons/MMIFAminPhantom.png", "UI/MMIFAmin.ui"} <= asked, "the patterns no longer find what is asked for"
     listed = packaged(repository, "MODULE_PYTHON_RESOURCES")
-    assert [path for path in paths if f"Resources/{path}" not in listed] == []
+    assert [name for name in asked if f"Resources/{name}" not in listed] == []
 
 
 def test_catalog_entry_follows_the_schema(catalog):
