@@ -8,9 +8,11 @@ import slicer
 import torch
 import vtk
 from MMIFAminLib.fusion import VolumeFuser
+from MMIFAminLib.mrml.compare import LAYOUT_ID, VIEWS
 from MMIFAminLib.weights import WeightsInfo
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -81,6 +83,62 @@ def state(node):
 
 def node_ids(scene):
     return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+
+
+class Application:
+    """Scene, layout, and what the layout manager does of itself in Slicer: a slice logic for every slice view."""
+
+    def __init__(self, width=120, height=120):
+        self.scene, self.logic = new_scene()
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene)
+        self.layout_logic = slicer.vtkMRMLLayoutLogic()
+        self.layout_logic.SetMRMLScene(self.scene)
+        self.layout = self.layout_logic.GetLayoutNode()
+        self.layout.SetViewArrangement(FOUR_UP)
+        self.link = slicer.vtkMRMLSliceLinkLogic()
+        self.link.SetMRMLApplicationLogic(self.logic)
+        self.link.SetMRMLScene(self.scene)
+        self.slices, self.size = {}, (width, height)
+        self.logic.SetSliceLogics(vtk.vtkCollection())
+        self.add_views("Red", "Green", "Yellow")
+        self.layout.AddObserver("ModifiedEvent", self.on_layout)
+
+    def close(self):
+        self.layout.RemoveAllObservers()
+        self.logic.GetSliceLogics().RemoveAllItems()
+
+    def on_layout(self, *_):
+        if self.layout.GetViewArrangement() == LAYOUT_ID:
+            self.add_views(*VIEWS)
+
+    def add_views(self, *tags):
+        for tag in tags:
+            if tag not in self.slices:
+                logic = slicer.vtkMRMLSliceLogic()
+                logic.SetMRMLApplicationLogic(self.logic)
+                logic.SetMRMLScene(self.scene)
+                logic.SetSliceNode(self.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}"))
+                logic.SetSliceCompositeNode(composite(self.scene, tag))
+                logic.ResizeSliceNode(*self.size)
+                self.slices[tag] = logic
+                self.logic.GetSliceLogics().AddItem(logic)
+
+    def picture(self, tag):
+        """A view as its slice logic renders it, without display or OpenGL: uint8 (height, width, 3), top row first."""
+        logic = self.slices[tag]
+        logic.UpdatePipeline()
+        producer = logic.GetImageDataConnection().GetProducer()
+        producer.Update()
+        width, height = self.size
+        scalars = vtk_to_numpy(producer.GetOutput().GetPointData().GetScalars())
+        return scalars.reshape(height, width, -1)[::-1, :, :3].copy()
+
+
+def composite(scene, tag):
+    node = slicer.vtkMRMLSliceCompositeNode()
+    node.SetLayoutName(tag)
+    node.SetSingletonTag(tag)
+    return scene.AddNode(node)
 
 
 class Maximum(torch.nn.Module):

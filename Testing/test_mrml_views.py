@@ -6,74 +6,21 @@ import SimpleITK as sitk
 from phantoms import Grid, head
 
 slicer = pytest.importorskip("slicer", reason="needs the slicer-core package")
-import vtk  # noqa: E402
 from MMIFAminLib import metrics, mrml  # noqa: E402
 from MMIFAminLib.errors import FusionCancelled, InputError  # noqa: E402
 from MMIFAminLib.mrml.compare import LAYOUT_ID, VIEWS, composites  # noqa: E402
 from MMIFAminLib.quality import measure_quality  # noqa: E402
-from scenes import add_volume, maximum_fuser, new_scene, node_ids  # noqa: E402
+from scenes import FOUR_UP, Application, add_volume, maximum_fuser, node_ids  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 UNIT = dict(anatomical_window=(0, 1), functional_window=(0, 1))
-FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
-
-
-class Application:
-    """Scene, layout, and what the layout manager does of itself in Slicer: a slice logic for every slice view."""
-
-    def __init__(self):
-        self.scene, self.logic = new_scene()
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene)
-        self.layout_logic = slicer.vtkMRMLLayoutLogic()
-        self.layout_logic.SetMRMLScene(self.scene)
-        self.layout = self.layout_logic.GetLayoutNode()
-        self.layout.SetViewArrangement(FOUR_UP)
-        self.link = slicer.vtkMRMLSliceLinkLogic()
-        self.link.SetMRMLApplicationLogic(self.logic)
-        self.link.SetMRMLScene(self.scene)
-        self.slices = {}
-        self.logic.SetSliceLogics(vtk.vtkCollection())
-        self.add_views("Red", "Green", "Yellow")
-        self.layout.AddObserver("ModifiedEvent", self.on_layout)
-
-    def on_layout(self, *_):
-        if self.layout.GetViewArrangement() == LAYOUT_ID:
-            self.add_views(*VIEWS)
-
-    def add_views(self, *tags):
-        for tag in tags:
-            if tag not in self.slices:
-                logic = slicer.vtkMRMLSliceLogic()
-                logic.SetMRMLApplicationLogic(self.logic)
-                logic.SetMRMLScene(self.scene)
-                logic.SetSliceNode(self.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}"))
-                logic.SetSliceCompositeNode(composite(self.scene, tag))
-                logic.ResizeSliceNode(120, 120)
-                self.slices[tag] = logic
-                self.logic.GetSliceLogics().AddItem(logic)
-
-    def picture(self, tag):
-        """The grey levels of a view, as its slice logic renders them."""
-        logic = self.slices[tag]
-        logic.UpdatePipeline()
-        port = logic.GetImageDataConnection()
-        port.GetProducer().Update()
-        return vtk_to_numpy(port.GetProducer().GetOutput().GetPointData().GetScalars())[:, :3].astype(float)
-
-
-def composite(scene, tag):
-    node = slicer.vtkMRMLSliceCompositeNode()
-    node.SetLayoutName(tag)
-    node.SetSingletonTag(tag)
-    return scene.AddNode(node)
 
 
 @pytest.fixture
 def application():
     application = Application()
     yield application
-    application.layout.RemoveAllObservers()
-    application.logic.GetSliceLogics().RemoveAllItems()
+    application.close()
 
 
 @pytest.fixture
@@ -145,7 +92,7 @@ def test_blend_is_linear_between_source_and_fused(application, trio):
     pictures = {}
     for opacity in (0.0, 0.25, 0.5, 1.0):
         mrml.blend(application.scene, opacity)
-        pictures[opacity] = application.picture(VIEWS[1])
+        pictures[opacity] = application.picture(VIEWS[1]).astype(float)
     assert np.abs(pictures[1.0] - application.picture(VIEWS[2])).max() <= 1, "all fused"
     assert np.abs(pictures[1.0] - pictures[0.0]).max() > 40
     for opacity in (0.25, 0.5):
