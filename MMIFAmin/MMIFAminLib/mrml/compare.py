@@ -1,4 +1,4 @@
-"""Anatomical, functional and fused volume side by side in three linked slice views: one call there, one call back.
+"""Anatomical, functional and fused volume side by side in three linked slice views: linked, filled in one call.
 
 Only MRML nodes are touched. In the application the layout manager turns the layout node's new arrangement into views
 before ``layout_node.SetViewArrangement`` returns, so their composite nodes exist when they are filled.
@@ -33,7 +33,7 @@ def compare_layout(plane: str = "axial") -> str:
 
 
 def show_compare(layoutNode, anatomicalNode, functionalNode, fusedNode, plane: str = "axial") -> int:
-    """Switch to the compare layout and fill it; returns the arrangement to hand to `leave_compare`.
+    """Switch to the compare layout and fill it; returns the arrangement there was, to go back to.
 
     Called while comparing already, it fills the views anew (a new fused volume, another plane).
     """
@@ -63,18 +63,6 @@ def show_compare(layoutNode, anatomicalNode, functionalNode, fusedNode, plane: s
         composite.SetHotLinkedControl(True)
         composite.SetLinkedControl(True)
     return previous
-
-
-def leave_compare(layoutNode, previous: int) -> None:
-    """Go back to the arrangement that `show_compare` returned, unless the user has left the comparison already."""
-    if layoutNode.GetViewArrangement() == LAYOUT_ID and previous != LAYOUT_ID:
-        layoutNode.SetViewArrangement(previous)
-
-
-def blend(scene, opacity: float) -> None:
-    """Show the fused volume over each source: 0 the sources alone, 1 the fused volume alone, linear between."""
-    for composite in composites(scene):
-        composite.SetForegroundOpacity(min(max(opacity, 0.0), 1.0))
 
 
 def fit_views(applicationLogic) -> None:

@@ -113,7 +113,7 @@ def node_to_image(node) -> sitk.Image:
     """
     data = node.GetImageData()
     image = sitk.GetImageFromArray(voxels(data), isVector=data.GetNumberOfScalarComponents() > 1)
-    matrix = RAS_TO_LPS @ _ijk_to_world(node)
+    matrix = RAS_TO_LPS @ parent_to_world(node) @ _ijk_to_ras(node)
     first = np.array([*data.GetExtent()[::2], 1.0])
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) <= 1e-9 * spacing.prod():
@@ -156,15 +156,16 @@ def _ijk_to_ras(node) -> np.ndarray:
     return matrix_to_array(matrix)
 
 
-def _ijk_to_world(node) -> np.ndarray:
+def parent_to_world(node) -> np.ndarray:
+    """The 4x4 matrix (RAS) of all parent transforms of a node. Raises GeometryError if one of them is not linear."""
     parent = node.GetParentTransformNode()
     if parent is None:
-        return _ijk_to_ras(node)
+        return np.eye(4)
     if not parent.IsTransformToWorldLinear():
         raise GeometryError(
             f"The volume '{node.GetName()}' is under the non-linear transform '{parent.GetName()}'; harden the "
-            "transform on the volume (Data module, right click, Harden transform) and fuse again."
+            "transform on the volume (Data module, right click, Harden transform) and try again."
         )
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
-    return matrix_to_array(matrix) @ _ijk_to_ras(node)
+    return matrix_to_array(matrix)

@@ -73,17 +73,10 @@ def publish_quality(fusedNode, quality: Quality) -> QualityNodes:
 
 
 def quality_nodes(fusedNode) -> list:
-    """Every node that `publish_quality` has made for a fused node."""
+    """Every node that `publish_quality` has made for a fused node: to delete with it."""
     roles = [fusedNode.GetNthNodeReferenceRole(i) for i in range(fusedNode.GetNumberOfNodeReferenceRoles())]
     found = (fusedNode.GetNodeReference(role) for role in roles if role.startswith(_OWNER))
     return [node for node in found if node is not None]
-
-
-def remove_quality(fusedNode) -> None:
-    """Delete the tables and plots of a fused node; call it when the fused node is being deleted."""
-    scene = fusedNode.GetScene()
-    for node in quality_nodes(fusedNode):
-        scene.RemoveNode(node)
 
 
 def _owned(owner, class_name: str, role: str, name: str):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-import vtk
 
 from ..errors import InputError
-from .nodes import RAS_TO_LPS, array_to_matrix, matrix_to_array
+from .nodes import RAS_TO_LPS, array_to_matrix, parent_to_world
 
 _MARK = "MMIFAmin.registration"
 
@@ -18,17 +17,7 @@ def apply_registration(functionalNode, transform: sitk.Euler3DTransform):
     The transform node goes between the volume and the parent transform it may have, so that the volume lies where the
     registration, done in world coordinates, wants it. `undo_registration` takes it away again.
     """
-    scene, parent = functionalNode.GetScene(), functionalNode.GetParentTransformNode()
-    to_world = np.eye(4)
-    if parent is not None:
-        if not parent.IsTransformToWorldLinear():
-            raise InputError(
-                f"The volume '{functionalNode.GetName()}' is under the non-linear transform '{parent.GetName()}'; "
-                "harden the transform on the volume and register again."
-            )
-        matrix = vtk.vtkMatrix4x4()
-        parent.GetMatrixTransformToWorld(matrix)
-        to_world = matrix_to_array(matrix)
+    scene, to_world = functionalNode.GetScene(), parent_to_world(functionalNode)
     in_parent = np.linalg.solve(to_world, motion(transform) @ to_world)
     node = scene.AddNewNodeByClass(
         "vtkMRMLLinearTransformNode", scene.GenerateUniqueName(f"{functionalNode.GetName()} registration")
