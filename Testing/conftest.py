@@ -35,3 +35,18 @@ def untrained_weights(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     save_weights(MMIFAMIN(Architecture()), path, {})
     return path
+
+
+@pytest.fixture(scope="session")
+def stirred_weights(tmp_path_factory) -> Path:
+    """Weights of a network in which every part acts, as strongly as in a trained one: for tests of the engine around it."""
+    from test_network import stirred
+
+    from MMIFAminLib.network import MMIFAMIN
+    from MMIFAminLib.weights import save_weights
+
+    path = tmp_path_factory.mktemp("weights") / "stirred.safetensors"
+    network = stirred(MMIFAMIN())
+    network.decoder.last.weight.data *= 0.1
+    save_weights(network, path, {})
+    return path

@@ -4,8 +4,9 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Iterator
 
 import torch
 
@@ -136,13 +137,26 @@ class Room:
 
     def __init__(self, device: str, slices: int, warnings: list[str]):
         self.device, self.slices, self.warnings = device, slices, warnings
-        self.turn: threading.Lock | None = None  # taken for each batch once slices go one after the other
-        self._lock = threading.Lock()
+        self._alone, self._inside, self._changed = False, 0, threading.Condition()
+
+    @contextmanager
+    def entered(self) -> Iterator[tuple[str, bool]]:
+        """Around the work on one batch: the device to use, and whether no other batch is under way."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._alone and self._inside))
+            self._inside += 1
+            device, alone = self.device, self._alone
+        try:
+            yield device, alone
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
 
     def give_way(self, device: str, slices: int, alone: bool) -> None:
         """Step back after ``slices`` at once did not fit on ``device``. Raises MemoryError when no step is left."""
-        with self._lock:
-            if device != self.device or slices > self.slices or (self.turn and not alone):
+        with self._changed:
+            if device != self.device or slices > self.slices or self._alone > alone:
                 return  # another thread has stepped back meanwhile
             if slices > 1:
                 self.slices = slices // 2
@@ -152,8 +166,8 @@ class Room:
                 self.warnings.append(f"Out of memory on {device}: went on with the CPU.")
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
-            elif self.turn is None:
-                self.turn = threading.Lock()
+            elif not alone:
+                self._alone = True
                 self.warnings.append("Out of memory on cpu: went on with one slice at a time.")
             else:
                 raise MemoryError("Not enough memory to fuse one slice: close other volumes and try again.")

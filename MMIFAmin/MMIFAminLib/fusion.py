@@ -7,7 +7,7 @@ slices, and cannot crop to the head; ``docs/performance.md`` has the measurement
 import threading
 import time
 from contextlib import nullcontext
-from ctypes import POINTER, c_float, cast
+from ctypes import c_float
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -203,17 +203,16 @@ class VolumeFuser:
 
     def _run(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, room: Room) -> np.ndarray:
         """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32; gives way for want of memory."""
-        device, slices, turn = room.device, room.slices, room.turn
-        if len(a) > slices:
-            parts = [self._run(a[i : i + slices], b[i : i + slices], uptake, room) for i in range(0, len(a), slices)]
+        if len(a) > (size := room.slices):
+            parts = [self._run(a[i : i + size], b[i : i + size], uptake, room) for i in range(0, len(a), size)]
             return np.concatenate(parts)
-        try:
-            with turn or nullcontext():
+        with room.entered() as (device, alone):
+            try:
                 return self._compute(a, b, uptake, device)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        room.give_way(device, len(a), alone=turn is not None)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+        room.give_way(device, len(a), alone)
         return self._run(a, b, uptake, room)
 
     def _compute(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, device: str) -> np.ndarray:
@@ -232,7 +231,7 @@ class VolumeFuser:
 
     def _network_on(self, device: str) -> MMIFAMIN:
         """The network ready for ``device`` (made once, kept)."""
-        precision = self.precision if device == self.device else choose_precision("auto", device)
+        precision = choose_precision("auto", device) if (device, self.precision) == ("cpu", "fp16") else self.precision
         with self._lock:
             key = (device, precision)
             if key not in self._prepared:
@@ -304,14 +303,16 @@ def _remaining(done: int, total: int, started: float) -> str:
 
 
 def _new_image(grid: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
-    """A float32 image of zeros on the grid of ``grid`` and its voxels (K, J, I), valid as long as the image.
+    """A float32 image of zeros on the grid of ``grid``, and its voxels (K, J, I) to be filled.
 
-    SimpleITK's own views are read-only, and filling an image from an array would hold the volume twice.
+    SimpleITK's own views are read-only, and making an image from an array would hold the volume twice.
     """
     image = sitk.Image(grid.GetSize(), sitk.sitkFloat32)
     image.CopyInformation(grid)
     view = sitk.GetArrayViewFromImage(image)
-    return image, np.ctypeslib.as_array(cast(view.ctypes.data, POINTER(c_float)), view.shape)
+    voxels = (c_float * view.size).from_address(view.ctypes.data)
+    voxels.image = image  # a thread may still fill the array when nobody wants the image any more
+    return image, np.frombuffer(voxels, np.float32).reshape(view.shape)
 
 
 def _content(sources, multiple: int) -> tuple[list[int], tuple[slice, slice]]:
