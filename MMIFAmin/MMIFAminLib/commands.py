@@ -3,6 +3,7 @@
 Packages that take seconds to import are imported by the commands that need them, so that help is instant.
 """
 
+from functools import partial
 from pathlib import Path
 
 from . import __version__
@@ -193,7 +194,10 @@ def lesions(options) -> None:
     methods = ("mmif-amin", *baselines.BASELINES)
     if options.method not in methods:
         raise InputError(f"there is no method '{options.method}': choose one of {', '.join(methods)}")
-    fuse = _load(options).fuse_arrays if options.method == "mmif-amin" else baselines.BASELINES[options.method]
+    if options.method == "mmif-amin":
+        fuse = partial(_load(options).fuse_arrays, uptake=options.protocol == "scalar")
+    else:
+        fuse = baselines.BASELINES[options.method]
     cases = [load_case(*pair, table=options.color_table, name=_short_name(pair[1])) for pair in options.pair]
     with progress_bar() as progress:
         rows = lesion_study(

@@ -182,26 +182,21 @@ def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: 
         sizes = " and ".join(f"{path} is {i.shape[1]}x{i.shape[0]}" for path, i in zip(paths, (anatomical, functional)))
         raise InputError(f"{sizes}: the two images of a pair must have equal sizes.")
 
-    def fuse(b: np.ndarray) -> np.ndarray:
-        a = _unit(anatomical, whites[0])
-        return fuser.fuse_arrays(a[None], b[None], uptake=protocol != "ycbcr")[0]
-
-    if protocol == "ycbcr":
-        fused = _levels(fuse(_unit(functional, whites[1])))
-        coloured = functional if functional.ndim == 3 else anatomical
-        return with_luma(coloured, fused) if coloured.ndim == 3 else fused
-    if functional.ndim == 2:
-        return _levels(fuse(_unit(functional, whites[1])))
-    try:
-        uptake, table = color.recover_uptake(functional)
-    except InputError as error:
-        raise InputError(f"{paths[1]}: {error}") from error
-    fused = fuse(uptake)
-    return (
-        color.colorize(fused, uptake, color.ColorTable.named(table), weight)
-        if protocol == "palette"
-        else _levels(fused)
-    )
+    table = None
+    if functional.ndim == 3 and protocol != "ycbcr":
+        try:
+            b, table = color.recover_uptake(functional)
+        except InputError as error:
+            raise InputError(f"{paths[1]}: {error}") from error
+    else:
+        b = _unit(functional, whites[1])
+    # A grey functional image is taken for uptake only where that is asked for: it may be a CT.
+    uptake = table is not None or protocol == "scalar"
+    fused = fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None], uptake=uptake)[0]
+    if table and protocol == "palette":
+        return color.colorize(fused, b, color.ColorTable.named(table), weight)
+    coloured = functional if functional.ndim == 3 else anatomical
+    return with_luma(coloured, _levels(fused)) if protocol == "ycbcr" and coloured.ndim == 3 else _levels(fused)
 
 
 def score_folders(
