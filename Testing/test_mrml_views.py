@@ -76,6 +76,17 @@ def test_compare_views_are_linked_among_themselves_only(application, trio):
     assert red_view.GetSliceOffset() == pytest.approx(3.0) and red.GetBackgroundVolumeID() == trio[0].GetID()
 
 
+def test_views_are_fitted_alike_whatever_their_volumes_cover(application):
+    wide = Grid(size=(80, 60, 50), spacing=(5.0, 5.0, 5.0)).centred_at((4, 9, 7))
+    nodes = [add_volume(application.scene, head(grid), "T1") for grid in (Grid(), wide, Grid())]
+    mrml.show_compare(application.layout, *nodes, plane="axial")
+    mrml.fit_views(application.logic)
+    views = [application.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}") for tag in VIEWS]
+    assert len({(view.GetSliceOffset(), view.GetFieldOfView()) for view in views}) == 1
+    height = Grid().size[1] * Grid().spacing[1]
+    assert views[0].GetFieldOfView()[1] == pytest.approx(height, rel=0.02), "the anatomical volume fills the view"
+
+
 def test_blend_is_linear_between_source_and_fused(application, trio):
     mrml.show_compare(application.layout, *trio[:3], plane="axial")
     for node in trio[:2]:

@@ -66,13 +66,22 @@ def show_compare(layoutNode, anatomicalNode, functionalNode, fusedNode, plane: s
 
 
 def fit_views(applicationLogic) -> None:
-    """Fit the compare views to their volumes, slices onto voxels; give it `slicer.app.applicationLogic()` in Slicer."""
-    logics = applicationLogic.GetSliceLogics()
-    for index in range(logics.GetNumberOfItems() if logics is not None else 0):
-        logic = logics.GetItemAsObject(index)
-        if logic.GetSliceNode().GetLayoutName() in VIEWS:
-            logic.FitSliceToBackground()
+    """Give the compare views one zoom and one slice, fitted to the anatomical volume and put onto its voxels.
+
+    In Slicer `applicationLogic` is `slicer.app.applicationLogic()`.
+    """
+    every = applicationLogic.GetSliceLogics()
+    logics = [every.GetItemAsObject(index) for index in range(every.GetNumberOfItems() if every is not None else 0)]
+    logics = {logic.GetSliceNode().GetLayoutName(): logic for logic in logics}
+    views = [logics[tag] for tag in VIEWS if tag in logics]
+    for logic in views:
+        anatomical = views[0].GetSliceCompositeNode().GetBackgroundVolumeID()
+        width, height, _ = logic.GetSliceNode().GetDimensions()
+        logic.FitSliceToVolume(logic.GetMRMLScene().GetNodeByID(anatomical), width, height)
+        if logic is views[0]:
             logic.SnapSliceOffsetToIJK()
+        else:
+            logic.GetSliceNode().SetSliceOffset(views[0].GetSliceNode().GetSliceOffset())
 
 
 def composites(scene) -> list:
