@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import contextmanager
 
 import qt
 import slicer
@@ -15,7 +16,6 @@ from MMIFAminLib import state
 from MMIFAminLib.background import Runner
 from MMIFAminLib.errors import FusionCancelled, MMIFAminError
 from MMIFAminLib.logic import FusionLogic, describe, describe_alignment
-from MMIFAminLib.roles import preselect
 from MMIFAminLib.selftest import SelfTestCases
 
 RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
@@ -26,7 +26,6 @@ class MMIFAmin(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("MMIFAmin Image Fusion")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Filtering")]
-        self.parent.dependencies = []
         self.parent.contributors = ["MMIFAmin contributors"]
         self.parent.helpText = _(
             "Fuses an anatomical volume (MR, CT) and a functional or second anatomical one (PET, SPECT, CT) into one "
@@ -55,9 +54,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._job, self._check = Runner(), Runner()  # what the user asked for; the alignment check
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
         self._problem = self._report = ""  # the last error and the last fusion in words, for the status line
-        self._tips, self._updating, self._switching = {}, False, False
-
-    # Set-up and scene --------------------------------------------------------------------------------------------
+        self._tips = {}
+        self._entered = self._updating = self._switching = self._preparing = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -78,18 +76,12 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved)
-        if slicer.app.layoutManager() is not None:
-            layoutNode = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
-            self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            self.addObserver(manager.layoutLogic().GetLayoutNode(), vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
 
-        for button, handler in (
-            (self.ui.fuseButton, self.onFuse),
-            (self.ui.registerButton, self.onRegister),
-            (self.ui.compareButton, self.onCompare),
-            (self.ui.measureButton, self.onMeasure),
-            (self.ui.plotButton, self.onPlot),
-        ):
-            button.connect("clicked(bool)", handler)
+        for action in ("Fuse", "Register", "Compare", "Measure", "Plot"):
+            getattr(self.ui, f"{action.lower()}Button").connect("clicked(bool)", getattr(self, f"on{action}"))
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
         self.initializeParameterNode()
@@ -111,11 +103,14 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self):
+        self._entered = True
         self.initializeParameterNode()
+        self._restoreLayout()
         self._preselect()
 
     def exit(self):
-        """Nothing to let go of: a running fusion goes on, and the parameter node stays bound to the hidden panel."""
+        """A running fusion goes on, and the parameter node stays bound to the hidden panel."""
+        self._entered = False
 
     def onReload(self):
         for name in [name for name in sys.modules if name.split(".")[0] == "MMIFAminLib"]:
@@ -128,36 +123,38 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller=None, event=None):
-        if self.parent.isEntered:
+        if self._entered:
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller=None, event=None):
-        if self.parent.isEntered:
-            self.initializeParameterNode()
+        qt.QTimer.singleShot(0, self._onImported)  # by then the references of the loaded nodes are resolved
+
+    def _onImported(self):
+        if self._entered and not slicer.mrmlScene.IsClosing():
+            self.setParameterNode(None)
+            self.setParameterNode(self.logic.getParameterNode(fresh=True))
             self._restoreLayout()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):
-        if node.IsA("vtkMRMLVolumeNode") and self.parent.isEntered and not caller.IsBatchProcessing():
+        if node.IsA("vtkMRMLVolumeNode") and self._entered and not caller.IsBatchProcessing():
             self._preselectTimer.start()  # a little later: its display and colours are set after it is added
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
         """The tables and plots of a fused volume go with it: deleting that one node undoes all."""
         if node.GetAttribute("MMIFAmin.version") is not None and not caller.IsClosing():
-            owned, p = self.logic.qualityNodes(node), self._parameterNode
+            owned, p = self.logic.forget(node), self._parameterNode
             qt.QTimer.singleShot(0, lambda: [caller.RemoveNode(n) for n in owned if n.GetScene() is caller])
             if p is not None and (p.compared or p.plotted) and node is state.fused_node(p):
                 self._switch(self.logic.leaveLayout)
-
-    # Parameter node ----------------------------------------------------------------------------------------------
 
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode):
-        """Bind the panel to a parameter node (None: to none). Bound once for each node: what `connectParametersToGui`
-        observes is never let go of by Slicer, so binding anew on every entry would pile up observers."""
+        """Bind the panel to a parameter node (None: to none). Not bound anew on every entry of the module: Slicer never
+        lets go of what `connectParametersToGui` observes."""
         if parameterNode is self._parameterNode:
             return
         if self._parameterNode is not None:
@@ -173,12 +170,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.updateGUI()
 
     def _preselect(self):
-        """Choose what is not chosen yet, where the nodes tell which is which."""
-        p = self._parameterNode
-        if p is not None and not self._job.busy and (p.anatomical is None or p.functional is None):
-            anatomical, functional = preselect(slicer.mrmlScene, p.anatomical, p.functional)
-            with slicer.util.NodeModify(p):
-                p.anatomical, p.functional = anatomical, functional
+        if self._parameterNode is not None and not self._job.busy:
+            self.logic.preselect(self._parameterNode)
 
     def updateGUI(self, caller=None, event=None):
         """Show what the choices and the running job allow, and follow changed choices; called on every change."""
@@ -191,36 +184,21 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._followDisplay()
         finally:
             self._updating = False
-        busy, reason, fused = self._job.busy, state.why_not(p), state.fused_node(p)
-        self._report = self._report if fused is not None else ""
+        busy = self._job.busy
         for section in (ui.inputsCollapsibleButton, ui.outputCollapsibleButton, ui.advancedCollapsibleButton):
             section.enabled = not busy
-        for role in ("anatomical", "functional"):
-            for end in ("Low", "High"):
-                getattr(ui, f"{role}{end}SpinBox").enabled = isinstance(state.window(p, role), tuple)
-        ui.colorSelector.enabled, ui.greySelector.enabled = p.makeColor, p.makeGrey
-
+        reasons = self.logic.reasons(p, busy)
+        for name, reason in reasons.items():
+            widget = getattr(ui, name)
+            ordinary = self._tips.setdefault(name, widget.toolTip)
+            widget.enabled, widget.toolTip = not reason, reason or ordinary
         ui.fuseButton.text = _("Cancel") if busy else _("Fuse")
-        self._allow(ui.fuseButton, _("Stopping...") if busy and self._job.job.cancelled else "" if busy else reason)
         ui.progressBar.visible = busy
-        ui.statusLabel.text = "\n".join(filter(None, (self._problem or reason, self._report))) or _("Ready.")
-        registered = self.logic.isRegistered(p.functional)
-        ui.registerButton.text = _("Undo registration") if registered else _("Register first")
-        self._allow(ui.registerButton, "" if registered else state.why_not_pair(p))
-
-        unfused = "" if fused is not None else _("Fuse two volumes first.")
-        self._allow(ui.compareButton, unfused)
-        self._allow(ui.opacitySlider, unfused)
-        self._allow(ui.underComboBox, unfused or (_("Side by side shows both sources.") if p.compared else ""))
-        self._allow(ui.colorTableSelector, "" if p.fusedColor is not None else _("Tick Colour and fuse first."))
-        self._allow(ui.measureButton, unfused or (_("Wait for the fusion.") if busy else self.logic.whyNotMeasured(fused)))
-        self._showQuality(fused)
-
-    def _allow(self, widget, reason):
-        """Enable a widget unless there is a reason not to, which its tooltip then gives."""
-        self._tips.setdefault(widget.name, widget.toolTip)
-        widget.enabled = not reason
-        widget.toolTip = reason or self._tips[widget.name]
+        ui.registerButton.text = _("Undo registration") if self.logic.isRegistered(p.functional) else _("Register first")
+        self._report = self._report if state.fused_node(p) is not None else ""
+        lines = (self._problem or reasons["fuseButton"], self._report)
+        ui.statusLabel.text = "\n".join(filter(None, lines)) or _("Ready.")
+        self._showQuality(self.logic.qualityRows(state.fused_node(p)))
 
     def _followSources(self):
         """After another choice of sources: colours and outputs that fit them, and a fresh alignment check."""
@@ -253,28 +231,13 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.blend(p)
         self._shown = (colors, blend)
 
-    # Jobs ----------------------------------------------------------------------------------------------------------
-
-    def _start(self, failure, prepare, done=None):
-        """Prepare a job of the logic (`work`, `finish`) and run it; `failure` heads the message of an error."""
+    @contextmanager
+    def _telling(self, failure):
+        """Show an error in a dialog headed by `failure` and in the status line."""
         with slicer.util.tryWithErrorDisplay(failure):
             try:
                 self._problem = ""
-                work, finish = prepare(self._parameterNode)
-                self._job.start(work, lambda job: self._end(job, failure, finish, done))
-                self._pollTimer.start()
-            except MMIFAminError as error:
-                self._problem = str(error)
-                raise
-            finally:
-                self.updateGUI()
-
-    def _end(self, job, failure, finish, done):
-        with slicer.util.tryWithErrorDisplay(failure):
-            try:
-                result = finish(job.result())
-                if done is not None:
-                    done(result)
+                yield
             except FusionCancelled:
                 self._problem = _("Cancelled; nothing was changed.")
             except Exception as error:
@@ -283,18 +246,31 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             finally:
                 self.updateGUI()
 
+    def _start(self, failure, prepare, done=lambda result: None):
+        """Prepare a job of the logic, run its `work` in the worker thread and then its `finish` in this one."""
+        if self._preparing:
+            return  # a second click while packages are being installed
+
+        def end(job):
+            with self._telling(failure):
+                done(finish(job.result()))
+
+        self._preparing = True
+        try:
+            with self._telling(failure):
+                work, finish = prepare(self._parameterNode)
+                self._job.start(work, end)
+                self._pollTimer.start()
+        finally:
+            self._preparing = False
+
     def _poll(self):
         """Called by the timer while a job runs: lets the workers run, shows how far they are."""
         self._job.poll()
         self._check.poll(0.0 if self._job.busy else 0.03)
-        job = self._job.job
-        if job is not None:
-            left = job.seconds_left
-            text = job.text if left is None or "left" in job.text else _("{text}, about {seconds:.0f} s left").format(
-                text=job.text, seconds=left
-            )
-            self.ui.progressBar.value = int(1000 * job.fraction)
-            self.ui.progressBar.format = text.replace("%", "")
+        if self._job.busy:
+            self.ui.progressBar.value = int(1000 * self._job.job.fraction)
+            self.ui.progressBar.format = self._job.job.describe().replace("%", "")
         elif not self._check.busy:
             self._pollTimer.stop()
 
@@ -303,7 +279,6 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._job.cancel()
             self.updateGUI()
             return
-        self._check.drop()
         self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused)
 
     def _onFused(self, report):
@@ -311,18 +286,14 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._report = describe(report)
 
     def onRegister(self, checked=False):
-        p = self._parameterNode
-        if self.logic.isRegistered(p.functional):
-            with slicer.util.tryWithErrorDisplay(_("The registration was not undone.")):
-                self.logic.undoRegistration(p.functional)
-            self.updateGUI()
+        if self.logic.isRegistered(self._parameterNode.functional):
+            with self._telling(_("The registration was not undone.")):
+                self.logic.undoRegistration(self._parameterNode.functional)
         else:
             self._start(_("The volumes were not registered."), self.logic.registration)
 
     def onMeasure(self, checked=False):
         self._start(_("The quality was not measured."), self.logic.quality)
-
-    # Alignment -----------------------------------------------------------------------------------------------------
 
     def _scheduleCheck(self, caller=None, event=None):
         self._check.drop()
@@ -331,22 +302,16 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _startCheck(self):
         p = self._parameterNode
-        if p is None or self._job.busy or state.why_not_pair(p):
-            return
-        try:
-            work = self.logic.alignment(p)
-        except MMIFAminError as error:
-            self._sayAlignment(_("Not known"), str(error))
-            return
-        self._sayAlignment(_("Checking..."), "")
-        self._check.start(work, self._onChecked)
-        self._pollTimer.start()
+        if self._job.busy:
+            self._checkTimer.start()
+        elif p is not None and not state.why_not_pair(p):
+            self._sayAlignment(_("Checking..."), "")
+            self._check.start(self.logic.alignment(p), self._onChecked)
+            self._pollTimer.start()
 
     def _onChecked(self, job):
         try:
-            alignment = job.result()
-            color = "#2e9e4f" if alignment.aligned else "#d98200"
-            self._sayAlignment(f"<font color='{color}'>\u25cf</font> {describe_alignment(alignment)}", alignment.message)
+            self._sayAlignment(*describe_alignment(job.result()))
         except MMIFAminError as error:
             self._sayAlignment(_("Not known"), str(error))
 
@@ -354,10 +319,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.alignmentLabel.text = text
         self.ui.alignmentLabel.toolTip = detail
 
-    # Views and quality ---------------------------------------------------------------------------------------------
-
     def _recolor(self):
-        with slicer.util.tryWithErrorDisplay(_("The fused volume was not recoloured.")):
+        with self._telling(_("The fused volume was not recoloured.")):
             self.logic.recolor(self._parameterNode)
 
     def onColorTable(self, node):
@@ -373,18 +336,17 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onMetric(self, index):
         self._parameterNode.metric = self.ui.metricComboBox.currentText
         if self._parameterNode.plotted:
-            self._switch(self.logic.plot)
+            self.onPlot(True)
 
     def _switch(self, layout):
-        with slicer.util.tryWithErrorDisplay(_("The layout was not changed.")):
-            self._switching = True
-            try:
+        self._switching = True
+        try:
+            with self._telling(_("The layout was not changed.")):
                 layout(self._parameterNode)
-            except MMIFAminError:
-                self._parameterNode.compared = self._parameterNode.plotted = False
-                raise
-            finally:
-                self._switching = False
+        except MMIFAminError:
+            self._parameterNode.compared = self._parameterNode.plotted = False
+        finally:
+            self._switching = False
 
     def onLayoutModified(self, caller=None, event=None):
         """The user may leave the comparison or chart by choosing another layout, too."""
@@ -392,20 +354,15 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.followLayout(self._parameterNode)
 
     def _restoreLayout(self):
-        """After loading a scene: the comparison or chart that was shown when it was saved."""
-        p = self._parameterNode
-        if p.compared and state.fused_node(p) is not None:
-            self._switch(self.logic.compare)
-        elif p.plotted and self.logic.chart(state.fused_node(p), p.metric) is not None:
-            self._switch(self.logic.plot)
+        """Show the comparison or chart again that was shown when the scene was saved."""
+        layout = self.logic.layoutToRestore(self._parameterNode)
+        if layout is not None:
+            self._switch(layout)
 
-    def _showQuality(self, fused):
-        rows, ui = self.logic.qualityRows(fused), self.ui
-        for widget in (ui.metricComboBox, ui.plotButton):
-            self._allow(widget, "" if rows else _("Measure the quality first."))
+    def _showQuality(self, rows):
         if rows == self._rows:
             return
-        self._rows = rows
+        self._rows, ui = rows, self.ui
         names, wanted = [row[0] for row in rows], self._parameterNode.metric
         ui.qualityTable.setRowCount(len(rows))
         for index, (name, value, meaning) in enumerate(rows):
@@ -432,10 +389,11 @@ class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
         FusionLogic.__init__(self)
         self._parameters = None
 
-    def getParameterNode(self):
-        """The module's parameter node, wrapped once: each wrapping would observe it anew."""
+    def getParameterNode(self, fresh=False):
+        """The module's parameter node, wrapped once, because each wrapping observes it anew. `fresh` wraps it again, as
+        is needed after loading a scene: references that were read before their nodes were there were kept as None."""
         node = super().getParameterNode()
-        if self._parameters is None or self._parameters.parameterNode is not node:
+        if fresh or self._parameters is None or self._parameters.parameterNode is not node:
             self._parameters = state.MMIFAminParameterNode(node)
         return self._parameters
 

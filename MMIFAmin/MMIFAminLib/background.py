@@ -50,6 +50,15 @@ class Job:
             return None
         return elapsed * (1.0 - self.fraction) / self.fraction
 
+    def describe(self) -> str:
+        """What the work is doing, and about how long it will take."""
+        if self.cancelled:
+            return "Stopping..."
+        left = self.seconds_left
+        if left is None or "left" in self.text:  # the engine says it itself while it fuses
+            return self.text
+        return f"{self.text}, about {left:.0f} s left"
+
     def cancel(self) -> None:
         """Ask the work to stop; it does so at its next call of `progress`."""
         self._cancelled.set()

@@ -11,10 +11,9 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from . import packages, sample, state
-from .errors import InputError
+from . import packages, roles, sample, state
+from .errors import InputError, MMIFAminError
 
-RESOURCES = Path(__file__).resolve().parents[1] / "Resources"
 _MEASURED = "MMIFAmin.quality"
 _DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
 _fusers: dict[tuple[str, str], object] = {}  # loaded networks, shared by every logic of the session
@@ -24,7 +23,7 @@ class FusionLogic:
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self):
-        self._fused = {}  # fused node ID: (snapshot, FusedVolume), for measuring
+        self._last = ((), None, None)  # IDs of the outputs, snapshot and FusedVolume of the last fusion, for measuring
 
     # Fusing --------------------------------------------------------------------------------------------------------
 
@@ -71,7 +70,7 @@ class FusionLogic:
 
     def ensurePackages(self) -> None:
         """Make PyTorch and MONAI importable, or raise PackagesError; main thread only."""
-        packages.ensure_packages(RESOURCES / "requirements.txt")
+        packages.ensure_packages()
 
     def fuser(self, device="auto", precision="auto"):
         """The network for a device and precision, loaded once."""
@@ -115,15 +114,22 @@ class FusionLogic:
                     )
                     created += [] if had is not None else [node]
                     setattr(p, name, node)
-                    self._fused[node.GetID()] = (source, fused)
             except Exception:
                 for node in created:
                     slicer.mrmlScene.RemoveNode(node)
                 raise
+            self._last = (tuple(getattr(p, name).GetID() for name, rgb in outputs), source, fused)
             self.showFused(p, fit=bool(created))
             return fused.report
 
         return work, finish
+
+    def preselect(self, p) -> None:
+        """Choose the sources that are not chosen yet, where the nodes tell which is which."""
+        if p.anatomical is None or p.functional is None:
+            anatomical, functional = roles.preselect(slicer.mrmlScene, p.anatomical, p.functional)
+            with slicer.util.NodeModify(p):
+                p.anatomical, p.functional = anatomical, functional
 
     def adaptToSources(self, p, newFunctional: bool) -> None:
         """After another choice of sources: new outputs unless they were made of these, colours of the new functional."""
@@ -139,10 +145,18 @@ class FusionLogic:
     # Registration --------------------------------------------------------------------------------------------------
 
     def alignment(self, p):
-        """`work` that returns the Alignment of the chosen volumes."""
+        """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
         from . import mrml, registration
 
-        source = mrml.snapshot(p.anatomical, p.functional)
+        try:
+            source = mrml.snapshot(p.anatomical, p.functional)
+        except MMIFAminError as error:
+            reason = error
+
+            def refuse(progress):
+                raise reason
+
+            return refuse
         images, names = _images(source)
         return lambda progress: registration.alignment_check(*(scalar() for scalar in images), names=names)
 
@@ -174,13 +188,39 @@ class FusionLogic:
 
         mrml.undo_registration(functionalNode)
 
-    # Views ---------------------------------------------------------------------------------------------------------
+    # Panel and views -----------------------------------------------------------------------------------------------
+
+    def reasons(self, p, busy: bool) -> dict[str, str]:
+        """For each widget of the panel that is not always usable, why it is not just now, or ""."""
+        fused = state.fused_node(p)
+        unfused = "" if fused is not None else _("Fuse two volumes first.")
+        unmeasured = unfused or ("" if self.qualityRows(fused) else _("Measure the quality first."))
+        unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
+        if not unmeasurable and fused.GetID() not in self._last[0]:
+            unmeasurable = _("Only the last fusion can be measured: fuse again.")
+        reasons = {
+            "fuseButton": "" if busy else state.why_not(p),
+            "registerButton": "" if self.isRegistered(p.functional) else state.why_not_pair(p),
+            "colorSelector": "" if p.makeColor else _("Tick Colour first."),
+            "greySelector": "" if p.makeGrey else _("Tick Grey first."),
+            "compareButton": unfused,
+            "opacitySlider": unfused,
+            "underComboBox": unfused or (_("Side by side shows both sources.") if p.compared else ""),
+            "colorTableSelector": "" if p.fusedColor is not None else _("Tick Colour and fuse first."),
+            "measureButton": unmeasurable,
+            "metricComboBox": unmeasured,
+            "plotButton": unmeasured,
+        }
+        for role in ("anatomical", "functional"):
+            fixed = "" if isinstance(state.window(p, role), tuple) else _("Choose Custom to set the window by hand.")
+            reasons[f"{role}LowSpinBox"] = reasons[f"{role}HighSpinBox"] = fixed
+        return reasons
 
     def defaultColors(self, functionalNode):
         """The colour node to begin with: the functional volume's own unless that is grey, else Slicer's PET-Heat."""
-        from . import mrml
-
         if functionalNode is not None and functionalNode.GetImageData() is not None:
+            from . import mrml
+
             if mrml.node_color_table(functionalNode) is not None:
                 return functionalNode.GetDisplayNode().GetColorNode()
         return slicer.mrmlScene.GetNodeByID(_DEFAULT_COLORS)
@@ -236,6 +276,19 @@ class FusionLogic:
         if state.fused_node(p) is not None:
             self.showFused(p)
 
+    def layoutToRestore(self, p):
+        """`compare` or `plot` if the parameters say that it is shown and it is not; else None."""
+        fused = state.fused_node(p)
+        if slicer.app.layoutManager() is None or fused is None or fused.GetImageData() is None:
+            return None
+        from . import views
+
+        if p.compared:
+            return None if views.is_comparing() else self.compare
+        if p.plotted and self.chart(fused, p.metric) is not None:
+            return None if views.is_plotting() else self.plot
+        return None
+
     def followLayout(self, p) -> None:
         """Note that the user has left the comparison or the chart by choosing another layout."""
         from . import views
@@ -254,27 +307,23 @@ class FusionLogic:
 
     # Quality -------------------------------------------------------------------------------------------------------
 
-    def whyNotMeasured(self, fusedNode) -> str:
-        """Why the quality of a fused volume cannot be measured, or ""."""
-        if fusedNode is None or fusedNode.GetID() in self._fused:
-            return ""
-        return _("Fuse again first: what is measured is not kept in files.")
-
     def quality(self, p) -> tuple:
         """The parts `work`, `finish` of measuring the fused volume; `finish` makes the table and plot nodes."""
         from . import mrml
 
         node = state.fused_node(p)
-        made = self._fused[node.GetID()]
+        _ids, source, fused = self._last
         return (
-            lambda progress: mrml.snapshot_quality(*made, progress=progress),
+            lambda progress: mrml.snapshot_quality(source, fused, progress=progress),
             lambda quality: mrml.publish_quality(node, quality),
         )
 
-    def qualityNodes(self, fusedNode) -> list:
-        """The tables and plots of a fused volume."""
+    def forget(self, fusedNode) -> list:
+        """Before a fused volume is removed: let go of its data; returns its tables and plots, to be removed too."""
         from .mrml.quality import quality_nodes
 
+        if fusedNode.GetID() in self._last[0]:
+            self._last = ((), None, None)
         return quality_nodes(fusedNode)
 
     def qualityRows(self, fusedNode) -> list[tuple[str, str, str]]:
@@ -305,13 +354,17 @@ class FusionLogic:
         return nodes
 
 
-def describe_alignment(alignment) -> str:
-    """An Alignment in a few words."""
+def describe_alignment(alignment) -> tuple[str, str]:
+    """An Alignment in a few words (rich text, with a green or amber mark), and in a sentence."""
     if alignment.aligned:
-        return _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)
-    if alignment.overlap == 0.0:
-        return _("No overlap: register first")
-    return _("About {distance:.0f} mm off: register first").format(distance=alignment.displacement_mm)
+        text = _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)
+    elif alignment.overlap == 0.0:
+        text = _("No overlap: register first")
+    else:
+        text = _("About {distance:.0f} mm off: register first").format(distance=alignment.displacement_mm)
+    mark = f"<font color='{'#2e9e4f' if alignment.aligned else '#d98200'}'>\u25cf</font>"
+    detail = _("Mutual information {value:.3f}.").format(value=alignment.mutual_information)
+    return f"{mark} {text}", f"{alignment.message} {detail}"
 
 
 def describe(report: dict) -> str:

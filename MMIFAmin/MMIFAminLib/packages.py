@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from .errors import MMIFAminError
 
+REQUIREMENTS = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
 TORCH = ">=2.5"
 """The oldest PyTorch that the engine runs on; pip then takes the MONAI that fits it."""
 
@@ -23,14 +24,14 @@ class PackagesError(MMIFAminError):
     """A Python package is missing or too old and was not installed."""
 
 
-def missing(requirements: str | Path) -> list[str]:
+def missing(requirements: str | Path = REQUIREMENTS) -> list[str]:
     """The requirements of a file (and PyTorch) that the running Python does not meet; imports nothing."""
     lines = (line.split("#")[0].strip() for line in Path(requirements).read_text().splitlines())
     wanted = [Requirement(f"torch{TORCH}"), *(Requirement(line) for line in lines if line and not line.startswith("-"))]
     return [str(requirement) for requirement in wanted if not _met(requirement)]
 
 
-def ensure_packages(requirements: str | Path) -> None:
+def ensure_packages(requirements: str | Path = REQUIREMENTS) -> None:
     """Install what is missing: PyTorch through the PyTorch extension (right build for the GPU), the rest through pip.
 
     Main thread only, in Slicer only; asks the user first. Raises PackagesError with what to do when something is

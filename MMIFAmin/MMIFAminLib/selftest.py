@@ -1,5 +1,247 @@
-"""The cases of the module's self-test: they run inside Slicer and, in the project's own tests, on the widget bench."""
+"""The cases of the module's self-test: they run inside Slicer, and on the widget bench of the project's own tests.
+
+Small phantoms throughout, so that all of it takes seconds on a CPU. Cases that fuse are skipped, and say so, where
+PyTorch and MONAI are not installed: a test never installs packages.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+
+import numpy as np
+import slicer
+
+from . import packages, sample
+from .errors import GeometryError, InputError, MMIFAminError
+
+SPACING = (6.0, 6.0, 20.0)
 
 
 class SelfTestCases:
-    pass
+    """Mixed into a `unittest.TestCase`; `setUp` empties the scene."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run every case; the application's *Reload and Test* calls this."""
+        import unittest
+
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            try:
+                getattr(self, name)()
+                self.delayDisplay(f"{name}: passed")
+            except unittest.SkipTest as reason:
+                self.delayDisplay(f"{name}: skipped, {reason}")
+
+    # Console and batch -----------------------------------------------------------------------------------------------
+
+    def test_logic_fuses_two_nodes(self):
+        anatomical, functional = self.pair()
+        before = slicer.util.arrayFromVolume(functional).copy()
+        fused = self.logic().fuse(anatomical, functional)
+        self.assertEqual(fused.GetClassName(), "vtkMRMLScalarVolumeNode")
+        self.assertEqual(fused.GetName(), "Phantom MR + Phantom PET fused")
+        self.assertEqual(_ijk_to_ras(fused), _ijk_to_ras(anatomical))
+        values = slicer.util.arrayFromVolume(fused)
+        self.assertEqual(values.shape, slicer.util.arrayFromVolume(anatomical).shape)
+        self.assertTrue(values.min() >= 0 and values.max() <= 1 and values.std() > 0.05)
+        self.assertTrue(np.array_equal(before, slicer.util.arrayFromVolume(functional)))
+
+    def test_logic_takes_colour_window_and_plane(self):
+        anatomical, functional = self.pair()
+        logic = self.logic()
+        colored = logic.fuse(
+            anatomical, functional, rgb=True, plane="coronal", anatomicalWindow=(0, 500), functionalWindow="0:6"
+        )
+        self.assertEqual(colored.GetClassName(), "vtkMRMLVectorVolumeNode")
+        parameters = colored.GetAttribute("MMIFAmin.parameters")
+        self.assertIn("coronal", parameters)
+        self.assertIn("500.0", parameters)
+        again = logic.fuse(anatomical, functional, colored, rgb=True)
+        self.assertIs(again, colored)
+
+    def test_logic_explains_what_it_refuses(self):
+        anatomical, functional = self.pair()
+        logic = self.logic()
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaisesRegex(InputError, "functional"):
+            logic.fuse(anatomical, None)
+        with self.assertRaisesRegex(InputError, "Phantom MR"):
+            logic.fuse(anatomical, anatomical)
+        functional.SetOrigin(5000.0, 0.0, 0.0)
+        with self.assertRaises(GeometryError):
+            logic.fuse(anatomical, functional)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+
+    def test_logic_can_be_cancelled(self):
+        anatomical, functional = self.pair()
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(MMIFAminError):
+            self.logic().fuse(anatomical, functional, progress=lambda fraction, text: fraction < 0.5)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+
+    # Panel -----------------------------------------------------------------------------------------------------------
+
+    def test_panel_explains_why_fuse_is_disabled(self):
+        widget = self.panel()
+        self.assertFalse(widget.ui.fuseButton.enabled)
+        self.assertIn("anatomical", widget.ui.fuseButton.toolTip)
+        anatomical, functional = self.pair()
+        widget.ui.anatomicalSelector.setCurrentNode(anatomical)
+        widget.ui.functionalSelector.setCurrentNode(anatomical)
+        self.assertIn("twice", widget.ui.fuseButton.toolTip)
+        widget.ui.functionalSelector.setCurrentNode(functional)
+        self.assertTrue(widget.ui.fuseButton.enabled)
+        widget.ui.colorCheckBox.checked = False
+        self.assertFalse(widget.ui.fuseButton.enabled)
+        self.assertIn("output", widget.ui.fuseButton.toolTip)
+        widget.ui.greyCheckBox.checked = True
+        self.assertTrue(widget.ui.fuseButton.enabled)
+
+    def test_panel_fuses_twice_into_one_output(self):
+        self.needPackages()
+        widget = self.panel()
+        self.choose(widget)
+        self.fuse(widget)
+        fused = widget.ui.colorSelector.currentNode()
+        self.assertEqual(fused.GetClassName(), "vtkMRMLVectorVolumeNode")
+        self.assertIn("slices/s", widget.ui.statusLabel.text)
+        volumes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode")
+        self.fuse(widget)
+        self.assertIs(widget.ui.colorSelector.currentNode(), fused)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), volumes)
+
+    def test_panel_recolours_without_fusing(self):
+        self.needPackages()
+        widget = self.panel()
+        self.choose(widget)
+        self.fuse(widget)
+        fused = widget.ui.colorSelector.currentNode()
+        before = slicer.util.arrayFromVolume(fused).copy()
+        widget.ui.functionalWeightSlider.value = 0.0
+        self.until(lambda: not np.array_equal(slicer.util.arrayFromVolume(fused), before))
+        self.assertFalse(widget._job.busy)
+        rgb = slicer.util.arrayFromVolume(fused).astype(int)
+        self.assertLessEqual(np.ptp(rgb, axis=-1).max(), 3)  # grey, but for rounding
+
+    def test_panel_cancels(self):
+        self.needPackages()
+        widget = self.panel()
+        self.choose(widget)
+        nodes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode")
+        widget.ui.fuseButton.click()
+        self.assertEqual(widget.ui.fuseButton.text, "Cancel")
+        widget.ui.fuseButton.click()
+        self.until(lambda: not widget._job.busy)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), nodes)
+        self.assertEqual(widget.ui.fuseButton.text, "Fuse")
+        self.assertTrue(widget.ui.fuseButton.enabled)
+
+    def test_panel_survives_closing_the_scene_while_fusing(self):
+        self.needPackages()
+        widget = self.panel()
+        self.choose(widget)
+        widget.ui.fuseButton.click()
+        slicer.mrmlScene.Clear()
+        widget.enter()
+        self.until(lambda: not widget._job.busy)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), 0)
+        self.assertEqual(widget.ui.fuseButton.text, "Fuse")
+        self.assertFalse(widget.ui.fuseButton.enabled)
+
+    def test_panel_state_survives_save_and_load(self):
+        widget = self.panel()
+        self.choose(widget)
+        widget.ui.planeComboBox.setCurrentIndex(2)
+        widget.ui.anatomicalWindowComboBox.setCurrentIndex(5)
+        widget.ui.anatomicalHighSpinBox.value = 321.0
+        widget.ui.functionalWeightSlider.value = 0.25
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "scene.mrml")
+            slicer.mrmlScene.SetURL(path)
+            slicer.mrmlScene.Commit(path)
+            slicer.mrmlScene.Clear()
+            widget.enter()
+            self.assertIsNone(widget.ui.anatomicalSelector.currentNode())
+            self.assertEqual(widget.ui.planeComboBox.currentIndex, 0)
+            slicer.mrmlScene.SetURL(path)
+            slicer.mrmlScene.Connect()
+        self.until(lambda: widget.ui.anatomicalSelector.currentNode() is not None)
+        self.assertEqual(widget.ui.anatomicalSelector.currentNode().GetName(), "Phantom MR")
+        self.assertEqual(widget.ui.functionalSelector.currentNode().GetName(), "Phantom PET")
+        self.assertEqual(widget.ui.planeComboBox.currentIndex, 2)
+        self.assertEqual(widget.ui.anatomicalWindowComboBox.currentIndex, 5)
+        self.assertEqual(widget.ui.anatomicalHighSpinBox.value, 321.0)
+        self.assertEqual(widget.ui.functionalWeightSlider.value, 0.25)
+
+    # Helpers ---------------------------------------------------------------------------------------------------------
+
+    def needPackages(self):
+        missing = packages.missing()
+        if missing:
+            self.skipTest(f"not installed: {', '.join(missing)}")
+
+    def logic(self):
+        from MMIFAmin import MMIFAminLogic
+
+        self.needPackages()
+        return MMIFAminLogic()
+
+    def pair(self) -> tuple:
+        """A small registered MR and PET volume in the scene."""
+        nodes = [add_volume(image, name) for image, name in zip(sample.build_phantom_pair(SPACING), sample.FILES.values())]
+        nodes[1].GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLPETProceduralColorNodePET-Heat")
+        return tuple(nodes)
+
+    def panel(self):
+        """The module's widget, as the user has it before them."""
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("MMIFAmin")
+        widget = slicer.modules.mmifamin.widgetRepresentation().self()
+        widget.enter()
+        return widget
+
+    def choose(self, widget) -> tuple:
+        nodes = self.pair()
+        widget.ui.anatomicalSelector.setCurrentNode(nodes[0])
+        widget.ui.functionalSelector.setCurrentNode(nodes[1])
+        return nodes
+
+    def fuse(self, widget) -> None:
+        widget.ui.fuseButton.click()
+        self.until(lambda: not widget._job.busy)
+
+    def until(self, condition, seconds=120.0) -> None:
+        """Let the application live until the condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "waited in vain")
+            slicer.app.processEvents()
+            time.sleep(0.01)
+
+
+def add_volume(image, name: str):
+    """A volume node of the scene with the voxels and geometry (LPS) of a SimpleITK image."""
+    import SimpleITK as sitk
+    import vtk
+
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    to_ras = vtk.vtkMatrix4x4()
+    to_ras.DeepCopy((np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix).ravel().tolist())
+    node = slicer.util.addVolumeFromArray(sitk.GetArrayFromImage(image), to_ras, name)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _ijk_to_ras(node) -> list:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return [matrix.GetElement(row, column) for row in range(4) for column in range(4)]

@@ -78,8 +78,13 @@ Limit = Annotated[float, WithinRange(-1e7, 1e7)]
 
 @parameterNodeWrapper
 class MMIFAminParameterNode:
-    """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot."""
+    """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot.
 
+    A parameter without a widget comes first: VTK calls the first observer last, so that when a script changes the node
+    the first parameter is read again only after the widgets were set.
+    """
+
+    metric: str = "Qabf"
     anatomical: vtkMRMLScalarVolumeNode
     functional: vtkMRMLScalarVolumeNode
     makeColor: bool = True
@@ -103,7 +108,6 @@ class MMIFAminParameterNode:
     colorTable: vtkMRMLColorNode
     compared: bool = False
     plotted: bool = False
-    metric: str = "Qabf"
     layoutBefore: int = 0
 
 

@@ -104,8 +104,8 @@ class Application:
             self._views.close()
         shutil.rmtree(self.temporaryPath, ignore_errors=True)
 
-    def mainWindow(self):
-        return None
+    def topLevelWidgets(self):
+        return ()  # no main window: messages are logged instead of shown
 
     def setOverrideCursor(self, cursor):
         pass
