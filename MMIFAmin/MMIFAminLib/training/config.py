@@ -105,8 +105,31 @@ class Config:
         return _build(cls, values, "")
 
 
-def load_config(path: str | Path) -> Config:
-    """Read a configuration: a YAML file, or the name of a shipped one ("medical", "roadscene").
+@dataclass(frozen=True)
+class Variant:
+    """One row of an ablation: what ``change`` does to the base configuration, and the seeds it is trained with.
+
+    The keys of ``change`` are those of Config; mappings are changed key by key, anything else is replaced. With ``split``
+    every task gets a network of its own, and its share of the steps.
+    """
+
+    name: str
+    change: dict = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    split: bool = False
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Variants of the configuration ``base``, each trained for ``steps`` steps."""
+
+    base: str
+    steps: int
+    variants: tuple[Variant, ...]
+
+
+def load_config(path: str | Path, kind: type = Config):
+    """Read a configuration of ``kind`` (Config or Ablation): a YAML file, or the name of a shipped one ("medical").
 
     Raises InputError where the file is missing, is not YAML, or has unknown keys, missing keys or values of a wrong type.
     """
@@ -123,7 +146,7 @@ def load_config(path: str | Path) -> Config:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}).") from None
     try:
-        return Config.from_dict(values)
+        return _build(kind, values, "")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -170,13 +170,14 @@ class Run:
         summary = summarize(rows, self.peers)
         self.validation.add(*({"step": self.step} | row for row in summary))
         panels = {}
-        for task, found in cases.items():
-            case = found[len(found) // 2]
+        for task, pairs in cases.items():
+            case = pairs[len(pairs) // 2]
             panels[task] = (case.anatomical, case.functional, fuse_case(self.model.network, case))
         title = f"{self.config.name}, step {self.step} of {self.config.steps}"
         draw_progress(self.output / "progress.png", self.log.rows, self.validation.rows, panels, title)
-        ranks = ", ".join(f"{row['task']} {row['mean_rank']:.2f}" for row in summary)
-        self.progress(self.step / self.config.steps, f"step {self.step}: mean rank {ranks}")
+        name = "mean_rank" if self.peers else "Qabf"
+        found = ", ".join(f"{row['task']} {row[name]:.2f}" for row in summary)
+        self.progress(self.step / self.config.steps, f"step {self.step}, {name.replace('_', ' ')}: {found}")
 
     def _save(self, engine) -> None:
         self.seconds = time.monotonic() - self.started
@@ -241,6 +242,7 @@ def _processes(config: Config) -> Iterator[tuple[int, int]]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield distributed.get_rank(), world
+        distributed.barrier()  # while one process still writes, another must not take the group down
     finally:
         distributed.destroy_process_group()
 
