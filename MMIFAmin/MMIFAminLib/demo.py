@@ -25,6 +25,8 @@ SPACING = (2.6, 2.6, 3.2)  # mm
 TILT = (8.0, -5.0, 12.0)  # degrees about x, y, z
 NOISE = 0.06  # standard deviation in grey matter, as a fraction of its uptake
 TABLE = "inferno"
+# The template has no fat and skin, which are the brightest in T1 and get white where windows are chosen automatically.
+T1_WINDOW = (0.0, 1350.0)
 _BORDER = 10  # mm of background kept around the head
 
 
@@ -127,7 +129,12 @@ def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], obje
     progress(0.0, "Simulating the FDG-PET")
     anatomical, functional = build_demo_pair()
     simulated = clock()
-    fused = fuser.fuse(anatomical, functional, progress=lambda fraction, text: progress(0.1 + 0.7 * fraction, text))
+    fused = fuser.fuse(
+        anatomical,
+        functional,
+        anatomical_window=T1_WINDOW,
+        progress=lambda fraction, text: progress(0.1 + 0.7 * fraction, text),
+    )
     before_metrics = clock()
     means = _quality(anatomical, fused, progress).means
     before_colors = clock()

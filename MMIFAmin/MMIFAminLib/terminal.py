@@ -35,7 +35,8 @@ def print_table(title: str, headings, rows) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=any(headings))
+    console.print(title, style="bold", highlight=False)  # a title of the table would be wrapped at its width
+    table = Table(box=box.SIMPLE_HEAD, show_header=any(headings))
     for heading in headings:
         table.add_column(heading)
     for row in rows:
