@@ -24,8 +24,8 @@ class FusionDecoder(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, lossless: torch.Tensor, complementary: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:
-        """The residual ``(N, 1, H, W)``; ``uptake`` is ``(N, 1, 1, 1)``, 0 or 1."""
+        """The residual ``(N, 1, H, W)`` in (-1, 1); ``uptake`` is ``(N, 1, 1, 1)``, 0 or 1."""
         x = F.relu(self.first(torch.cat((lossless, complementary), dim=1)) + uptake * self.uptake[0])
         for convolution, bias in zip(self.hidden, self.uptake[1:]):
             x = x + F.relu(convolution(x) + uptake * bias)
-        return F.pixel_shuffle(self.last(x), self.factor)
+        return torch.tanh(F.pixel_shuffle(self.last(x), self.factor))

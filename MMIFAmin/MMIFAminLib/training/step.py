@@ -32,8 +32,8 @@ def build_loss(config: Config) -> nn.Module:
 class TrainingStep(nn.Module):
     """Fuse a batch and say how bad the result is.
 
-    The fused image reaches the loss clipped to [0, 1] with the gradient passed straight through, because that is what
-    will be seen; what was clipped is penalised on its own (``overshoot``).
+    The fused image reaches the loss clipped to [0, 1], because that is what will be seen; what was clipped is penalised
+    on its own (``overshoot``). Passing the loss's gradient through the clipping would drive pixels ever further out.
     """
 
     def __init__(self, config: Config):
@@ -51,7 +51,7 @@ class TrainingStep(nn.Module):
         """
         fused = self._fuse(a, b, uptake)
         clipped = fused.clamp(0, 1)
-        loss, terms = self.loss(a, b, fused + (clipped - fused).detach())
+        loss, terms = self.loss(a, b, clipped)
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
         loss = loss + self.config.overshoot * parts["overshoot"]
         if self.config.lesion.weight > 0 and uptake.any():
