@@ -15,7 +15,7 @@ test: $(VENV)/.ready-test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.ready-test
-	@$(BIN)/python Testing/benchmarks/bench.py
+	@$(BIN)/python Testing/benchmarks/speed.py
 
 fuzz: $(VENV)/.ready-test
 	@$(BIN)/python -m pytest Testing --hypothesis-profile=fuzz -m fuzz
