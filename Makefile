@@ -18,7 +18,7 @@ bench: $(VENV)/.ready-test
 	@$(BIN)/python Testing/benchmarks/speed.py
 
 fuzz: $(VENV)/.ready-test
-	@$(BIN)/python -m pytest Testing --hypothesis-profile=fuzz -m fuzz
+	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-show-statistics $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) demo build dist MMIFAmin/*.egg-info .pytest_cache .hypothesis

@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# `make fuzz`: a long campaign for the property tests that leave the number of examples open.
+settings.register_profile("fuzz", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
