@@ -177,3 +177,16 @@ def test_cmake_configures_the_extension(repository, tmp_path):
     record = (build / "record.txt").read_text().split("\n")
     assert record[:2] == ["use", "module MMIFAmin "] and record[-3:] == ["generate", "cpack", ""]
     assert "test MMIFAmin.py" in record and "test MMIFAminPackageTest.py" in record
+
+
+@pytest.mark.parametrize("name", ["docs/tutorial.md", "docs/extension_index.md"])
+def test_pages_link_to_what_is_there(repository, name):
+    page = repository / name
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    assert targets and [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_tutorial_picture_is_shown(repository):
+    text = (repository / "docs" / "tutorial.md").read_text() + (repository / "README.md").read_text()
+    pictures = [path.name for path in (repository / "Resources" / "tutorial").glob("*.png")]
+    assert pictures and [name for name in pictures if f"Resources/tutorial/{name}" not in text] == []
