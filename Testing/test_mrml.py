@@ -363,6 +363,14 @@ def test_color_nodes_become_tables(scene, pair):
         mrml.resolve_color_table(7)
 
 
+def test_every_color_node_of_slicer_makes_a_table(scene):
+    nodes = slicer.util.getNodesByClass("vtkMRMLColorNode")
+    assert len(nodes) > 30
+    for node in nodes:
+        table = mrml.resolve_color_table(node)
+        assert table.name == node.GetName() and len(table.colors) >= 2
+
+
 def test_recoloring_equals_fusing_in_that_color(scene, pair, fuser):
     node = mrml.fuse_nodes(*pair, rgb=True, fuser=fuser, **UNIT)
     rainbow = mrml.fuse_nodes(*pair, rgb=True, colorTable="rainbow", functionalWeight=0.4, fuser=fuser, **UNIT)

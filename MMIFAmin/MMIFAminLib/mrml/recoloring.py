@@ -23,7 +23,7 @@ from .nodes import node_to_image, voxels
 
 _FUSED, _UPTAKE = "MMIFAmin.fused", "MMIFAmin.uptake"
 _FULL = 65535.0
-_CHUNK = 1 << 24  # voxels coloured at once: bounds the memory, yet the colours are looked up once for most volumes
+_CHUNK = 1 << 22  # voxels coloured at once: bounds the memory for big volumes
 
 
 def color_image(fused, extent, table, weight: float) -> vtk.vtkImageData:
