@@ -17,7 +17,7 @@ from MMIFAminLib import __version__, cli
 from MMIFAminLib.terminal import progress_bar
 from MMIFAminLib.volumes import read_volume
 
-COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "train", "lesions")
+COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "train", "ablate", "bundle", "lesions")
 
 
 def start(*arguments):

@@ -148,6 +148,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
 
+    ablate = command("ablate", commands.ablate, "measure what each part of the method is worth")
+    ablate.add_argument(
+        "--config", default="ablation", metavar="FILE", help="the variants: a YAML file, or a shipped one (default)"
+    )
+    ablate.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the training images")
+    ablate.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where networks and tables go; an old one is continued"
+    )
+
+    bundle = command("bundle", commands.bundle, "export a MONAI bundle")
+    bundle.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    bundle.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
+
     lesions = command("lesions", commands.lesions, "measure how truly uptake is shown")
     lesions.add_argument(
         "--pair",

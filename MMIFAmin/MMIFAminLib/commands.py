@@ -180,6 +180,25 @@ def train(options) -> None:
     print(f"{weights}: trained; the model card, scores and log lie beside it.")
 
 
+def ablate(options) -> None:
+    """Train the full method and variants without one of its parts, with equal budgets, and compare them in a table.
+
+    Run again after an interruption, it skips what is finished.
+    """
+    from .training.ablation import ablate
+
+    with progress_bar() as progress:
+        table = ablate(options.config, options.data, options.output, progress=progress)
+    print(table.read_text(encoding="utf-8"), end="")
+
+
+def bundle(options) -> None:
+    """Export a network as a MONAI bundle, which `python -m monai.bundle run` executes without MMIFAmin."""
+    from .training.bundle import export_bundle
+
+    print(f"{export_bundle(options.output, options.weights)}: exported; docs/README.md in it tells how to run it.")
+
+
 def lesions(options) -> None:
     """Put hot and cold lesions into functional volumes and measure what the fusion shows of them.
 

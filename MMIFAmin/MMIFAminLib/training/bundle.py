@@ -83,7 +83,7 @@ def _metadata(info) -> dict:
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
-        "required_packages_version": {name: metadata.version(name) for name in ("nibabel", "pytorch-ignite")},
+        "required_packages_version": {"nibabel": "5.2.1", "pytorch-ignite": "0.5.1"},
         "name": info.name,
         "task": "Fusion of registered anatomical and functional images",
         "description": "MMIF-AMIN: invertible dense features of each modality, complementary features of both",
