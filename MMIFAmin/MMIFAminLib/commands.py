@@ -23,6 +23,8 @@ def fuse(options) -> None:
     if not options.output.name.lower().endswith(WRITABLE):
         raise InputError(f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings")
     sources = (options.anatomical, options.functional)
+    if sources[0].resolve() == sources[1].resolve():
+        raise InputError(f"{sources[0]} is both the anatomical and the functional volume; give two volumes")
     _check_outputs([options.output, options.preview, options.report], sources)
     table = color.ColorTable.named(options.color_table) if options.color_table else None
     if not 0 <= options.functional_weight <= 1:
@@ -237,13 +239,16 @@ def _load(options):
 
 def _check_outputs(outputs, sources) -> None:
     """Tell of a place that cannot be written, or that would overwrite a source, before the work rather than after."""
+    from .volumes import check_output
+
+    sources, seen = {source.resolve() for source in sources}, set()
     for path in filter(None, outputs):
-        if not path.resolve().parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.resolve().parent}")
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give a file name")
-        if any(path.resolve() == source.resolve() for source in sources):
+        place = check_output(path)
+        if place in sources:
             raise InputError(f"{path} is one of the sources; choose another name for the output")
+        if place in seen:
+            raise InputError(f"{path} is the name of two outputs; choose another name for one of them")
+        seen.add(place)
 
 
 def _short_name(path: Path) -> str:

@@ -50,7 +50,8 @@ def _listing(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} is not a folder.")
     listing: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in EXTENSIONS and path.is_file():
+        # Hidden files are no images of the user: what a killed run left half-written, or macOS's "._" companions.
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file():
             if path.stem in listing:
                 raise InputError(f"{listing[path.stem]} and {path} have one name: keep one of them.")
             listing[path.stem] = path
