@@ -15,7 +15,7 @@ from slicer.util import VTKObservationMixin
 from MMIFAminLib import state
 from MMIFAminLib.background import Runner
 from MMIFAminLib.errors import FusionCancelled, MMIFAminError
-from MMIFAminLib.logic import FusionLogic, describe, describe_alignment
+from MMIFAminLib.logic import FusionLogic
 from MMIFAminLib.selftest import SelfTestCases
 
 RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
@@ -32,9 +32,7 @@ class MMIFAmin(ScriptedLoadableModule):
             "volume with the MMIF-AMIN network: choose the two, click Fuse. Research use only. "
             '<a href="https://github.com/MMIFAmin/MMIFAmin#readme">Documentation</a>.'
         )
-        self.parent.acknowledgementText = _(
-            "The method follows MMIF-AMIN (Luo and Xu, 2025). Built on 3D Slicer, PyTorch, MONAI and SimpleITK."
-        )
+        self.parent.acknowledgementText = _("After MMIF-AMIN (Luo and Xu, 2025). Built on PyTorch, MONAI and SimpleITK.")
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
@@ -283,7 +281,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False
-        self._report = describe(report)
+        self._report = state.describe(report)
 
     def onRegister(self, checked=False):
         if self.logic.isRegistered(self._parameterNode.functional):
@@ -311,7 +309,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onChecked(self, job):
         try:
-            self._sayAlignment(*describe_alignment(job.result()))
+            self._sayAlignment(*state.describe_alignment(job.result()))
         except MMIFAminError as error:
             self._sayAlignment(_("Not known"), str(error))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from . import packages, roles, sample, state
+from . import packages, roles, state
 from .errors import InputError, MMIFAminError
 
 _MEASURED = "MMIFAmin.quality"
@@ -118,6 +118,7 @@ class FusionLogic:
                 for node in created:
                     slicer.mrmlScene.RemoveNode(node)
                 raise
+            _show_windows(p, fused)
             self._last = (tuple(getattr(p, name).GetID() for name, rgb in outputs), source, fused)
             self.showFused(p, fit=bool(created))
             return fused.report
@@ -345,6 +346,8 @@ class FusionLogic:
 
     def loadSample(self) -> list:
         """Load the sample pair (written into the cache first if needed); returns the anatomical and functional node."""
+        from . import sample
+
         cache = slicer.mrmlScene.GetCacheManager()
         folder = cache.GetRemoteCacheDirectory() if cache is not None else slicer.app.temporaryPath
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -354,24 +357,12 @@ class FusionLogic:
         return nodes
 
 
-def describe_alignment(alignment) -> tuple[str, str]:
-    """An Alignment in a few words (rich text, with a green or amber mark), and in a sentence."""
-    if alignment.aligned:
-        text = _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)
-    elif alignment.overlap == 0.0:
-        text = _("No overlap: register first")
-    else:
-        text = _("About {distance:.0f} mm off: register first").format(distance=alignment.displacement_mm)
-    mark = f"<font color='{'#2e9e4f' if alignment.aligned else '#d98200'}'>\u25cf</font>"
-    detail = _("Mutual information {value:.3f}.").format(value=alignment.mutual_information)
-    return f"{mark} {text}", f"{alignment.message} {detail}"
-
-
-def describe(report: dict) -> str:
-    """The report of a fusion in a line: device, precision, speed, time; and below it what there is to know."""
-    seconds = sum(report["seconds"].values())
-    line = f"{report['device'].upper()}, {report['precision']}, {report['slices_per_second']:.3g} slices/s, {seconds:.1f} s in all"
-    return "\n".join([line, *report["warnings"]])
+def _show_windows(p, fused) -> None:
+    """Note the windows that the engine chose, so that they are seen, and a custom window starts from them."""
+    for role, chosen in (("anatomical", fused.anatomical_window), ("functional", fused.functional_window)):
+        if not isinstance(state.window(p, role), tuple) and -1e7 <= chosen.low < chosen.high <= 1e7:
+            setattr(p, f"{role}Low", float(chosen.low))
+            setattr(p, f"{role}High", float(chosen.high))
 
 
 def _under(p):

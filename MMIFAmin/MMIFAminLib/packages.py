@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path
 from subprocess import CalledProcessError
 
-from packaging.requirements import Requirement
-
 from .errors import MMIFAminError
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
@@ -27,8 +25,8 @@ class PackagesError(MMIFAminError):
 def missing(requirements: str | Path = REQUIREMENTS) -> list[str]:
     """The requirements of a file (and PyTorch) that the running Python does not meet; imports nothing."""
     lines = (line.split("#")[0].strip() for line in Path(requirements).read_text().splitlines())
-    wanted = [Requirement(f"torch{TORCH}"), *(Requirement(line) for line in lines if line and not line.startswith("-"))]
-    return [str(requirement) for requirement in wanted if not _met(requirement)]
+    wanted = [f"torch{TORCH}", *(line for line in lines if line and not line.startswith("-"))]
+    return [requirement for requirement in wanted if not _met(requirement)]
 
 
 def ensure_packages(requirements: str | Path = REQUIREMENTS) -> None:
@@ -72,7 +70,7 @@ def _ensure_torch() -> None:
     if not logic.torchInstalled():
         if logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH) is None:
             raise PackagesError(_DECLINED.format(what="PyTorch"))
-    elif not _met(Requirement(f"torch{TORCH}")):
+    elif not _met(f"torch{TORCH}"):
         raise PackagesError(
             f"PyTorch {importlib.metadata.version('torch')} is too old ({TORCH} is needed): uninstall it in the PyTorch "
             "Utils module, restart Slicer and click Fuse again."
@@ -98,7 +96,10 @@ def _ensure_rest(requirements, constraints) -> None:
         raise PackagesError(_DECLINED.format(what="MONAI")) from error
 
 
-def _met(requirement: Requirement) -> bool:
+def _met(text: str) -> bool:
+    from packaging.requirements import Requirement
+
+    requirement = Requirement(text)
     try:
         return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import slicer
 
-from . import packages, sample
+from . import packages
 from .errors import GeometryError, InputError, MMIFAminError
 
 SPACING = (6.0, 6.0, 20.0)
@@ -193,6 +193,8 @@ class SelfTestCases:
 
     def pair(self) -> tuple:
         """A small registered MR and PET volume in the scene."""
+        from . import sample
+
         nodes = [add_volume(image, name) for image, name in zip(sample.build_phantom_pair(SPACING), sample.FILES.values())]
         nodes[1].GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLPETProceduralColorNodePET-Heat")
         return tuple(nodes)

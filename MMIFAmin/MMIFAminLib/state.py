@@ -1,4 +1,4 @@
-"""Every choice of the module, kept in its parameter node: saved with the scene, restored with it."""
+"""Every choice of the module, kept in its parameter node (saved and restored with the scene), and what the panel says."""
 
 from enum import Enum
 from typing import Annotated
@@ -158,3 +158,23 @@ def why_not(parameters) -> str:
                 "functional": _("The lower end of the functional window must be below its upper end (Advanced)."),
             }[role]
     return ""
+
+
+def describe_alignment(alignment) -> tuple[str, str]:
+    """An Alignment in a few words (rich text, with a green or amber mark), and in a sentence."""
+    if alignment.aligned:
+        text = _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)
+    elif alignment.overlap == 0.0:
+        text = _("No overlap")
+    else:
+        text = _("About {distance:.0f} mm off").format(distance=alignment.displacement_mm)
+    mark = f"<font color='{'#2e9e4f' if alignment.aligned else '#d98200'}'>\u25cf</font>"
+    detail = _("Mutual information {value:.3f}.").format(value=alignment.mutual_information)
+    return f"{mark} {text}", f"{alignment.message} {detail}"
+
+
+def describe(report: dict) -> str:
+    """The report of a fusion in a line: device, precision, speed, time; and below it what there is to know."""
+    seconds = sum(report["seconds"].values())
+    line = f"{report['device'].upper()}, {report['precision']}, {report['slices_per_second']:.3g} slices/s, {seconds:.1f} s in all"
+    return "\n".join([line, *report["warnings"]])

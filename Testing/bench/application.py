@@ -235,6 +235,7 @@ class Bench:
         self.widget = self.module.MMIFAminWidget(self.frame)
         self.record.widgetInstance = self.widget
         self.widget.setup()
+        self.frame._q.show()
         self.enter()
         return self.widget
 
@@ -246,6 +247,16 @@ class Bench:
     def exit(self):
         self.frame.isEntered = False
         self.widget.exit()
+
+    def load_volume(self, path, properties=None):
+        """`slicer.util.loadVolume` for one file."""
+        node = self.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", (properties or {}).get("name", ""))
+        storage = self.scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+        storage.SetFileName(str(path))
+        if not storage.ReadData(node):
+            raise RuntimeError(f"{path} cannot be read")
+        node.CreateDefaultDisplayNodes()
+        return node
 
     def wait(self, condition, seconds=30.0):
         """Let the event loop run until the condition holds; raises TimeoutError."""
@@ -261,7 +272,6 @@ class Bench:
         """Save a picture of the whole panel."""
         native = self.frame._q
         native.resize(width, height or max(native.layout().totalHeightForWidth(width), native.sizeHint().height()))
-        native.show()
         for _ in range(5):
             self.app.processEvents()
         native.grab().save(str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from functools import lru_cache
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -42,6 +43,12 @@ def _class(name: str) -> type:
     return found
 
 
+@lru_cache(maxsize=None)
+def _properties(kind: str) -> frozenset[str]:
+    meta = _class(kind).staticMetaObject
+    return frozenset(meta.property(index).name() for index in range(meta.propertyCount()))
+
+
 def _check(tree, path) -> None:
     """Every class known and declared, every name unique, every property one of its class."""
     declared = {element.findtext("class") for element in tree.iter("customwidget")}
@@ -53,10 +60,8 @@ def _check(tree, path) -> None:
         if name in names:
             raise ValueError(f"{path}: two widgets are called {name}")
         names.add(name)
-        meta = _class(kind).staticMetaObject
         for declaration in element.findall("property"):
-            known = meta.indexOfProperty(declaration.get("name")) >= 0
-            if not known and declaration.get("stdset") != "0":
+            if declaration.get("name") not in _properties(kind) and declaration.get("stdset") != "0":
                 raise ValueError(f"{path}: {kind} {name} has no property {declaration.get('name')}")
 
 

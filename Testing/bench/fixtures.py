@@ -1,0 +1,28 @@
+"""The bench as a pytest fixture, with the real engine on untrained weights: mechanics do not depend on training."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def bench():
+    pytest.importorskip("PySide6", reason="the widget bench needs PySide6-Essentials")
+    pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
+    import torch
+
+    from MMIFAminLib.fusion import VolumeFuser
+    from MMIFAminLib.network import MMIFAMIN
+    from MMIFAminLib.weights import WeightsInfo
+
+    from .application import Bench
+
+    made = Bench()
+    from MMIFAminLib import logic
+
+    torch.manual_seed(0)
+    weights = WeightsInfo("untrained", Path("untrained.safetensors"), "0" * 64, {})
+    logic._fusers["auto", "auto"] = VolumeFuser(MMIFAMIN(), weights, "cpu", "fp32")
+    yield made
+    logic._fusers.clear()
+    made.close()
