@@ -1,0 +1,81 @@
+"""Scores of the shipped weights on the validation images, as anyone would take them: 8-bit images out, then metrics.
+
+    python Testing/benchmarks/scores.py --data ../shared/data --output Testing/benchmarks/results
+
+Writes ``scores_harvard.csv`` (ycbcr protocol) and ``scores_roadscene.csv`` (with the classical baselines and the medical
+weights as they are): a row for each method and pair. ``weights`` is the start of the weights' SHA-256, ``background`` the
+mean grey level of the fused image where both sources are 0.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from MMIFAminLib import images, metrics
+from MMIFAminLib.baselines import BASELINES
+from MMIFAminLib.fusion import VolumeFuser
+from MMIFAminLib.report import write_csv
+
+HARVARD = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
+
+
+class Classical:
+    """A classical baseline in the place of a fuser."""
+
+    def __init__(self, method):
+        self._method = method
+
+    def fuse_arrays(self, a, b, *, uptake=False, progress=None):
+        """Fuse two (D, H, W) arrays in [0, 1]."""
+        return np.clip(self._method(a, b), 0, 1).astype(np.float32)
+
+
+def score_folder(fuser, anatomical: Path, functional: Path, names: dict) -> list[dict]:
+    """Fuse two folders as ``mmifamin pairs`` does, and score what was written as ``mmifamin metrics`` does."""
+    rows = []
+    with tempfile.TemporaryDirectory() as output:
+        images.fuse_folders(fuser, anatomical, functional, output, protocol="ycbcr")
+        for match in images.match_folders(anatomical, functional, output)[0]:
+            a, b, f = (images.grey_levels(images.read_image(path)) for path in match.paths)
+            empty = (a == 0) & (b == 0)
+            background = {"background": float(f[empty].mean()) if empty.any() else 0.0}
+            rows.append(names | {"id": match.name} | metrics.score(a, b, f) | background)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of harvard and roadscene")
+    parser.add_argument("--output", type=Path, default=Path("Testing/benchmarks/results"), help="folder of the CSVs")
+    parser.add_argument("--only", choices=["harvard", "roadscene"], help="score one of the two")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    medical = VolumeFuser.load(precision="fp32")
+
+    if options.only != "roadscene":
+        rows = []
+        for task, functional in HARVARD.items():
+            folder = options.data / "harvard" / "val" / task
+            names = {"method": "MMIF-AMIN", "weights": medical.weights.sha256[:12], "task": task}
+            rows += score_folder(medical, folder / "MRI", folder / functional, names)
+            print(f"{task}: {len(rows)} pairs so far", flush=True)
+        write_csv(rows, options.output / "scores_harvard.csv")
+
+    if options.only != "harvard":
+        trained = VolumeFuser.load(precision="fp32", weights="mmif-amin-roadscene")
+        fusers = {"MMIF-AMIN, trained on road scenes": trained, "MMIF-AMIN, medical weights": medical}
+        fusers |= {name: Classical(method) for name, method in BASELINES.items()}
+        folder = options.data / "roadscene" / "val"
+        rows = []
+        for method, fuser in fusers.items():
+            weights = fuser.weights.sha256[:12] if isinstance(fuser, VolumeFuser) else ""
+            names = {"method": method, "weights": weights, "task": "IR-VIS"}
+            rows += score_folder(fuser, folder / "VIS", folder / "IR", names)
+            print(f"{method}: scored", flush=True)
+        write_csv(rows, options.output / "scores_roadscene.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The results pages say what the saved scores say, of the weights that ship."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from MMIFAminLib import metrics
+
+
+@pytest.fixture(scope="module")
+def pages(repository):
+    spec = importlib.util.spec_from_file_location("make_results", repository / "docs" / "make_results.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(method, name, value):
+    return {"method": method, "id": name} | {metric.name: str(value) for metric in metrics.METRICS}
+
+
+def test_the_table_ranks_the_means(pages):
+    rows = [row("MMIF-AMIN", "1", 1), row("MMIF-AMIN", "2", 5), row("peer", "1", 2), row("peer", "2", 2)]
+    text, ranks = pages.ranked_table(rows)
+    assert ranks == {"MMIF-AMIN": 1.0, "peer": 2.0}
+    first, second = text.splitlines()[2:]
+    assert first.startswith("| **MMIF-AMIN** | **1.00** | **3.00** |") and second.startswith("| peer | 2.00 | 2.00 |")
+
+
+def test_best_median_and_worst_are_picked_by_rank_on_the_pair(pages):
+    rows = []
+    for name, value in (("a", 3.0), ("b", 1.5), ("c", 0.5)):
+        rows += [row("ours", name, value), row("x", name, 1), row("y", name, 2)]
+    rows.append(row("x", "not ours", 9))
+    assert pages.chosen_pairs(rows, "ours") == {"best": ("a", 1.0), "median": ("b", 2.0), "worst": ("c", 3.0)}
+
+
+def test_the_committed_pages_are_up_to_date(repository, shared):
+    if not (repository / "docs" / "results.md").is_file():
+        pytest.skip("docs/results.md is not made yet")
+    command = [sys.executable, "docs/make_results.py", "--shared", shared, "--check"]
+    result = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,268 @@
+"""Makes docs/results.md, docs/other_tasks.md and their pictures from the CSVs in Testing/benchmarks/results.
+
+    python docs/make_results.py --shared ../shared           # the pages and the pictures
+    python docs/make_results.py --shared ../shared --check    # fails if the pages are not those of the CSVs
+
+The CSVs are made by ``Testing/benchmarks/{scores,lesions,through_plane}.py`` and ``mmifamin ablate``; a page leaves out
+the sections whose CSV is missing.
+"""
+
+import argparse
+import csv
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from MMIFAminLib import images, metrics
+from MMIFAminLib.volumes import atomic_path
+from MMIFAminLib.weights import load_weights
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
+OURS = "MMIF-AMIN"
+CLASSICAL = ("average", "maximum", "lappyr", "gff")
+FUNCTIONAL = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
+OTHERS = ("EN", "CC", "PSNR", "MSSSIM")
+
+INTRODUCTION = """\
+# Results
+
+Made by `docs/make_results.py` from the CSVs in `Testing/benchmarks/results`; nothing here is typed by hand.
+
+Weights: `{name}`, SHA-256 `{sha}`, {parameters:,} parameters, trained for {steps:,} steps with seed {seed} ({date});
+configuration and data are on the model card in `MMIFAmin/Resources/Models`. One set of weights serves all tasks.
+
+## Validation images of the Harvard atlas
+
+8-bit images as `mmifamin pairs` writes them (ycbcr protocol), scored as `mmifamin metrics` does, against the published
+scores of twelve learned methods and four classical ones on the same images. Mean rank is over {ranked}
+(1 = best; the first value of a task's table). Nothing is done to an image after the network.
+"""
+
+OTHER_TASKS = """\
+# Other tasks: infrared and visible light
+
+Made by `docs/make_results.py` from `Testing/benchmarks/results/scores_roadscene.csv`.
+
+The same engine and loss, trained on the `train` pairs of RoadScene (`mmifamin train --config roadscene`), scored on its
+{pairs} `val` pairs: luma of the visible image as a, infrared as b. The medical weights are applied as they are. Ranks are
+among the methods of the table.
+"""
+
+
+def read(name: str) -> list[dict]:
+    """Rows of a CSV of the results folder; empty where it is missing."""
+    path = RESULTS / name
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def means(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """Mean of every metric for each method of `rows`."""
+    grouped = defaultdict(list)
+    for row in rows:
+        grouped[row["method"]].append(row)
+    names = [metric.name for metric in metrics.METRICS]
+    return {m: {k: float(np.mean([float(row[k]) for row in found])) for k in names} for m, found in grouped.items()}
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A markdown table; rows whose first cell begins with our name are set in bold."""
+    lines = [header, ["---"] * len(header)]
+    lines += [[f"**{cell}**" for cell in row] if row[0].startswith(OURS) else row for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def ranked_table(rows: list[dict]) -> tuple[str, dict[str, float]]:
+    """The table of all methods, best mean rank first, and the mean ranks."""
+    scores = means(rows)
+    ranks = metrics.rank_methods(scores)
+    columns = (*metrics.RANKED, *OTHERS)
+    body = [[m, f"{ranks[m]:.2f}", *(number(column, scores[m][column]) for column in columns)] for m in ranks]
+    return table(["method", "mean rank", *columns], body), ranks
+
+
+def number(name: str, value: float) -> str:
+    """The decimals with which the literature prints a metric."""
+    return f"{value:.3f}" if name in ("SCD", "VIF", "Qabf", "SSIM", "CC", "MSSSIM") else f"{value:.2f}"
+
+
+def harvard_section(peers: list[dict]) -> str:
+    """Tables of the three tasks, the overall ranking, and what guards against gaming."""
+    own = read("scores_harvard.csv")
+    parts, overall, guards = [], defaultdict(list), []
+    for task in FUNCTIONAL:
+        ours = [row for row in own if row["task"] == task]
+        rows = ours + [row for row in peers if row["task"] == task]
+        text, ranks = ranked_table(rows)
+        parts.append(f"### {task} ({len(ours)} pairs)\n\n{text}\n![{task}](pictures/val-{task.lower()}.png)\n")
+        for method, rank in ranks.items():
+            overall[method].append(rank)
+        scores = means(rows)
+        best = max((m for m in scores if m not in CLASSICAL and m != OURS), key=lambda m: scores[m]["SSIM"])
+        background = np.mean([float(row["background"]) for row in ours])
+        guards.append([
+            task, f"{scores[OURS]['SSIM']:.3f}", f"{scores[best]['SSIM']:.3f} ({best})",
+            f"{scores[OURS]['SSIM'] - scores[best]['SSIM']:+.3f}", f"{background:.3f}",
+        ])  # fmt: skip
+    order = sorted(overall, key=lambda m: np.mean(overall[m]))
+    body = [[m, *(f"{rank:.2f}" for rank in overall[m]), f"{np.mean(overall[m]):.2f}"] for m in order]
+    parts.append("### Overall\n\n" + table(["method", *FUNCTIONAL, "mean"], body))
+    header = ["task", "SSIM", "best SSIM of a learned method", "difference", "background (grey levels)"]
+    parts.append("### What an inflated score would show\n\n" + table(header, guards))
+    parts.append(
+        "Background is the mean fused grey level where both sources are 0. Pictures: best, median and worst pair by the "
+        "mean rank on that pair.\n"
+    )
+    return "\n".join(parts)
+
+
+def lesion_section() -> str:
+    """How truly uptake is shown, and how smooth the volumes are across slices."""
+    rows = [row for row in read("lesions.csv") if row["case"] == "all"]
+    parts = []
+    if rows:
+        columns = ["lesions", "right", "hot_right", "cold_right", "recovery", "spearman"]
+        body = [
+            [OURS if row["method"] == "network" else row["method"], row["protocol"]]
+            + [row[c] if c == "lesions" else f"{float(row[c]):.3f}" for c in columns]
+            for row in rows
+        ]
+        text = (
+            "## Uptake\n\nSynthetic hot and cold lesions (6 to 15 mm FWHM, 10 to 60 % contrast) in real volumes, fused with "
+            "and without\n(`mmifamin lesions`). *right*: lesions of at least 20 % contrast that change the fused volume in "
+            "the right direction.\n*recovery*: median share of the contrast that arrives. *spearman*: rank correlation of "
+            "fused and uptake in the brain,\nanatomy held fixed.\n\n"
+        )
+        parts.append(text + table(["method", "protocol", *columns], body))
+    rows = read("through_plane.csv")
+    if rows:
+        cases, methods = (list(dict.fromkeys(row[key] for row in rows)) for key in ("case", "method"))
+        ratios = {(row["method"], row["case"]): float(row["ratio"]) for row in rows}
+        body = [[OURS if m == "network" else m, *(f"{ratios[m, c]:.3f}" for c in cases)] for m in methods]
+        text = "## Across slices\n\nTotal variation along the slice axis, fused over the larger of the two sources'.\n\n"
+        parts.append(text + table(["method", *cases], body))
+    return "\n".join(parts)
+
+
+def ablation_section() -> str:
+    """The ablation table."""
+    from MMIFAminLib.training.ablation import to_markdown
+
+    rows = read("ablation.csv")
+    if not rows:
+        return ""
+    texts = ("variant", "seed", "task")
+    steps = max(int(row["steps"]) for row in rows)
+    rows = [{key: value if key in texts else float(value) for key, value in row.items()} for row in rows]
+    for row in rows:
+        row["parameters"] = int(row["parameters"])
+    return (
+        f"## Ablation\n\nEach network was trained for {steps:,} steps with the same batches (`mmifamin ablate`; the shipped "
+        "weights were\ntrained longer). Ranks are among the published methods, each variant on its own.\n\n"
+        + to_markdown(rows)
+    )
+
+
+def results_page(peers: list[dict]) -> str:
+    """docs/results.md."""
+    _, info = load_weights()
+    used = {row["weights"] for row in read("scores_harvard.csv")}
+    if used != {info.sha256[:12]}:
+        sys.exit("scores_harvard.csv was made with other weights than the shipped ones: run Testing/benchmarks/scores.py")
+    facts = {key: info.card.get(key, "?") for key in ("parameters", "steps", "seed", "date")}
+    introduction = INTRODUCTION.format(name=info.name, sha=info.sha256[:12], ranked=", ".join(metrics.RANKED), **facts)
+    sections = (introduction, harvard_section(peers), lesion_section(), ablation_section())
+    return "\n".join(section for section in sections if section)
+
+
+def other_tasks_page() -> str:
+    """docs/other_tasks.md."""
+    rows = read("scores_roadscene.csv")
+    pairs = len({row["id"] for row in rows})
+    picture = "![Road scenes](pictures/val-roadscene.png)\n\nBest, median and worst pair by the mean rank on that pair.\n"
+    return f"{OTHER_TASKS.format(pairs=pairs)}\n{ranked_table(rows)[0]}\n{picture}"
+
+
+def chosen_pairs(rows: list[dict], ours: str) -> dict[str, tuple[str, float]]:
+    """Best, median and worst pair of `ours`: name and mean rank among the methods on that pair alone."""
+    pairs = defaultdict(dict)
+    for row in rows:
+        pairs[row["id"]][row["method"]] = {name: float(row[name]) for name in metrics.RANKED}
+    ranks = sorted((metrics.rank_methods(scores)[ours], name) for name, scores in pairs.items() if ours in scores)
+    picks = {"best": ranks[0], "median": ranks[len(ranks) // 2], "worst": ranks[-1]}
+    return {label: (name, rank) for label, (rank, name) in picks.items()}
+
+
+def draw_panels(path: Path, anatomical: Path, functional: Path, pairs: dict, weights: str | None) -> None:
+    """A row for each of `pairs`: both sources and the fused image."""
+    from matplotlib.figure import Figure
+
+    from MMIFAminLib.fusion import VolumeFuser
+
+    fuser = VolumeFuser.load(precision="fp32", weights=weights)
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [Path(scratch) / name for name in ("a", "b", "fused")]
+        for source, folder in zip((anatomical, functional), folders):
+            folder.mkdir()
+            for match in images.match_folders(source)[0]:
+                if match.name in {name for name, _ in pairs.values()}:
+                    shutil.copy(match.paths[0], folder)
+        images.fuse_folders(fuser, *folders, protocol="ycbcr")
+        found = {match.name: match.paths for match in images.match_folders(*folders)[0]}
+        shown = {label: [images.read_image(path) for path in found[name]] for label, (name, _) in pairs.items()}
+    height = sum(row[0].shape[0] / row[0].shape[1] for row in shown.values())
+    figure = Figure(figsize=(9, 3 * height + 0.9), layout="constrained")
+    for axes, (label, row) in zip(figure.subplots(len(shown), 3), shown.items()):
+        titles = (anatomical.name, functional.name, f"fused, {label} ({pairs[label][0]}, mean rank {pairs[label][1]:.1f})")
+        for axis, image, title in zip(axes, row, titles):
+            axis.imshow(image, cmap="gray", vmin=0, vmax=255)
+            axis.set_title(title, fontsize=8)
+            axis.set_axis_off()
+    path.parent.mkdir(exist_ok=True)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)
+
+
+def draw_pictures(shared: Path, peers: list[dict]) -> None:
+    """The pictures of both pages."""
+    own = read("scores_harvard.csv")
+    for task, functional in FUNCTIONAL.items():
+        pairs = chosen_pairs([row for row in own + peers if row["task"] == task], OURS)
+        folder = shared / "data" / "harvard" / "val" / task
+        draw_panels(HERE / "pictures" / f"val-{task.lower()}.png", folder / "MRI", folder / functional, pairs, None)
+    rows = read("scores_roadscene.csv")
+    if rows:
+        pairs = chosen_pairs(rows, rows[0]["method"])
+        folder = shared / "data" / "roadscene" / "val"
+        path = HERE / "pictures" / "val-roadscene.png"
+        draw_panels(path, folder / "VIS", folder / "IR", pairs, "mmif-amin-roadscene")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder of data and reference")
+    parser.add_argument("--check", action="store_true", help="only say whether the pages are up to date")
+    options = parser.parse_args()
+    with open(options.shared / "reference" / "peers_val.csv", newline="", encoding="utf-8") as file:
+        peers = list(csv.DictReader(file))
+    pages = {HERE / "results.md": results_page(peers)}
+    if read("scores_roadscene.csv"):
+        pages[HERE / "other_tasks.md"] = other_tasks_page()
+    if options.check:
+        old = [path.name for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+        sys.exit(f"{', '.join(old)}: not up to date, run docs/make_results.py" if old else 0)
+    draw_pictures(options.shared, peers)
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+        print(path.name)
+
+
+if __name__ == "__main__":
+    main()
