@@ -164,7 +164,10 @@ def fuse_folders(
     if output.resolve() in (Path(anatomical).resolve(), Path(functional).resolve()):
         raise InputError(f"{output} holds the sources: choose another folder for the fused images.")
     whites = [full_scale(paths) for paths in zip(*(match.paths for match in matches))]
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output} cannot be made a folder ({error.strerror}): choose another one.") from error
     written = []
     for count, match in enumerate(matches):
         if progress and progress(count / len(matches), f"Fusing {match.name}") is False:
