@@ -63,7 +63,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MMIFAminLogic()
 
-        self._pollTimer = self._timer(20, self._poll, single=False)
+        self._pollTimer = self._timer(10, self._poll, single=False)
         self._checkTimer = self._timer(400, self._startCheck)
         self._recolorTimer = self._timer(150, self._recolor)
         self._preselectTimer = self._timer(300, self._preselect)

@@ -403,3 +403,58 @@ class TestPackages:
 
         named = {line.split(">")[0] for line in REQUIREMENTS.read_text().splitlines() if line and line[0] != "#"}
         assert named == {"monai", "safetensors"}
+
+
+class TestDocumentation:
+    def test_the_lines_of_the_console_page_run(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
+        from MMIFAminLib import logic, sample
+
+        monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
+        monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
+        monkeypatch.setitem(logic._fusers, ("cpu", "fp32"), logic._fusers["auto", "auto"])
+        text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
+        blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+        assert len(blocks) == 5
+        names = {"slicer": slicer}
+        for block in blocks[:4]:
+            exec(compile(block, "console.md", "exec"), names)
+        assert names["coloredNode"].GetClassName() == "vtkMRMLVectorVolumeNode"
+        assert '"plane": "coronal"' in names["fusedNode"].GetAttribute("MMIFAmin.parameters")
+        assert "PET-Rainbow2" in names["coloredNode"].GetAttribute("MMIFAmin.parameters")
+
+    def test_the_batch_over_studies_saves_what_can_be_fused(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
+        """Slicer's DICOM database is stood in for by one that loads the phantom pair for the study that has one."""
+        text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
+        script = text.split("```python\n")[5].split("```")[0]
+        for name in ("one", "two"):
+            (tmp_path / "studies" / name).mkdir(parents=True)
+        loaded = []
+
+        class TemporaryDICOMDatabase:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                return False
+
+            def patients(self):
+                return loaded[-1:]
+
+        def load(patient):
+            if patient.endswith("one"):
+                bench.module.MMIFAminTest().pair()
+
+        dicom = types.ModuleType("DICOMLib.DICOMUtils")
+        dicom.TemporaryDICOMDatabase = TemporaryDICOMDatabase
+        dicom.importDicom = lambda folder, database: loaded.append(folder)
+        dicom.loadPatientByUID = load
+        package = types.ModuleType("DICOMLib")
+        package.DICOMUtils = dicom
+        monkeypatch.setitem(sys.modules, "DICOMLib", package)
+        saved = []
+        monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append((node.GetName(), Path(path).name)))
+        script = script.replace("/data/", f"{tmp_path}/")
+        names = {}
+        exec(compile(script, "console.md", "exec"), names)
+        assert saved == [("Phantom MR + Phantom PET fused", "one.nrrd")]
+        assert len(loaded) == 2

@@ -68,6 +68,14 @@ class FusionLogic:
             progress=progress,
         )
 
+    def findPair(self) -> tuple:
+        """The anatomical and the functional node of the scene, where the nodes tell (see `roles`). Raises InputError."""
+        pair = roles.preselect(slicer.mrmlScene)
+        if None in pair:
+            missing = "anatomical" if pair[0] is None else "functional"
+            raise InputError(f"The scene has no volume that is plainly the {missing} one: name the two nodes yourself.")
+        return pair
+
     def ensurePackages(self) -> None:
         """Make PyTorch and MONAI importable, or raise PackagesError; main thread only."""
         packages.ensure_packages()
