@@ -36,7 +36,7 @@ TINY = {
     "validate_every": 4,
     "validation_pairs": 1,
     "architecture": {"idn_blocks": 1, "idn_growth": 4, "channels": 12, "transformer_blocks": 1, "decoder_width": 8},
-    "loss": {"name": "fixed", "options": {"weights": {"intensity": 1, "gradient": 5, "structure": 1}}},
+    "loss": {"name": "adaptive", "options": {"priorities": {"structure": 1}, "anchors": {"intensity": 1, "gradient": 5}}},
     "lesion": {"weight": 0.5},
     "tasks": [
         {"name": "CT", "train": "train/CT", "val": "val/CT", "anatomical": "MRI", "functional": "CT", "swap": 0.5},
@@ -108,8 +108,8 @@ def test_shipped_configurations_load_and_come_back(name):
         ({"tasks": [{"name": "CT"}]}, ["tasks[0].train", "missing"]),
         ({"batch": "many"}, ["batch", "many"]),
         ({"learning_rate": True}, ["learning_rate"]),
-        ({"loss": {"name": "magic"}}, ["magic", "fixed"]),
-        ({"loss": {"name": "fixed", "options": {"weight": {}}}}, ["loss.options", "weight"]),
+        ({"loss": {"name": "magic"}}, ["magic", "adaptive"]),
+        ({"loss": {"name": "adaptive", "options": {"weights": {}}}}, ["loss.options", "weights"]),
         ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
         ({"precision": "int4"}, ["int4", "bf16"]),
     ],
@@ -119,6 +119,18 @@ def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
     with pytest.raises(InputError) as caught:
         train(path, data, tmp_path / "out")
     assert all(word in str(caught.value) for word in words)
+
+
+def test_a_configuration_extends_another(tmp_path):
+    base = write_config(tmp_path / "base.yaml")
+    options = {"priorities": {"structure": None, "entropy": 0.5}}
+    path = tmp_path / "more.yaml"
+    path.write_text(yaml.safe_dump({"extends": str(base), "steps": 3, "loss": {"options": options}, "tasks": TINY["tasks"][:1]}))
+    config, other = load_config(path), load_config(base)
+    assert config.loss.options == {"priorities": {"entropy": 0.5}, "anchors": {"intensity": 1, "gradient": 5}}
+    assert (config.steps, len(config.tasks)) == (3, 1) and config.architecture == other.architecture
+    with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations: ablation, medical, roadscene"):
+        load_config("nowhere.yaml")
 
 
 def test_scientific_notation_is_a_number(tmp_path):
@@ -271,7 +283,6 @@ def test_the_module_is_a_command(data, tmp_path, monkeypatch, capsys):
 
 
 LOSSES = {
-    "fixed": {"weights": {"intensity": 1.0}},
     "adaptive": {"priorities": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
     "information": {"intensity": 1.0, "gradient": 5.0},
     "uncertainty": {"priorities": {"gradient": 1.0, "structure": 1.0}},

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..report import write_csv
 from ..volumes import atomic_path
 from ..weights import load_weights
-from .config import Ablation, Config, Variant, load_config
+from .config import Ablation, Config, Variant, load_config, merge
 from .engine import train
 
 _COLUMNS = tuple(metric.name for metric in metrics.METRICS)
@@ -86,11 +86,8 @@ def list_networks(plan: Ablation, output: Path) -> list[Trained]:
 
 def _changed(base: Config, variant: Variant, seed: int, steps: int) -> Config:
     values = base.to_dict() | {"seed": seed, "steps": steps, "validate_every": steps}
-    for key, change in variant.change.items():
-        both = isinstance(change, dict) and isinstance(values.get(key), dict)
-        values[key] = values[key] | change if both else change
     try:
-        return Config.from_dict(values)
+        return Config.from_dict(merge(values, variant.change))
     except InputError as error:
         raise InputError(f"variant {variant.name!r}: {error}") from None
 

@@ -31,8 +31,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Name of the loss ("adaptive", "information", "uncertainty", "fixed"), the arguments of its class, and the learning
-    rate of its parameters where it has any.
+    """Name of the loss ("adaptive", "information", "uncertainty"), the arguments of its class, and the learning rate of
+    its parameters where it has any.
     """
 
     name: str
@@ -53,13 +53,15 @@ class Config:
     """One training run. Counts are in steps, sizes in pixels; ``batch`` is over all processes together.
 
     ``foreground`` is the least share of a patch that must not be background; ``overshoot`` weighs the part of the fused
-    image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32.
+    image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32; ``start``
+    is the .safetensors file of weights to go on from, none for a fresh network.
     """
 
     name: str
     tasks: tuple[Task, ...]
     loss: Loss
     steps: int
+    start: str = ""
     seed: int = 0
     batch: int = 6
     patch: int = 128
@@ -107,10 +109,8 @@ class Config:
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of an ablation: what ``change`` does to the base configuration, and the seeds it is trained with.
-
-    The keys of ``change`` are those of Config; mappings are changed key by key, anything else is replaced. With ``split``
-    every task gets a network of its own, and its share of the steps.
+    """One row of an ablation: what ``change`` does to the base configuration (see ``merge``), and the seeds it is trained
+    with. With ``split`` every task gets a network of its own, and its share of the steps.
     """
 
     name: str
@@ -131,8 +131,29 @@ class Ablation:
 def load_config(path: str | Path, kind: type = Config):
     """Read a configuration of ``kind`` (Config or Ablation): a YAML file, or the name of a shipped one ("medical").
 
+    With the key ``extends`` a file holds what it changes of another one (see ``merge``).
     Raises InputError where the file is missing, is not YAML, or has unknown keys, missing keys or values of a wrong type.
     """
+    try:
+        return _build(kind, _read(path), "")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def merge(base: dict, change: dict) -> dict:
+    """``base`` with the keys of ``change``: mappings are merged in turn, None removes a key, anything else replaces."""
+    merged = dict(base)
+    for key, value in change.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _read(path: str | Path) -> dict:
     import yaml
 
     file = SHIPPED / f"{path}.yaml"
@@ -142,13 +163,12 @@ def load_config(path: str | Path, kind: type = Config):
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
-        raise InputError(f"The configuration {path} cannot be read ({error.strerror}); shipped ones: {shipped}.") from None
+        raise InputError(f"it cannot be read ({error.strerror}); shipped configurations: {shipped}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}).") from None
-    try:
-        return _build(kind, values, "")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"it is not YAML ({' '.join(str(error).split())}).") from None
+    if isinstance(values, dict) and "extends" in values:
+        values = merge(_read(values.pop("extends")), values)
+    return values
 
 
 def _build(kind, value, where: str):

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from .. import __version__
 from ..errors import InputError, MMIFAminError
 from ..report import write_csv
-from ..weights import save_weights
+from ..weights import load_weights, save_weights
 from .config import Config, load_config
 from .data import Case, load_cases, subset, training_loader
 from .plots import draw_progress
@@ -84,7 +84,9 @@ class Run:
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, [group["lr"] for group in groups], total_steps=config.steps, pct_start=config.warmup
         )
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.start_sha256 = 0, 0.0, None
+        if config.start:
+            self._begin_with(config.start)
         if (output / CHECKPOINT).is_file():
             self.step, self.seconds = load_checkpoint(output / CHECKPOINT, config, **self._state())
         self.started = time.monotonic() - self.seconds
@@ -126,6 +128,13 @@ class Run:
                 self._save(trainer)
         if self.rank == 0:
             self._finish()
+
+    def _begin_with(self, weights: str) -> None:
+        network, info = load_weights(weights)
+        if network.architecture != self.config.architecture:
+            raise InputError(f"{weights} has another architecture than the configuration: they must be equal.")
+        self.model.network.load_state_dict(network.state_dict())
+        self.start_sha256 = info.sha256
 
     def _state(self) -> dict:
         return {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
@@ -203,6 +212,7 @@ class Run:
             "data": {name: {"train_pairs": train, "val_pairs": val} for name, train, val in tasks},
             "seed": config.seed,
             "steps": self.step,
+            "start_sha256": self.start_sha256,
             "seconds": round(self.seconds),
             "device": self.device.type,
             "processes": self.world,

@@ -10,12 +10,7 @@ from ..losses.lesion import lesion_shortfall, plant_lesions
 from ..network import MMIFAMIN
 from .config import Config
 
-_LOSSES = {
-    "adaptive": "AdaptiveLoss",
-    "information": "InformationLoss",
-    "uncertainty": "UncertaintyLoss",
-    "fixed": "FixedLoss",
-}
+_LOSSES = {"adaptive": "AdaptiveLoss", "information": "InformationLoss", "uncertainty": "UncertaintyLoss"}
 
 
 def build_loss(config: Config) -> nn.Module:
