@@ -228,7 +228,7 @@ def _uptake_window(array, high, name):
 
 
 def _mr_window(array, low, high):
-    sample = _sample(array)
+    sample = _sample(array).astype(np.float64)  # NumPy before 2.3 takes percentiles of float32 in float32
     if sample.min() == sample.max():  # a small object that the sub-sampling missed
         sample = array.reshape(-1)
     bottom = float(np.percentile(sample, 0.5))
