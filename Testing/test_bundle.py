@@ -16,7 +16,9 @@ from MMIFAminLib.training import Config
 from MMIFAminLib.training.bundle import export_bundle
 from MMIFAminLib.weights import save_weights
 
-WITHOUT_MMIFAMIN = "import runpy, sys; sys.modules['MMIFAminLib'] = None; runpy.run_module('monai.bundle', run_name='__main__')"
+WITHOUT_MMIFAMIN = (
+    "import runpy, sys; sys.modules['MMIFAminLib'] = None; runpy.run_module('monai.bundle', run_name='__main__')"
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def test_inference_equals_the_network_on_axial_slices(bundle, network, tmp_path,
 
     slices = []
     for key, (low, high) in (("anatomical", (1, 99.5)), ("functional", (0, 99.9))):
-        values = volumes[key].get_fdata(dtype=np.float32).transpose(1, 2, 0)  # S, P, L: rows to the back, columns to the left
+        values = (
+            volumes[key].get_fdata(dtype=np.float32).transpose(1, 2, 0)
+        )  # S, P, L: rows to the back, columns to the left
         low, high = np.percentile(values, (low, high))
         slices.append(torch.from_numpy(((values - low) / (high - low)).clip(0, 1).astype(np.float32)).unsqueeze(1))
     with torch.no_grad():

@@ -36,11 +36,21 @@ TINY = {
     "validate_every": 4,
     "validation_pairs": 1,
     "architecture": {"idn_blocks": 1, "idn_growth": 4, "channels": 12, "transformer_blocks": 1, "decoder_width": 8},
-    "loss": {"name": "adaptive", "options": {"priorities": {"structure": 1}, "anchors": {"intensity": 1, "gradient": 5}}},
+    "loss": {
+        "name": "adaptive",
+        "options": {"priorities": {"structure": 1}, "anchors": {"intensity": 1, "gradient": 5}},
+    },
     "lesion": {"weight": 0.5},
     "tasks": [
         {"name": "CT", "train": "train/CT", "val": "val/CT", "anatomical": "MRI", "functional": "CT", "swap": 0.5},
-        {"name": "PET", "train": "train/PET", "val": "val/PET", "anatomical": "MRI", "functional": "PET", "uptake": 0.7},
+        {
+            "name": "PET",
+            "train": "train/PET",
+            "val": "val/PET",
+            "anatomical": "MRI",
+            "functional": "PET",
+            "uptake": 0.7,
+        },
     ],
 }
 
@@ -70,7 +80,18 @@ def write_config(path, **changes):
 
 
 def command(config, data, output, *options):
-    return [sys.executable, "-m", "MMIFAminLib.training", "--config", config, "--data", data, "--output", output, *options]
+    return [
+        sys.executable,
+        "-m",
+        "MMIFAminLib.training",
+        "--config",
+        config,
+        "--data",
+        data,
+        "--output",
+        output,
+        *options,
+    ]
 
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -125,11 +146,13 @@ def test_a_configuration_extends_another(tmp_path):
     base = write_config(tmp_path / "base.yaml")
     options = {"priorities": {"structure": None, "entropy": 0.5}}
     path = tmp_path / "more.yaml"
-    path.write_text(yaml.safe_dump({"extends": str(base), "steps": 3, "loss": {"options": options}, "tasks": TINY["tasks"][:1]}))
+    path.write_text(
+        yaml.safe_dump({"extends": str(base), "steps": 3, "loss": {"options": options}, "tasks": TINY["tasks"][:1]})
+    )
     config, other = load_config(path), load_config(base)
     assert config.loss.options == {"priorities": {"entropy": 0.5}, "anchors": {"intensity": 1, "gradient": 5}}
     assert (config.steps, len(config.tasks)) == (3, 1) and config.architecture == other.architecture
-    with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations: ablation, medical, roadscene"):
+    with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations:.*medical"):
         load_config("nowhere.yaml")
 
 
@@ -201,7 +224,9 @@ def test_a_run_leaves_weights_card_logs_and_picture(data, finished):
     assert [(row["task"], row["pairs"]) for row in card["validation"]] == [("CT", 2), ("PET", 2)]
     assert str(data) not in json.dumps(card) and str(finished) not in json.dumps(card)
     assert [int(row["step"]) for row in without_time(finished / "log.csv")] == [2, 4, 6, 8]
-    assert {"loss", "intensity", "gradient", "structure", "overshoot", "lesion"} < set(without_time(finished / "log.csv")[0])
+    assert {"loss", "intensity", "gradient", "structure", "overshoot", "lesion"} < set(
+        without_time(finished / "log.csv")[0]
+    )
     assert [int(row["step"]) for row in without_time(finished / "validation.csv")] == [4, 4, 8, 8]
     assert len(without_time(finished / "scores.csv")) == 4
     with Image.open(finished / "progress.png") as picture:
@@ -240,6 +265,26 @@ def die_half_way_through_the_second(self, content):
 Path.write_bytes = die_half_way_through_the_second
 train(*sys.argv[1:])
 """
+
+
+def test_a_second_stage_starts_from_the_weights_of_the_first(data, finished, tmp_path):
+    first = finished / "tiny.safetensors"
+    values = TINY | {"start": str(first), "steps": 2, "learning_rate": 1e-6, "weight_decay": 0.0}
+    train(Config.from_dict(values), data, tmp_path / "out")
+    one, two = tensors(first), tensors(tmp_path / "out" / "tiny.safetensors")
+    assert 0 < max((one[key] - two[key]).abs().max().item() for key in one) < 1e-5
+    card = (tmp_path / "out" / "tiny.json").read_text()
+    assert json.loads(card)["start_sha256"] == load_weights(first)[1].sha256 and str(first.parent) not in card
+    other = Config.from_dict(values | {"architecture": TINY["architecture"] | {"idn_blocks": 2}})
+    with pytest.raises(InputError, match="architecture"):
+        train(other, data, tmp_path / "other")
+
+
+def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
+    checkpoint = torch.load(finished / "checkpoint.pt", weights_only=True)
+    del checkpoint["config"]["start"]
+    torch.save(checkpoint, finished / "checkpoint.pt")
+    assert train(Config.from_dict(TINY), data, finished, resume=True).is_file()
 
 
 def test_a_killed_run_resumes_to_the_same_weights(data, finished, tmp_path):
@@ -305,11 +350,17 @@ def test_every_loss_trains_the_network_and_itself(data, name):
 
 def test_mean_rank_is_among_peers_on_the_same_pairs():
     def row(task, name, value, **more):
-        return {"task": task, "id": name} | dict.fromkeys(
-            "EN ENfg SD SF AG MI SCD VIF Qabf SSIM CC PSNR MSSSIM".split(), value
-        ) | more
+        return (
+            {"task": task, "id": name}
+            | dict.fromkeys("EN ENfg SD SF AG MI SCD VIF Qabf SSIM CC PSNR MSSSIM".split(), value)
+            | more
+        )
 
-    peers = [row("PET", "1", "5.0", method="good"), row("PET", "2", "0", method="good"), row("PET", "1", "1", method="poor")]
+    peers = [
+        row("PET", "1", "5.0", method="good"),
+        row("PET", "2", "0", method="good"),
+        row("PET", "1", "1", method="poor"),
+    ]
     (summary,) = summarize([row("PET", "1", 3.0)], peers)
     assert summary["mean_rank"] == 2 and summary["pairs"] == 1 and summary["VIF"] == 3.0
     assert np.isnan(summarize([row("PET", "3", 3.0)], peers)[0]["mean_rank"])

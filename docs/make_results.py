@@ -49,8 +49,8 @@ OTHER_TASKS = """\
 Made by `docs/make_results.py` from `Testing/benchmarks/results/scores_roadscene.csv`.
 
 The same engine and loss, trained on the `train` pairs of RoadScene (`mmifamin train --config roadscene`), scored on its
-{pairs} `val` pairs: luma of the visible image as a, infrared as b. The medical weights are applied as they are. Ranks are
-among the methods of the table.
+{pairs} `val` pairs: luma of the visible image as a, infrared as b. The medical weights are applied as they are. Ranks
+are among the methods of the table.
 """
 
 
@@ -117,8 +117,8 @@ def harvard_section(peers: list[dict]) -> str:
     header = ["task", "SSIM", "best SSIM of a learned method", "difference", "background (grey levels)"]
     parts.append("### What an inflated score would show\n\n" + table(header, guards))
     parts.append(
-        "Background is the mean fused grey level where both sources are 0. Pictures: best, median and worst pair by the "
-        "mean rank on that pair.\n"
+        "Background is the mean fused grey level where both sources are 0. Pictures: best, median and worst pair by "
+        "the mean rank on that pair.\n"
     )
     return "\n".join(parts)
 
@@ -135,10 +135,10 @@ def lesion_section() -> str:
             for row in rows
         ]
         text = (
-            "## Uptake\n\nSynthetic hot and cold lesions (6 to 15 mm FWHM, 10 to 60 % contrast) in real volumes, fused with "
-            "and without\n(`mmifamin lesions`). *right*: lesions of at least 20 % contrast that change the fused volume in "
-            "the right direction.\n*recovery*: median share of the contrast that arrives. *spearman*: rank correlation of "
-            "fused and uptake in the brain,\nanatomy held fixed.\n\n"
+            "## Uptake\n\nSynthetic hot and cold lesions (6 to 15 mm FWHM, 10 to 60 % contrast) in real volumes, fused "
+            "with and without\n(`mmifamin lesions`). *right*: lesions of at least 20 % contrast that change the fused "
+            "volume in the right direction.\n*recovery*: median share of the contrast that arrives. *spearman*: rank "
+            "correlation of fused and uptake in the brain,\nanatomy held fixed.\n\n"
         )
         parts.append(text + table(["method", "protocol", *columns], body))
     rows = read("through_plane.csv")
@@ -146,7 +146,9 @@ def lesion_section() -> str:
         cases, methods = (list(dict.fromkeys(row[key] for row in rows)) for key in ("case", "method"))
         ratios = {(row["method"], row["case"]): float(row["ratio"]) for row in rows}
         body = [[OURS if m == "network" else m, *(f"{ratios[m, c]:.3f}" for c in cases)] for m in methods]
-        text = "## Across slices\n\nTotal variation along the slice axis, fused over the larger of the two sources'.\n\n"
+        text = (
+            "## Across slices\n\nTotal variation along the slice axis, fused over the larger of the two sources'.\n\n"
+        )
         parts.append(text + table(["method", *cases], body))
     return "\n".join(parts)
 
@@ -164,8 +166,8 @@ def ablation_section() -> str:
     for row in rows:
         row["parameters"] = int(row["parameters"])
     return (
-        f"## Ablation\n\nEach network was trained for {steps:,} steps with the same batches (`mmifamin ablate`; the shipped "
-        "weights were\ntrained longer). Ranks are among the published methods, each variant on its own.\n\n"
+        f"## Ablation\n\nEach network was trained for {steps:,} steps with the same batches (`mmifamin ablate`; the "
+        "shipped weights were\ntrained longer). Ranks are among the published methods, each variant on its own.\n\n"
         + to_markdown(rows)
     )
 
@@ -175,7 +177,9 @@ def results_page(peers: list[dict]) -> str:
     _, info = load_weights()
     used = {row["weights"] for row in read("scores_harvard.csv")}
     if used != {info.sha256[:12]}:
-        sys.exit("scores_harvard.csv was made with other weights than the shipped ones: run Testing/benchmarks/scores.py")
+        sys.exit(
+            "scores_harvard.csv was made with other weights than the shipped ones: run Testing/benchmarks/scores.py"
+        )
     facts = {key: info.card.get(key, "?") for key in ("parameters", "steps", "seed", "date")}
     introduction = INTRODUCTION.format(name=info.name, sha=info.sha256[:12], ranked=", ".join(metrics.RANKED), **facts)
     sections = (introduction, harvard_section(peers), lesion_section(), ablation_section())
@@ -186,7 +190,9 @@ def other_tasks_page() -> str:
     """docs/other_tasks.md."""
     rows = read("scores_roadscene.csv")
     pairs = len({row["id"] for row in rows})
-    picture = "![Road scenes](pictures/val-roadscene.png)\n\nBest, median and worst pair by the mean rank on that pair.\n"
+    picture = (
+        "![Road scenes](pictures/val-roadscene.png)\n\nBest, median and worst pair by the mean rank on that pair.\n"
+    )
     return f"{OTHER_TASKS.format(pairs=pairs)}\n{ranked_table(rows)[0]}\n{picture}"
 
 
@@ -220,7 +226,11 @@ def draw_panels(path: Path, anatomical: Path, functional: Path, pairs: dict, wei
     height = sum(row[0].shape[0] / row[0].shape[1] for row in shown.values())
     figure = Figure(figsize=(9, 3 * height + 0.9), layout="constrained")
     for axes, (label, row) in zip(figure.subplots(len(shown), 3), shown.items()):
-        titles = (anatomical.name, functional.name, f"fused, {label} ({pairs[label][0]}, mean rank {pairs[label][1]:.1f})")
+        titles = (
+            anatomical.name,
+            functional.name,
+            f"fused, {label} ({pairs[label][0]}, mean rank {pairs[label][1]:.1f})",
+        )
         for axis, image, title in zip(axes, row, titles):
             axis.imshow(image, cmap="gray", vmin=0, vmax=255)
             axis.set_title(title, fontsize=8)
@@ -256,7 +266,9 @@ def main():
     if read("scores_roadscene.csv"):
         pages[HERE / "other_tasks.md"] = other_tasks_page()
     if options.check:
-        old = [path.name for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+        old = [
+            path.name for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+        ]
         sys.exit(f"{', '.join(old)}: not up to date, run docs/make_results.py" if old else 0)
     draw_pictures(options.shared, peers)
     for path, text in pages.items():

@@ -2,9 +2,9 @@
 
     python Testing/benchmarks/scores.py --data ../shared/data --output Testing/benchmarks/results
 
-Writes ``scores_harvard.csv`` (ycbcr protocol) and ``scores_roadscene.csv`` (with the classical baselines and the medical
-weights as they are): a row for each method and pair. ``weights`` is the start of the weights' SHA-256, ``background`` the
-mean grey level of the fused image where both sources are 0.
+Writes ``scores_harvard.csv`` (ycbcr protocol) and ``scores_roadscene.csv`` (with the classical baselines and the
+medical weights as they are): a row for each method and pair. ``weights`` is the start of the weights' SHA-256,
+``background`` the mean grey level of the fused image where both sources are 0.
 """
 
 import argparse

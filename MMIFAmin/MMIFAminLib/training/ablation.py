@@ -44,9 +44,9 @@ def ablate(
 ) -> Path:
     """Train every variant with equal steps and seeds, and compare them; return the path of the table.
 
-    `output` gets a folder for each network, ``ablation.csv`` (a row for each variant, seed and task) and ``ablation.md``
-    (a row for each variant), renewed after each network. Run again after an interruption, it skips the networks that
-    are finished and continues the one that is not. Raises InputError as ``train`` does, and where a finished network in
+    `output` gets a folder for each network, ``ablation.csv`` (a row for each variant, seed and task) and
+    ``ablation.md`` (a row for each variant), renewed after each network. Run again after an interruption, it skips the
+    networks that are finished and continues the one that is not. Raises InputError as ``train`` does, and where a finished network in
     `output` was made with another configuration.
     """
     plan = config if isinstance(config, Ablation) else load_config(config, Ablation)
@@ -96,7 +96,7 @@ def _is_finished(network: Trained) -> bool:
     if not network.weights.is_file():
         return False
     card = json.loads(network.weights.with_suffix(".json").read_text(encoding="utf-8"))
-    if card["config"] != network.config.to_dict():
+    if card["config"] != network.config.for_card():
         raise InputError(f"{network.folder} holds a network of another configuration: choose another output folder.")
     return True
 
@@ -108,7 +108,9 @@ def _rows(networks: list[Trained]) -> list[dict]:
         network, info = load_weights(trained.weights)
         cost = {"parameters": info.card["parameters"], "gflops": round(gflops(network), 3)}
         for scores in info.card["validation"]:
-            numbers = {name: float("nan") if scores[name] is None else scores[name] for name in ("mean_rank", *_COLUMNS)}
+            numbers = {
+                name: float("nan") if scores[name] is None else scores[name] for name in ("mean_rank", *_COLUMNS)
+            }
             names = {"variant": trained.variant.name, "seed": trained.seed, "task": scores["task"]}
             rows.append(names | {"steps": info.card["steps"]} | numbers | cost)
     return rows

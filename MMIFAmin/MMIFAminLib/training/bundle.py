@@ -1,7 +1,7 @@
 """Export as a MONAI bundle: configuration, weights and the network's source, to run without MMIFAmin.
 
 Layout after MONAI's bundle specification: ``configs/{metadata,inference,train}.json``, ``models/model.pt``, ``docs``,
-``scripts`` (the network). Inference needs MONAI, PyTorch and nibabel; training needs MMIFAmin.
+``scripts`` (the network). Inference needs MONAI, PyTorch, ignite, einops and nibabel; training needs MMIFAmin.
 """
 
 import shutil
@@ -29,15 +29,17 @@ slice. Research use only: not a medical device.
     python -m monai.bundle run --config_file configs/inference.json --dataset_dir DATA
 
 `DATA` holds the folders `anatomical` and `functional` with NIfTI files of equal names; the fused volumes, in [0, 1] on
-the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR) instead of measured uptake. Intensities
-are scaled by percentiles of the volume; MMIFAmin itself knows windows, uptake, colour-coded images and DICOM.
+the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR) instead of measured uptake.
+Intensities are scaled by percentiles of the volume; MMIFAmin itself knows windows, uptake, colour-coded images and
+DICOM.
 
 Training on one's own image pairs needs MMIFAmin (`pip install "mmifamin[train]"`):
 
     python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA
 
 Weights: SHA-256 {sha256} of the safetensors file that they come from; {parameters:,} parameters. Method: Luo and Xu,
-Adaptive Loss-Driven Multi-Scale Invertible Dense Network for Multimodal Medical Image Fusion, 2025. Licence: Apache-2.0.
+Adaptive Loss-Driven Multi-Scale Invertible Dense Network for Multimodal Medical Image Fusion, 2025.
+Licence: Apache-2.0.
 """
 
 
@@ -60,7 +62,9 @@ def export_bundle(output: str | Path, weights: str | Path | None = None) -> Path
     _copy_source(output / "scripts")
     readme = _README.format(name=info.name, sha256=info.sha256, parameters=info.card["parameters"])
     (output / "docs" / "README.md").write_text(readme, encoding="utf-8")
-    (output / "LICENSE").write_text(metadata.distribution("mmifamin").read_text("licenses/LICENSE.txt"), encoding="utf-8")
+    (output / "LICENSE").write_text(
+        metadata.distribution("mmifamin").read_text("licenses/LICENSE.txt"), encoding="utf-8"
+    )
     return output
 
 
@@ -83,7 +87,7 @@ def _metadata(info) -> dict:
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
-        "required_packages_version": {"nibabel": "5.2.1", "pytorch-ignite": "0.5.1"},
+        "required_packages_version": {"nibabel": "5.2.1", "pytorch-ignite": "0.5.1", "einops": "0.8.0"},
         "name": info.name,
         "task": "Fusion of registered anatomical and functional images",
         "description": "MMIF-AMIN: invertible dense features of each modality, complementary features of both",
@@ -118,8 +122,20 @@ def _inference(architecture: dict) -> dict:
         {"_target_": "ConcatItemsd", "keys": keys, "name": "image"},
     ]
     postprocessing = [
-        {"_target_": "Invertd", "keys": "pred", "orig_keys": "anatomical", "transform": "@preprocessing", "nearest_interp": False},
-        {"_target_": "SaveImaged", "keys": "pred", "output_dir": "@output_dir", "output_postfix": "fused", "resample": False},
+        {
+            "_target_": "Invertd",
+            "keys": "pred",
+            "orig_keys": "anatomical",
+            "transform": "@preprocessing",
+            "nearest_interp": False,
+        },
+        {
+            "_target_": "SaveImaged",
+            "keys": "pred",
+            "output_dir": "@output_dir",
+            "output_postfix": "fused",
+            "resample": False,
+        },
     ]
     load = {"_target_": "CheckpointLoader", "load_path": "$@bundle_root + '/models/model.pt'"}
     return {
@@ -130,7 +146,8 @@ def _inference(architecture: dict) -> dict:
         "uptake": True,
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "names": "$sorted(os.path.basename(path) for path in glob.glob(@dataset_dir + '/anatomical/*.nii*'))",
-        "dataset_data": "$[{key: os.path.join(@dataset_dir, key, name) for key in ('anatomical', 'functional')} for name in @names]",
+        "keys": keys,
+        "dataset_data": "$[{key: os.path.join(@dataset_dir, key, name) for key in @keys} for name in @names]",
         "network_def": {"_target_": "scripts.training.stacked.StackedMMIFAMIN", "uptake": "@uptake"} | architecture,
         "network": "$@network_def.to(@device)",
         "preprocessing": {"_target_": "Compose", "transforms": preprocessing},

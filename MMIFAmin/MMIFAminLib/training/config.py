@@ -53,8 +53,8 @@ class Config:
     """One training run. Counts are in steps, sizes in pixels; ``batch`` is over all processes together.
 
     ``foreground`` is the least share of a patch that must not be background; ``overshoot`` weighs the part of the fused
-    image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32; ``start``
-    is the .safetensors file of weights to go on from, none for a fresh network.
+    image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32;
+    ``start`` is the .safetensors file of weights to go on from, none for a fresh network.
     """
 
     name: str
@@ -83,8 +83,8 @@ class Config:
     validation_pairs: int = 12
 
     def __post_init__(self):
-        positive = ("steps", "batch", "patch", "threads", "log_every", "checkpoint_every", "validate_every", "validation_pairs")
-        for key in positive:
+        sizes = ("steps", "batch", "patch", "threads")
+        for key in (*sizes, "log_every", "checkpoint_every", "validate_every", "validation_pairs"):
             if getattr(self, key) < 1:
                 raise InputError(f"{key} is {getattr(self, key)}: it must be at least 1.")
         if not self.tasks:
@@ -101,6 +101,10 @@ class Config:
         """Plain values, as in the YAML file."""
         return _plain(dataclasses.asdict(self))
 
+    def for_card(self) -> dict:
+        """``to_dict`` without folders, which mean nothing elsewhere."""
+        return self.to_dict() | {"start": Path(self.start).name}
+
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
         """The inverse of ``to_dict``. Raises InputError for unknown or missing keys and values of the wrong type."""
@@ -109,8 +113,8 @@ class Config:
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of an ablation: what ``change`` does to the base configuration (see ``merge``), and the seeds it is trained
-    with. With ``split`` every task gets a network of its own, and its share of the steps.
+    """One row of an ablation: what ``change`` does to the base configuration (see ``merge``), and the seeds it is
+    trained with. With ``split`` every task gets a network of its own, and its share of the steps.
     """
 
     name: str
@@ -132,7 +136,7 @@ def load_config(path: str | Path, kind: type = Config):
     """Read a configuration of ``kind`` (Config or Ablation): a YAML file, or the name of a shipped one ("medical").
 
     With the key ``extends`` a file holds what it changes of another one (see ``merge``).
-    Raises InputError where the file is missing, is not YAML, or has unknown keys, missing keys or values of a wrong type.
+    Raises InputError where the file is missing, is not YAML, or has unknown or missing keys or values of a wrong type.
     """
     try:
         return _build(kind, _read(path), "")

@@ -218,7 +218,7 @@ class Run:
             "processes": self.world,
             "versions": {"mmifamin": __version__, "torch": torch.__version__, "python": platform.python_version()},
             "validation": [{key: _rounded(value) for key, value in row.items()} for row in summary],
-            "config": config.to_dict(),
+            "config": config.for_card(),
         }
 
 

@@ -13,7 +13,8 @@ _WEIGHT = "weight of "  # how an adaptive loss names the weights it reports
 def draw_progress(path: Path, log: list[dict], validation: list[dict], panels: dict[str, tuple], title: str) -> None:
     """Draw the losses, the validation metrics, the mean rank and one fused pair of each task.
 
-    ``log`` and ``validation`` are rows of the two logs; ``panels`` is ``{task: (anatomical, functional, fused)}``, uint8.
+    ``log`` and ``validation`` are rows of the two logs; ``panels`` is ``{task: (anatomical, functional, fused)}``, in
+    uint8.
     """
     from matplotlib.figure import Figure
 

@@ -33,13 +33,15 @@ def load_checkpoint(path: Path, config: Config, **parts) -> tuple[int, float]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        saved = content["config"]
+        saved = Config.from_dict(content["config"]).to_dict()  # with the defaults of keys that are newer than the run
     except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"The checkpoint {path} cannot be read ({str(error).splitlines()[0]}).") from None
     wanted = config.to_dict()
-    changed = [key for key in wanted if key not in _FREE and saved.get(key) != wanted[key]]
+    changed = [key for key in wanted if key not in _FREE and saved[key] != wanted[key]]
     if changed:
-        raise InputError(f"{path} was made with another configuration ({', '.join(changed)} changed): use another folder.")
+        raise InputError(
+            f"{path} was made with another configuration ({', '.join(changed)} changed): use another folder."
+        )
     for name, part in parts.items():
         part.load_state_dict(content[name])
     return content["step"], content["seconds"]

@@ -53,7 +53,9 @@ class TrainingStep(nn.Module):
             a, b, fused = a[uptake], b[uptake], fused[uptake]
             changed, profile = plant_lesions(b, lesion[uptake])
             recovery = self.config.lesion.recovery
-            parts["lesion"] = lesion_shortfall(changed - b, self._fuse(a, changed, uptake[uptake]) - fused, profile, recovery)
+            parts["lesion"] = lesion_shortfall(
+                changed - b, self._fuse(a, changed, uptake[uptake]) - fused, profile, recovery
+            )
             loss = loss + self.config.lesion.weight * parts["lesion"]
         return loss, {name: value.detach() for name, value in parts.items()}
 
@@ -65,7 +67,9 @@ class TrainingStep(nn.Module):
     def parameter_groups(self) -> list[dict]:
         """The network's parameters, and those of the loss where it has any, for the optimizer."""
         config = self.config
-        groups = [{"params": list(self.network.parameters()), "lr": config.learning_rate, "weight_decay": config.weight_decay}]
+        groups = [
+            {"params": list(self.network.parameters()), "lr": config.learning_rate, "weight_decay": config.weight_decay}
+        ]
         learned = list(self.loss.parameters())
         if learned:
             groups.append({"params": learned, "lr": config.loss.learning_rate, "weight_decay": 0.0})

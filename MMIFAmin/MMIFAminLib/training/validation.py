@@ -1,4 +1,4 @@
-"""Scores of a network on validation pairs, as the published methods are scored: 8-bit luma, mean rank of nine metrics."""
+"""Scores of a network on validation pairs, as published methods are scored: 8-bit luma, mean rank of nine metrics."""
 
 import csv
 from pathlib import Path
@@ -31,8 +31,7 @@ def fuse_case(network: MMIFAMIN, case: Case) -> np.ndarray:
 def score_cases(network: MMIFAMIN, cases: list[Case]) -> list[dict]:
     """One row for each case: task, id and the thirteen metrics."""
     return [
-        {"task": case.task, "id": case.name}
-        | metrics.score(case.anatomical, case.functional, fuse_case(network, case))
+        {"task": case.task, "id": case.name} | metrics.score(case.anatomical, case.functional, fuse_case(network, case))
         for case in cases
     ]
 
@@ -47,7 +46,7 @@ def read_peers(data: str | Path) -> list[dict]:
 
 
 def summarize(rows: list[dict], peers: list[dict]) -> list[dict]:
-    """One row for each task: mean of every metric, and ``mean_rank`` among the peers on the same pairs (NaN without)."""
+    """One row for each task: mean of every metric, ``mean_rank`` among the peers on the same pairs (NaN without)."""
     summary = []
     for task in dict.fromkeys(row["task"] for row in rows):
         own = [row for row in rows if row["task"] == task]
