@@ -46,8 +46,8 @@ def ablate(
 
     `output` gets a folder for each network, ``ablation.csv`` (a row for each variant, seed and task) and
     ``ablation.md`` (a row for each variant), renewed after each network. Run again after an interruption, it skips the
-    networks that are finished and continues the one that is not. Raises InputError as ``train`` does, and where a finished network in
-    `output` was made with another configuration.
+    networks that are finished and continues the one that is not. Raises InputError as ``train`` does, and where a
+    finished network in `output` was made with another configuration.
     """
     plan = config if isinstance(config, Ablation) else load_config(config, Ablation)
     output = Path(output)
