@@ -282,6 +282,22 @@ def test_every_voxel_stays_in_its_place(maximum, plane, axes):
     assert np.array_equal(voxels(fused), expected_maximum(fused, anatomical))
 
 
+def test_oblong_pixels_are_made_square_for_the_network(fuser, maximum):
+    """Fused in the coronal plane, slices 12 mm apart give what slices 6 mm apart, interpolated between them, give."""
+    thick = phantoms.Grid((32, 36, 11), (6.0, 6.0, 12.0)).centred_at()
+    pair = phantoms.head(thick, scale=1000.0), phantoms.head(thick, "pet", 12.0)
+    windows = {"anatomical_window": (0, 1000), "functional_window": (0, 12)}
+    size = (32, 36, 21)
+    thin = [sitk.Resample(x, size, sitk.Transform(), sitk.sitkLinear, x.GetOrigin(), (6.0, 6.0, 6.0)) for x in pair]
+    shapes, compute = [], fuser._compute
+    fuser._compute = lambda a, *rest: shapes.append(a.shape[-2:]) or compute(a, *rest)
+    fused = voxels(fuser.fuse(*pair, plane="coronal", **windows))
+    assert set(shapes) == {(21, 32)}
+    assert np.abs(fused - voxels(fuser.fuse(*thin, plane="coronal", **windows))[::2]).max() < 1e-3
+    exact = maximum.fuse(*pair, plane="sagittal", **windows)
+    assert np.array_equal(voxels(exact), expected_maximum(exact, pair[0]))
+
+
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".nii", ".mha", "dicom"])
 def test_every_file_format_keeps_left_and_right(maximum, pair, tmp_path, ending):
     """The hot ball of the PET lies right, behind and below; it must do so in the fused file, whatever the source's format."""

@@ -20,6 +20,7 @@ from . import __version__, color, geometry, intensity
 from .errors import FusionCancelled, InputError
 from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
 from .network import MMIFAMIN
+from .slices import content, squaring, stretched
 from .weights import WeightsInfo, load_weights
 
 Progress = Callable[[float, str], "bool | None"]
@@ -28,7 +29,6 @@ NOTICE = "Research use only: not a medical device, not for diagnosis or treatmen
 _PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on the CPU: as fast as more
 _PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
-_MARGIN = 16  # pixels kept around the head, so that the network sees its border
 _of_thread = threading.local()
 
 
@@ -113,7 +113,7 @@ class VolumeFuser:
         sources = [(array, intensity.Window(0.0, 1.0, "given")) for array in (a, b)]
         out = np.zeros(a.shape, np.float32)
         if out.size:
-            self._fuse_slices(sources, uptake, out, _Reporter(progress, 0.0, 1.0), [])
+            self._fuse_slices(sources, (1, 1), uptake, out, _Reporter(progress, 0.0, 1.0), [])
         return out
 
     def fuse(
@@ -163,19 +163,20 @@ class VolumeFuser:
         image, fused = _new_image(anatomical)
         sources = [(view.take(a), window_a), (view.take(sitk.GetArrayViewFromImage(resampled)), window_b)]
         uptake = intensity.shows_uptake(measured, functional_window)
-        slices = self._fuse_slices(sources, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
+        factors = squaring(*view.pixel_spacing)
+        slices = self._fuse_slices(sources, factors, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
         clock.lap("network")
         report = self._report(plane, window_a, window_b, overlap, slices, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
-    def _fuse_slices(self, sources, uptake: bool, out: np.ndarray, progress: "_Reporter", warnings: list[str]) -> int:
+    def _fuse_slices(self, sources, factors, uptake: bool, out, progress: "_Reporter", warnings: list[str]) -> int:
         """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
 
-        Slices where both windowed sources are empty stay 0, and the others are cropped to one box around the head: one
+        ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources are empty stay 0, and the others are cropped to one box around the head: one
         box for the volume, so that a slice's result does not depend on its batch.
         """
-        occupied, box = _content(sources, self._network.idn.factor)
-        area = (box[0].stop - box[0].start) * (box[1].stop - box[1].start)
+        occupied, box = content(sources, self._network.idn.factor)
+        area = (box[0].stop - box[0].start) * factors[0] * (box[1].stop - box[1].start) * factors[1]
         if area > _LARGEST_SLICE:
             raise InputError(
                 f"The slices have {out.shape[1]} x {out.shape[2]} pixels, more than the {_LARGEST_SLICE:,} that are fused "
@@ -187,11 +188,12 @@ class VolumeFuser:
 
         def fuse_batch(indices: list[int]) -> None:
             batch = [
-                torch.from_numpy(np.stack([window.to_unit(source[i][box]) for i in indices])).unsqueeze(1)
+                stretched(np.stack([window.to_unit(source[i][box]) for i in indices]), factors)
                 for source, window in sources
             ]
-            for index, fused in zip(indices, self._run(*batch, uptake, room)):
-                out[index][box] = fused
+            fused = self._run(*(torch.from_numpy(images).unsqueeze(1) for images in batch), uptake, room)
+            for index, image in zip(indices, fused):
+                out[index][box] = image[:: factors[0], :: factors[1]]
 
         def tick(batches_done: int) -> None:
             done = min(batches_done * count, len(occupied))
@@ -313,37 +315,6 @@ def _new_image(grid: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
     voxels = (c_float * view.size).from_address(view.ctypes.data)
     voxels.image = image  # a thread may still fill the array when nobody wants the image any more
     return image, np.frombuffer(voxels, np.float32).reshape(view.shape)
-
-
-def _content(sources, multiple: int) -> tuple[list[int], tuple[slice, slice]]:
-    """Which slices of two ``(D, H, W)`` views have anything above their windows' lower ends, and one box that holds it.
-
-    The box has a margin and, where the image allows, sides that are multiples of ``multiple``.
-    """
-    (a, window_a), (b, window_b) = sources
-    # Along the memory, whichever axis of the view that is: looking across it takes many times as long.
-    order = np.argsort([-abs(stride) for stride in a.strides], kind="stable")
-    a, b = a.transpose(order), b.transpose(order)
-    used = [np.zeros(length, bool) for length in a.shape]
-    for index in range(a.shape[0]):
-        content = (a[index] > window_a.low) | (b[index] > window_b.low)
-        rows = content.any(axis=1)
-        used[0][index] = rows.any()
-        used[1] |= rows
-        used[2] |= content.any(axis=0)
-    slices, rows, columns = (used[axis] for axis in np.argsort(order))
-    return np.flatnonzero(slices).tolist(), (_padded(rows, multiple), _padded(columns, multiple))
-
-
-def _padded(used: np.ndarray, multiple: int) -> slice:
-    where = np.flatnonzero(used)
-    if not where.size:
-        return slice(0, used.size)
-    start = max(0, (where[0] - _MARGIN) // multiple * multiple)
-    stop = min(used.size, -(-(where[-1] + 1 + _MARGIN) // multiple) * multiple)
-    if stop - start < 16:  # the least the network takes, for thin content in small images
-        start, stop = max(0, min(start, used.size - 16)), min(used.size, max(stop, 16))
-    return slice(int(start), int(stop))
 
 
 def _scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
