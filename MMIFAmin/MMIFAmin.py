@@ -32,7 +32,7 @@ class MMIFAmin(ScriptedLoadableModule):
             "volume with the MMIF-AMIN network: choose the two, click Fuse. Research use only. "
             '<a href="https://github.com/MMIFAmin/MMIFAmin#readme">Documentation</a>.'
         )
-        self.parent.acknowledgementText = _("After MMIF-AMIN (Luo and Xu, 2025). Built on PyTorch, MONAI and SimpleITK.")
+        self.parent.acknowledgementText = _("After MMIF-AMIN (Luo and Xu, 2025), on PyTorch, MONAI and SimpleITK.")
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
@@ -192,10 +192,10 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget.enabled, widget.toolTip = not reason, reason or ordinary
         ui.fuseButton.text = _("Cancel") if busy else _("Fuse")
         ui.progressBar.visible = busy
-        ui.registerButton.text = _("Undo registration") if self.logic.isRegistered(p.functional) else _("Register first")
+        registered = self.logic.isRegistered(p.functional)
+        ui.registerButton.text = _("Undo registration") if registered else _("Register first")
         self._report = self._report if state.fused_node(p) is not None else ""
-        lines = (self._problem or reasons["fuseButton"], self._report)
-        ui.statusLabel.text = "\n".join(filter(None, lines)) or _("Ready.")
+        ui.statusLabel.text = "\n".join(filter(None, (self._problem or reasons["fuseButton"], self._report))) or _("Ready.")
         self._showQuality(self.logic.qualityRows(state.fused_node(p)))
 
     def _followSources(self):

@@ -1,4 +1,4 @@
-"""The self-test inside a real Slicer: set SLICER_EXECUTABLE to its launcher (and MMIFAMIN_SLICER_GUI=1 to see it work)."""
+"""The self-test in a real Slicer: set SLICER_EXECUTABLE to its launcher, and MMIFAMIN_SLICER_GUI=1 to see it work."""
 
 import os
 import subprocess
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 SLICER = os.environ.get("SLICER_EXECUTABLE", "")
-pytestmark = pytest.mark.skipif(not SLICER, reason="SLICER_EXECUTABLE names no Slicer: nothing is tested inside the application")
+REASON = "SLICER_EXECUTABLE names no Slicer: the real application is not tested"
+pytestmark = pytest.mark.skipif(not SLICER, reason=REASON)
 
 SCRIPT = """
 import sys, unittest, slicer

@@ -1,5 +1,6 @@
 """The panel on the widget bench: the real `.ui` file, widget class, engine and MRML scene, with small phantoms."""
 
+import threading
 import time
 import unittest
 
@@ -22,15 +23,16 @@ def cases():
 
 
 class SlowFuser:
-    """The engine's interface: fuses by averaging, as slowly as it is told, and counts how often it was asked."""
+    """The engine's interface without a result: goes through its steps, or into one that lasts until it is released."""
 
-    def __init__(self, steps=200, seconds=0.01, error=None):
-        self.steps, self.seconds, self.error = steps, seconds, error
+    def __init__(self, steps=2000, error=None, stuck=False):
+        self.steps, self.error = steps, error
         self.threads, self.calls = set(), 0
+        self.release = threading.Event()
+        if not stuck:
+            self.release.set()
 
     def fuse(self, anatomical, functional, *, plane, anatomical_window, functional_window, progress):
-        import threading
-
         from MMIFAminLib.errors import FusionCancelled
 
         self.calls += 1
@@ -38,7 +40,8 @@ class SlowFuser:
         for step in range(self.steps):
             if progress(step / self.steps, f"Fusing slice {step + 1} of {self.steps}") is False:
                 raise FusionCancelled("Fusion was cancelled; nothing was changed.")
-            time.sleep(self.seconds)
+            time.sleep(0.01)
+            self.release.wait()
             if self.error is not None and step == 2:
                 raise self.error
         raise AssertionError("a test let the slow fuser finish")
@@ -99,6 +102,7 @@ class TestSelection:
         assert panel.ui.colorTableSelector.currentNode().GetID() == PET_HEAT
         bench.wait(lambda: "Aligned" in panel.ui.alignmentLabel.text)
         assert "Mutual information" in panel.ui.alignmentLabel.toolTip
+        assert panel.ui.fuseButton.enabled and panel.ui.fuseButton.toolTip.startswith("Fuse the two volumes")
 
     def test_label_maps_are_not_offered(self, bench, panel):
         bench.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
@@ -142,8 +146,6 @@ class TestSelection:
 
 class TestWork:
     def test_the_interface_lives_while_a_worker_fuses(self, bench, panel):
-        import threading
-
         chosen(bench, panel)
         fuser = slow()
         panel.ui.fuseButton.click()
@@ -158,24 +160,24 @@ class TestWork:
         assert panel.ui.inputsCollapsibleButton.enabled and not panel.ui.progressBar.visible
 
     def test_cancel_answers_even_if_the_worker_does_not(self, bench, panel):
-        from MMIFAminLib.background import PATIENCE
-
         chosen(bench, panel)
         nodes = bench.scene.GetNumberOfNodes()
-        slow(steps=3, seconds=2.5)
+        stuck = slow(stuck=True)
         panel.ui.fuseButton.click()
-        bench.wait(lambda: panel._job.job.fraction > 0 or panel._job.job.text)
-        stubborn = panel._job.job
+        bench.wait(lambda: stuck.calls == 1)
+        job = panel._job.job
         panel.ui.fuseButton.click()
-        assert not stubborn.finished
-        bench.wait(lambda: not panel._job.busy, seconds=PATIENCE + 1.0)
-        assert not stubborn.finished  # let go of, not waited for
+        assert not panel.ui.inputsCollapsibleButton.enabled and job.cancelled
+        bench.wait(lambda: not panel._job.busy)
+        assert not job.finished  # let go of, not waited for
         assert panel.ui.fuseButton.text == "Fuse" and "Cancelled" in panel.ui.statusLabel.text
         assert bench.scene.GetNumberOfNodes() == nodes
-        fuser = slow(steps=3, seconds=0.0, error=ValueError("reached"))
+        following = slow(error=ValueError("reached"))
         panel.ui.fuseButton.click()
+        assert following.calls == 0
+        stuck.release.set()
         bench.wait(lambda: not panel._job.busy)
-        assert stubborn.finished and fuser.calls == 1  # the next one waited for it
+        assert job.finished and following.calls == 1  # the next one waited for it
 
     def test_an_error_names_itself_and_leaves_the_scene_alone(self, bench, panel, caplog):
         from MMIFAminLib.errors import InputError
@@ -368,7 +370,7 @@ class TestRegistration:
         panel.ui.functionalSelector.setCurrentNode(functional)
         bench.wait(lambda: "mm off" in panel.ui.alignmentLabel.text)
         panel.ui.registerButton.click()
-        bench.wait(lambda: not panel._job.busy, seconds=60)
+        bench.wait(lambda: not panel._job.busy)
         transform = functional.GetParentTransformNode()
         assert transform is not None, panel.ui.statusLabel.text
         matrix = slicer.util.arrayFromTransformMatrix(transform)

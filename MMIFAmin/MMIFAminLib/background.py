@@ -105,7 +105,7 @@ class Runner:
         return self.job is not None
 
     def start(self, work: Callable, done: Callable) -> Job:
-        """Start `work(progress)`; `poll` calls `done(job)` once, in the polling thread, when it ends or is cancelled."""
+        """Start `work(progress)`; `poll` calls `done(job)` once, in its own thread, when it ends or is cancelled."""
         if self.busy:
             raise RuntimeError("a job is running already")
         winding = self._winding if self._winding is not None and not self._winding.finished else None
@@ -113,7 +113,7 @@ class Runner:
         return self.job
 
     def poll(self, seconds: float = 0.03) -> None:
-        """Let the worker run for up to `seconds`; end the job when it has finished, or when its cancelling takes long."""
+        """Let the worker run for up to `seconds`; end the job if it has finished, or takes long to be cancelled."""
         if self.job is None:
             return
         late = self.job.cancelled and time.monotonic() > self._deadline

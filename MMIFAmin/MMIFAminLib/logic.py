@@ -1,7 +1,7 @@
 """What the module does, without its panel: fusing, registering, comparing and measuring on nodes and parameters.
 
-The long steps come in two parts: `work(progress)`, which touches no node and may run in any thread, and `finish(result)`
-for the main thread, which alone changes the scene.
+The long steps come in two parts: `work(progress)`, which touches no node and may run in any thread, and
+`finish(result)` for the main thread, which alone changes the scene.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class FusionLogic:
         )
 
     def findPair(self) -> tuple:
-        """The anatomical and the functional node of the scene, where the nodes tell (see `roles`). Raises InputError."""
+        """The anatomical and the functional node of the scene, where the nodes tell them. Raises InputError."""
         pair = roles.preselect(slicer.mrmlScene)
         if None in pair:
             missing = "anatomical" if pair[0] is None else "functional"
@@ -89,7 +89,7 @@ class FusionLogic:
         return _fusers[device, precision]
 
     def fusion(self, p) -> tuple:
-        """The parts `work`, `finish` of the fusion that the parameters describe. `finish` returns the engine's report."""
+        """The parts `work`, `finish` of the fusion that is asked for; `finish` returns the engine's report."""
         from . import mrml
 
         self.ensurePackages()
@@ -141,7 +141,7 @@ class FusionLogic:
                 p.anatomical, p.functional = anatomical, functional
 
     def adaptToSources(self, p, newFunctional: bool) -> None:
-        """After another choice of sources: new outputs unless they were made of these, colours of the new functional."""
+        """After another choice of sources: new outputs unless made of these, colours of the new functional one."""
         if newFunctional or p.colorTable is None:
             p.colorTable = self.defaultColors(p.functional)
         pair = (p.anatomical, p.functional)
@@ -300,6 +300,8 @@ class FusionLogic:
 
     def followLayout(self, p) -> None:
         """Note that the user has left the comparison or the chart by choosing another layout."""
+        if not (p.compared or p.plotted):
+            return
         from . import views
 
         if p.compared and not views.is_comparing():
@@ -382,7 +384,7 @@ def _outputs(p) -> tuple:
 
 
 def _images(source) -> tuple:
-    """The two volumes of a snapshot as functions that give scalar images (colours become their magnitude), and names."""
+    """Functions that give the two volumes of a snapshot as scalar images (of colours, the magnitude); their names."""
     import SimpleITK as sitk
 
     def scalar(image):

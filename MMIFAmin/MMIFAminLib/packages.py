@@ -72,8 +72,8 @@ def _ensure_torch() -> None:
             raise PackagesError(_DECLINED.format(what="PyTorch"))
     elif not _met(f"torch{TORCH}"):
         raise PackagesError(
-            f"PyTorch {importlib.metadata.version('torch')} is too old ({TORCH} is needed): uninstall it in the PyTorch "
-            "Utils module, restart Slicer and click Fuse again."
+            f"PyTorch {importlib.metadata.version('torch')} is too old ({TORCH} is needed): uninstall it in the "
+            "PyTorch Utils module, restart Slicer and click Fuse again."
         )
 
 

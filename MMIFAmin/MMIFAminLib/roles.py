@@ -32,7 +32,7 @@ def guess_role(node) -> str | None:
 
 
 def preselect(scene, anatomical=None, functional=None) -> tuple:
-    """Fill in what is not chosen (None) from the volumes of the scene, where the nodes tell; returns both nodes or None.
+    """Fill in what is not chosen (None) from the volumes of the scene, where the nodes tell; returns the pair.
 
     Volumes that MMIFAmin made are not taken as sources, nor are label maps and hidden nodes.
     """

@@ -1,4 +1,4 @@
-"""A sample pair made by formula: the T1 MR and FDG-PET of a head phantom, registered, for a first try without a network.
+"""A sample pair made by formula: registered T1 MR and FDG-PET of a head phantom, for a first try without a network.
 
 The head is an ellipsoid of scalp, skull, cerebrospinal fluid, folded cortex, white matter and ventricles. PET has the
 uptake 4:1 of grey to white matter, a hot and a cold spot, a scanner's resolution and noise, and a coarser grid.
@@ -27,7 +27,8 @@ def build_phantom_pair(spacing=(1.5, 1.5, 1.5)) -> tuple[sitk.Image, sitk.Image]
     spacing = np.asarray(spacing, dtype=float)
     noise = np.random.default_rng(7)
     mr = np.select(_tissues(*_grid(spacing)), T1, 0.0)
-    mr = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(mr, spacing), 0.7)) + noise.normal(0, 12, mr.shape)
+    mr = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(mr, spacing), 0.7))
+    mr += noise.normal(0.0, 12.0, mr.shape)
 
     coarse = spacing * 1.6
     x, y, z = _grid(coarse)

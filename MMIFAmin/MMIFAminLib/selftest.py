@@ -195,7 +195,8 @@ class SelfTestCases:
         """A small registered MR and PET volume in the scene."""
         from . import sample
 
-        nodes = [add_volume(image, name) for image, name in zip(sample.build_phantom_pair(SPACING), sample.FILES.values())]
+        images, names = sample.build_phantom_pair(SPACING), sample.FILES.values()
+        nodes = [add_volume(image, name) for image, name in zip(images, names)]
         nodes[1].GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLPETProceduralColorNodePET-Heat")
         return tuple(nodes)
 

@@ -1,4 +1,4 @@
-"""Every choice of the module, kept in its parameter node (saved and restored with the scene), and what the panel says."""
+"""Every choice of the module, in its parameter node (saved and restored with the scene), and what the panel says."""
 
 from enum import Enum
 from typing import Annotated
@@ -176,5 +176,5 @@ def describe_alignment(alignment) -> tuple[str, str]:
 def describe(report: dict) -> str:
     """The report of a fusion in a line: device, precision, speed, time; and below it what there is to know."""
     seconds = sum(report["seconds"].values())
-    line = f"{report['device'].upper()}, {report['precision']}, {report['slices_per_second']:.3g} slices/s, {seconds:.1f} s in all"
-    return "\n".join([line, *report["warnings"]])
+    speed = _("{speed:.3g} slices/s, {seconds:.1f} s in all").format(speed=report["slices_per_second"], seconds=seconds)
+    return "\n".join([f"{report['device'].upper()}, {report['precision']}, {speed}", *report["warnings"]])

@@ -1,4 +1,4 @@
-"""The application around the module: `slicer.app`, the module classes, the list of modules, and a way to install them."""
+"""The application around the module: `slicer.app`, its views, the module classes, and a way to install them."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ class Bench:
         node.CreateDefaultDisplayNodes()
         return node
 
-    def wait(self, condition, seconds=30.0):
+    def wait(self, condition, seconds=300.0):
         """Let the event loop run until the condition holds; raises TimeoutError."""
         end = time.monotonic() + seconds
         while not condition():

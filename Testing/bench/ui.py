@@ -1,4 +1,4 @@
-"""Loads a `.ui` file by Qt's own loader, after checking it as Qt Designer would; makes the links between its widgets."""
+"""Loads a `.ui` file by Qt's own loader, after checking it as Qt Designer would; links its widgets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The ctk and qMRML widgets that the module's `.ui` file names, with the properties, signals and slots of the originals."""
+"""The ctk and qMRML widgets that the `.ui` file names, with the properties, signals and slots of the originals."""
 
 from __future__ import annotations
 
-import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Qt, Signal
 
@@ -305,6 +304,3 @@ class qMRMLColorTableComboBox(qMRMLNodeComboBox):
 CTK = (ctkCollapsibleButton, ctkSliderWidget)
 QMRML = (qMRMLWidget, qMRMLNodeComboBox, qMRMLColorTableComboBox, qSlicerModuleWidget)
 
-
-def current_scene():
-    return slicer.mrmlScene
