@@ -190,12 +190,12 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget = getattr(ui, name)
             ordinary = self._tips.setdefault(name, widget.toolTip)
             widget.enabled, widget.toolTip = not reason, reason or ordinary
-        ui.fuseButton.text = _("Cancel") if busy else _("Fuse")
+        for name, text in state.texts(p, busy, self.logic.isRegistered(p.functional)).items():
+            getattr(ui, name).text = text
         ui.progressBar.visible = busy
-        registered = self.logic.isRegistered(p.functional)
-        ui.registerButton.text = _("Undo registration") if registered else _("Register first")
         self._report = self._report if state.fused_node(p) is not None else ""
-        ui.statusLabel.text = "\n".join(filter(None, (self._problem or reasons["fuseButton"], self._report))) or _("Ready.")
+        lines = (self._problem or reasons["fuseButton"], self._report)
+        ui.statusLabel.text = "\n".join(filter(None, lines)) or ("" if busy else _("Ready."))
         self._showQuality(self.logic.qualityRows(state.fused_node(p)))
 
     def _followSources(self):

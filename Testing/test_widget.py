@@ -295,6 +295,7 @@ class TestViews:
         assert shown == sources | {output.GetID()}
         assert all(c.GetLinkedControl() for c in views.values())
         assert self.layout(bench).GetViewArrangement() != before and panel.ui.compareButton.checked
+        assert "Back" in panel.ui.compareButton.text
         panel.ui.compareButton.click()
         assert self.layout(bench).GetViewArrangement() == before
         assert self.composites()["Red"].GetForegroundOpacity() == 1.0

@@ -47,7 +47,7 @@ def register(download, icons: str) -> None:
     import SampleData
     import slicer
 
-    cache = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
+    cache = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory()).absolute()
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="MMIFAmin",
         sampleName="MMIFAminPhantom",

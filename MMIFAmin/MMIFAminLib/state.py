@@ -160,6 +160,17 @@ def why_not(parameters) -> str:
     return ""
 
 
+def texts(parameters, busy: bool, registered: bool) -> dict[str, str]:
+    """What the buttons say that do one thing and then undo it."""
+    back = _("Back to the former layout")
+    return {
+        "fuseButton": _("Cancel") if busy else _("Fuse"),
+        "registerButton": _("Undo registration") if registered else _("Register first"),
+        "compareButton": back if parameters.compared else _("Side by side"),
+        "plotButton": _("Back") if parameters.plotted else _("Plot along the slices"),
+    }
+
+
 def describe_alignment(alignment) -> tuple[str, str]:
     """An Alignment in a few words (rich text, with a green or amber mark), and in a sentence."""
     if alignment.aligned:
