@@ -33,7 +33,7 @@ INTRODUCTION = """\
 
 Made by `docs/make_results.py` from the CSVs in `Testing/benchmarks/results`; nothing here is typed by hand.
 
-Weights: `{name}`, SHA-256 `{sha}`, {parameters:,} parameters, trained for {steps:,} steps with seed {seed} ({date});
+Weights: `{name}`, SHA-256 `{sha}`, {parameters:,} parameters, trained for {steps:,} steps{start} with seed {seed} ({date});
 configuration and data are on the model card in `MMIFAmin/Resources/Models`. One set of weights serves all tasks.
 
 ## Validation images of the Harvard atlas
@@ -181,6 +181,8 @@ def results_page(peers: list[dict]) -> str:
             "scores_harvard.csv was made with other weights than the shipped ones: run Testing/benchmarks/scores.py"
         )
     facts = {key: info.card.get(key, "?") for key in ("parameters", "steps", "seed", "date")}
+    first = info.card.get("start_sha256")
+    facts["start"] = f" from the weights with SHA-256 `{first[:12]}`" if first else ""
     introduction = INTRODUCTION.format(name=info.name, sha=info.sha256[:12], ranked=", ".join(metrics.RANKED), **facts)
     sections = (introduction, harvard_section(peers), lesion_section(), ablation_section())
     return "\n".join(section for section in sections if section)
