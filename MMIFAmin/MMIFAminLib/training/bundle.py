@@ -62,10 +62,16 @@ def export_bundle(output: str | Path, weights: str | Path | None = None) -> Path
     _copy_source(output / "scripts")
     readme = _README.format(name=info.name, sha256=info.sha256, parameters=info.card["parameters"])
     (output / "docs" / "README.md").write_text(readme, encoding="utf-8")
-    (output / "LICENSE").write_text(
-        metadata.distribution("mmifamin").read_text("licenses/LICENSE.txt"), encoding="utf-8"
-    )
+    (output / "LICENSE").write_text(_licence(), encoding="utf-8")
     return output
+
+
+def _licence() -> str:
+    """The project's licence: from the checkout, or from what pip keeps of an installed package."""
+    checkout = Path(__file__).resolve().parents[3] / "LICENSE.txt"
+    if checkout.is_file():
+        return checkout.read_text(encoding="utf-8")
+    return metadata.distribution("mmifamin").read_text("licenses/LICENSE.txt")
 
 
 def _copy_source(scripts: Path) -> None:
