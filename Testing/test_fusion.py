@@ -14,7 +14,7 @@ import torch
 from MMIFAminLib import geometry
 from MMIFAminLib.errors import FusionCancelled, InputError
 from MMIFAminLib.execution import run_in_threads
-from MMIFAminLib.fusion import VolumeFuser
+from MMIFAminLib.fusion import VolumeFuser, _voxels
 from MMIFAminLib.volumes import read_volume, write_volume
 
 FINE = phantoms.Grid((32, 36, 22), (6.0, 6.0, 6.0)).centred_at()
@@ -72,11 +72,27 @@ def test_one_slice_alone_is_the_slice_in_the_volume(any_fuser):
 
 
 def test_four_threads_share_one_fuser(any_fuser, pair):
-    planes = ["axial", "coronal", "sagittal", "acquisition"]
-    expected = [voxels(any_fuser.fuse(*pair, plane=plane)) for plane in planes]
+    expected = {plane: voxels(any_fuser.fuse(*pair, plane=plane)) for plane in geometry.PLANES}
+    planes = 3 * list(expected)
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda plane: voxels(any_fuser.fuse(*pair, plane=plane)), planes))
-    assert all(np.array_equal(one, other) for one, other in zip(expected, together))
+    assert all(np.array_equal(expected[plane], fused) for plane, fused in zip(planes, together))
+
+
+def test_threads_share_images_without_reading_freed_memory(maximum, pair):
+    """SimpleITK moves an image's voxels when one thread looks at them while another filters the image."""
+    expected = voxels(maximum.fuse(*pair))
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: voxels(maximum.fuse(*pair)), range(60)))
+    assert all(np.array_equal(expected, fused) for fused in together)
+
+
+def test_voxels_outlive_their_image():
+    image = phantoms.head(FINE)
+    expected, array = sitk.GetArrayFromImage(image), _voxels(image)
+    del image
+    others = [phantoms.head(FINE, "pet") for _ in range(3)]
+    assert np.array_equal(array, expected) and len(others) == 3
 
 
 def test_threads_of_the_host_program_stay_as_they_are(stirred_weights, pair):

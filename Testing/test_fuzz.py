@@ -36,7 +36,9 @@ def table_of_outcomes(repository):
     yield
     if EXAMPLES >= 1000 and OUTCOMES:
         rows = [{"campaign": name, "outcome": outcome, "examples": n} for (name, outcome), n in sorted(OUTCOMES.items())]
-        write_csv(rows, repository / "Testing" / "benchmarks" / "results" / "fuzz.csv")
+        table = repository / "Testing" / "benchmarks" / "results" / "fuzz.csv"
+        table.parent.mkdir(exist_ok=True)
+        write_csv(rows, table)
 
 
 def came_out(campaign, outcome):

@@ -7,7 +7,7 @@ slices, and cannot crop to the head; ``docs/performance.md`` has the measurement
 import threading
 import time
 from contextlib import nullcontext
-from ctypes import c_float
+from ctypes import c_byte
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -30,6 +30,9 @@ _PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on
 _PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
 _of_thread = threading.local()
+_images = threading.Lock()
+"""Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
+it in another thread makes SimpleITK give the image a new buffer, and the older views then point to freed memory."""
 
 
 @dataclass
@@ -54,7 +57,8 @@ class FusedVolume:
         """
         if isinstance(table, str):
             table = color.ColorTable.named(table)
-        fused, functional = (sitk.GetArrayViewFromImage(image) for image in (self.image, self.functional))
+        with _images:
+            fused, functional = _voxels(self.image), _voxels(self.functional)
         colored = np.empty(fused.shape + (3,), np.uint8)
         for k in range(len(fused)):  # slice by slice: no second volume in memory
             colored[k] = color.colorize(fused[k], self.functional_window.to_unit(functional[k]), table, weight)
@@ -138,17 +142,19 @@ class VolumeFuser:
         reporter(0.0, "Checking the volumes")
         if anatomical is functional:
             raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
-        geometry.check_volume(anatomical, "anatomical")
-        geometry.check_volume(functional, "functional")
-        a = _finite_array(_scalar(anatomical, "anatomical", warnings), "anatomical", warnings)
-        functional = _scalar(functional, "functional", warnings)
-        functional = _finite_image(functional, "functional", warnings)
-        measured = sitk.GetArrayViewFromImage(functional)
+        with _images:
+            geometry.check_volume(anatomical, "anatomical")
+            geometry.check_volume(functional, "functional")
+            anatomical = _finite(_scalar(anatomical, "anatomical", warnings), "anatomical", warnings)
+            functional = _finite(_scalar(functional, "functional", warnings), "functional", warnings)
+            a, measured = _voxels(anatomical), _voxels(functional)
         view = geometry.slice_view(anatomical, plane)
         clock.lap("check")
 
         reporter(0.2, "Resampling the functional volume")
-        resampled, overlap = geometry.resample_to(functional, anatomical)
+        with _images:
+            resampled, overlap = geometry.resample_to(functional, anatomical)
+            b = _voxels(resampled)
         if overlap.message:
             warnings.append(overlap.message)
         clock.lap("resample")
@@ -160,8 +166,10 @@ class VolumeFuser:
             warnings.append("The functional volume looks like a CT: if it is meant as the anatomical one, swap the two.")
         clock.lap("intensity")
 
-        image, fused = _new_image(anatomical)
-        sources = [(view.take(a), window_a), (view.take(sitk.GetArrayViewFromImage(resampled)), window_b)]
+        image = sitk.Image(anatomical.GetSize(), sitk.sitkFloat32)  # of zeros
+        image.CopyInformation(anatomical)
+        fused = _voxels(image)
+        sources = [(view.take(a), window_a), (view.take(b), window_b)]
         uptake = intensity.shows_uptake(measured, functional_window)
         factors = squaring(*view.pixel_spacing)
         slices = self._fuse_slices(sources, factors, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
@@ -172,8 +180,9 @@ class VolumeFuser:
     def _fuse_slices(self, sources, factors, uptake: bool, out, progress: "_Reporter", warnings: list[str]) -> int:
         """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
 
-        ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources are empty stay 0, and the others are cropped to one box around the head: one
-        box for the volume, so that a slice's result does not depend on its batch.
+        ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources
+        are empty stay 0, and the others are cropped to one box around the head: one box for the volume, so that a slice's
+        result does not depend on its batch.
         """
         occupied, box = content(sources, self._network.idn.factor)
         area = (box[0].stop - box[0].start) * factors[0] * (box[1].stop - box[1].start) * factors[1]
@@ -304,17 +313,15 @@ def _remaining(done: int, total: int, started: float) -> str:
     return f"{text}, about {(time.perf_counter() - started) / done * (total - done):.0f} s left"
 
 
-def _new_image(grid: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
-    """A float32 image of zeros on the grid of ``grid``, and its voxels (K, J, I) to be filled.
+def _voxels(image: sitk.Image) -> np.ndarray:
+    """The voxels of ``image`` (K, J, I), to be read and written in place.
 
-    SimpleITK's own views are read-only, and making an image from an array would hold the volume twice.
+    Unlike SimpleITK's views the array keeps the image alive: a thread may still work on it when a fusion was cancelled.
     """
-    image = sitk.Image(grid.GetSize(), sitk.sitkFloat32)
-    image.CopyInformation(grid)
     view = sitk.GetArrayViewFromImage(image)
-    voxels = (c_float * view.size).from_address(view.ctypes.data)
-    voxels.image = image  # a thread may still fill the array when nobody wants the image any more
-    return image, np.frombuffer(voxels, np.float32).reshape(view.shape)
+    memory = (c_byte * view.nbytes).from_address(view.ctypes.data)
+    memory.image = image
+    return np.frombuffer(memory, view.dtype).reshape(view.shape)
 
 
 def _scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
@@ -333,18 +340,12 @@ def _scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
     return scalar
 
 
-def _finite_array(image: sitk.Image, name: str, warnings: list[str]) -> np.ndarray:
+def _finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
+    """``image`` itself, or a copy in which what is no number is background."""
     array, invalid = intensity.clean(sitk.GetArrayViewFromImage(image), f"{name} volume")
-    if invalid:
-        warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
-    return array
-
-
-def _finite_image(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
-    view = sitk.GetArrayViewFromImage(image)
-    array = _finite_array(image, name, warnings)
-    if array is view:
+    if not invalid:
         return image
+    warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
     cleaned = sitk.GetImageFromArray(array)
     cleaned.CopyInformation(image)
     return cleaned

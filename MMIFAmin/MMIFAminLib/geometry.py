@@ -143,10 +143,8 @@ def resample_to(
         cleaned = sitk.GetImageFromArray(array)
         cleaned.CopyInformation(functional)
         functional = cleaned
-    if functional.GetPixelID() != sitk.sitkFloat32:
-        functional = sitk.Cast(functional, sitk.sitkFloat32)
     if same_grid(functional, anatomical):
-        return functional, Overlap(1.0)
+        return _as_float(functional), Overlap(1.0)
 
     fraction = _covered_fraction(functional, anatomical)
     if fraction == 0:
@@ -218,7 +216,11 @@ def _anti_aliased(functional, anatomical):
     sigma[(steps < 1.2) | (np.array(functional.GetSize()) == 1)] = 0
     if not sigma.any():
         return functional
-    return sitk.DiscreteGaussian(functional, (sigma**2).tolist(), 64, 0.01, False)
+    return sitk.DiscreteGaussian(_as_float(functional), (sigma**2).tolist(), 64, 0.01, False)
+
+
+def _as_float(image):
+    return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
 
 
 @dataclass(frozen=True)
