@@ -150,7 +150,7 @@ class TestChoices:
             except InputError as error:
                 assert device is state.Device.CUDA and "CUDA" in str(error)
 
-    def test_labels_are_distinct_words(self):
+    def test_labels_are_distinct_words(self, bench):  # noqa: F811
         from MMIFAminLib import state
 
         for option in (state.Plane, state.AnatomicalWindow, state.FunctionalWindow, state.Device, state.Precision):
