@@ -41,6 +41,8 @@ configuration and data are on the model card in `MMIFAmin/Resources/Models`. One
 8-bit images as `mmifamin pairs` writes them (ycbcr protocol), scored as `mmifamin metrics` does, against the published
 scores of twelve learned methods and four classical ones on the same images. Mean rank is over {ranked}
 (1 = best; the first value of a task's table). Nothing is done to an image after the network.
+The ycbcr protocol uses the network as for pictures; the lesions below (scalar protocol) use it as for measured uptake
+(docs/method.md). The nine metrics were not measured in the second way.
 """
 
 OTHER_TASKS = """\
