@@ -31,17 +31,39 @@ class SourceVolume:
 
 
 @dataclass(frozen=True)
+class NodeGeometry:
+    """Where a volume node's voxels are, in its parent's RAS: kept apart, because `SetIJKToRASMatrix` and `CopyOrientation`
+    take the directions out of a matrix again and may round them.
+    """
+
+    directions: list[list[float]]
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, node) -> NodeGeometry:
+        directions = [[0.0] * 3 for _ in range(3)]
+        node.GetIJKToRASDirections(directions)
+        return cls(directions, node.GetSpacing(), node.GetOrigin())
+
+    def give_to(self, node) -> None:
+        node.SetIJKToRASDirections(self.directions)
+        node.SetSpacing(self.spacing)
+        node.SetOrigin(self.origin)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that fusing and publishing need to know of two volume nodes; nodes may change or vanish meanwhile.
 
-    `ijk_to_ras` (4x4, without parent transforms), `extent` (VTK, 6 integers) and `transform_id` are those of the
-    anatomical node and become those of the output. `table` is the functional node's own colour table, None if it
-    is shown in greys or colours by itself.
+    `geometry` (without parent transforms), `extent` (VTK, 6 integers) and `transform_id` are those of the anatomical node
+    and become those of the output. `table` is the functional node's own colour table, None if it is shown in greys or
+    colours by itself.
     """
 
     anatomical: SourceVolume
     functional: SourceVolume
-    ijk_to_ras: np.ndarray
+    geometry: NodeGeometry
     extent: tuple[int, ...]
     transform_id: str | None
     table: ColorTable | None
@@ -71,7 +93,7 @@ def snapshot(anatomicalNode, functionalNode) -> Snapshot:
     return Snapshot(
         anatomical=_source(anatomicalNode),
         functional=_source(functionalNode),
-        ijk_to_ras=_ijk_to_ras(anatomicalNode),
+        geometry=NodeGeometry.of(anatomicalNode),
         extent=tuple(anatomicalNode.GetImageData().GetExtent()),
         transform_id=anatomicalNode.GetTransformNodeID(),
         table=node_color_table(functionalNode),

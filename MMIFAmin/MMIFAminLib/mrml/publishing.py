@@ -12,7 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
-from .nodes import Snapshot, array_to_matrix, snapshot
+from .nodes import Snapshot, snapshot
 from .recoloring import color_image
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
@@ -145,7 +145,7 @@ def _fill(node, source: Snapshot, data) -> None:
             node.SetName(scene.GenerateUniqueName(source.fused_name))
     modifying = node.StartModify()
     try:
-        node.SetIJKToRASMatrix(array_to_matrix(source.ijk_to_ras))
+        source.geometry.give_to(node)
         in_scene = source.transform_id is not None and scene.GetNodeByID(source.transform_id) is not None
         node.SetAndObserveTransformNodeID(source.transform_id if in_scene else None)
         if node.IsA("vtkMRMLVectorVolumeNode"):
