@@ -129,7 +129,15 @@ def test_untrained_network_is_the_maximum():
 
 @pytest.mark.parametrize(
     "part",
-    [{}, {"idn": False}, {"mcfem": False}, {"attention": False}, {"transformer_blocks": 0}, {"kernel_sizes": (3,)}],
+    [
+        {},
+        {"idn": False},
+        {"mcfem": False},
+        {"attention": False},
+        {"transformer_blocks": 0},
+        {"kernel_sizes": (3,)},
+        {"affine": False},
+    ],
     ids=lambda part: "-".join(part) or "full",
 )
 def test_architecture_round_trips_and_every_parameter_learns(part):
@@ -140,6 +148,23 @@ def test_architecture_round_trips_and_every_parameter_learns(part):
     network(torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), uptake).square().mean().backward()
     idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not idle
+
+
+def test_shares_of_the_sources_start_from_a_network_without_them():
+    older = stirred(MMIFAMIN(Architecture(affine=False))).eval()
+    network = MMIFAMIN().eval()
+    network.start_from(older)
+    a, b = torch.rand(1, 1, 32, 32), torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(network(a, b), older(a, b))
+    with pytest.raises(ValueError):
+        network.start_from(MMIFAMIN(Architecture(channels=24)))
+
+
+def test_model_cards_older_than_the_shares_are_understood():
+    values = Architecture(affine=False).to_dict()
+    del values["affine"]
+    assert Architecture.from_dict(values) == Architecture(affine=False)
 
 
 def test_uptake_is_told_image_by_image(network):

@@ -1,7 +1,7 @@
 """MMIF-AMIN as one module: two images in, one fused image out."""
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ class Architecture:
     attention: bool = True
     idn: bool = True
     mcfem: bool = True
+    affine: bool = True
 
     def to_dict(self) -> dict:
         """Plain values for a JSON model card."""
@@ -36,8 +37,8 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Architecture":
-        """The inverse of ``to_dict``."""
-        return cls(**(values | {"kernel_sizes": tuple(values.get("kernel_sizes", (3, 5, 7)))}))
+        """The inverse of ``to_dict``; model cards older than ``affine`` describe networks without it."""
+        return cls(**({"affine": False} | values | {"kernel_sizes": tuple(values.get("kernel_sizes", (3, 5, 7)))}))
 
 
 class PlainFeatures(nn.Module):
@@ -61,8 +62,10 @@ class PlainFeatures(nn.Module):
 class MMIFAMIN(nn.Module):
     """IDN features of each source, MCFEM features of both, and a decoder that adds what the brighter source lacks.
 
-    ``fused = clip(max(a, b) + gate * residual)``, with a gate that is 0 where both sources are 0 and 1 above
-    ``SUPPORT``. Sources are ``(N, 1, H, W)`` in [0, 1], any H and W from 16 up; so is the result.
+    ``fused = clip(max(a, b) + gate * tanh(offset + share_a * a + share_b * b))``, with maps from the decoder and a gate that
+    is 0 where both sources are 0 and 1 above ``SUPPORT``. The local affine form lets fine detail pass through a network
+    at a quarter of the resolution (Gharbi et al., 2017); without ``affine`` there is the offset alone. Sources are
+    ``(N, 1, H, W)`` in [0, 1], any H and W from 16 up; so is the result.
 
     ``uptake`` ``(N,)`` says which second sources are measured uptake, where a change must stay visible wherever it is,
     and which are pictures (CT, MR, luma of colours). It moves biases only: the same weights serve both.
@@ -82,7 +85,12 @@ class MMIFAMIN(nn.Module):
                 attention=a.attention,
             )
         self.decoder = FusionDecoder(
-            features, a.channels if a.mcfem else 0, a.decoder_width, a.decoder_layers, self.idn.factor
+            features,
+            a.channels if a.mcfem else 0,
+            a.decoder_width,
+            a.decoder_layers,
+            self.idn.factor,
+            maps=3 if a.affine else 1,
         )
 
     def forward(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None = None) -> torch.Tensor:
@@ -92,13 +100,15 @@ class MMIFAMIN(nn.Module):
         height, width = a.shape[-2:]
         a, b = self._pad(a), self._pad(b)
         brighter = torch.maximum(a, b)
-        residual = self._residual(a, b, uptake).to(brighter.dtype)
-        fused = brighter + (brighter * (1.0 / SUPPORT)).clamp(max=1.0) * residual
+        residual, *shares = self._maps(a, b, uptake).to(brighter.dtype).split(1, dim=1)
+        for share, source in zip(shares, (a, b)):
+            residual = residual + share * source
+        fused = brighter + (brighter * (1.0 / SUPPORT)).clamp(max=1.0) * torch.tanh(residual)
         fused = fused[..., :height, :width]
         return fused if self.training else fused.clamp(0.0, 1.0)
 
-    def _residual(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None) -> torch.Tensor:
-        """What the fused image adds to the brighter source, computed in the precision of the parameters."""
+    def _maps(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None) -> torch.Tensor:
+        """What the decoder makes of both sources, computed in the precision of the parameters."""
         both = torch.cat((a, b)).to(self.decoder.last.weight.dtype, memory_format=torch.channels_last)
         lossless = torch.cat(self.idn(both).chunk(2), dim=1)
         uptake = a.new_zeros(len(a)) if uptake is None else uptake
@@ -111,6 +121,21 @@ class MMIFAMIN(nn.Module):
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         network = copy.deepcopy(self).eval().requires_grad_(False)
         return network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+
+    def start_from(self, other: "MMIFAMIN") -> None:
+        """Take over the weights of ``other``; one without ``affine`` gives the same fused images, by shares of 0.
+
+        Raises ValueError where the architectures differ in anything else.
+        """
+        if replace(other.architecture, affine=self.architecture.affine) != self.architecture:
+            raise ValueError("the architectures differ")
+        last = self.decoder.last
+        state = other.state_dict()
+        for name in ("decoder.last.weight", "decoder.last.bias"):
+            given = state[name]
+            state[name] = given.new_zeros(len(last.bias), *given.shape[1:])
+            state[name][: len(given)] = given
+        self.load_state_dict(state)
 
     def _pad(self, image: torch.Tensor) -> torch.Tensor:
         factor = self.idn.factor

@@ -131,9 +131,10 @@ class Run:
 
     def _begin_with(self, weights: str) -> None:
         network, info = load_weights(weights)
-        if network.architecture != self.config.architecture:
-            raise InputError(f"{weights} has another architecture than the configuration: they must be equal.")
-        self.model.network.load_state_dict(network.state_dict())
+        try:
+            self.model.network.start_from(network)
+        except ValueError:
+            raise InputError(f"{weights} has another architecture than the configuration: they must be equal.") from None
         self.start_sha256 = info.sha256
 
     def _state(self) -> dict:
