@@ -12,11 +12,11 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
-from MMIFAminLib import state
 from MMIFAminLib.background import Runner
 from MMIFAminLib.errors import FusionCancelled, MMIFAminError
-from MMIFAminLib.logic import FusionLogic
-from MMIFAminLib.selftest import SelfTestCases
+from MMIFAminLib.module import state
+from MMIFAminLib.module.logic import FusionLogic
+from MMIFAminLib.module.selftest import SelfTestCases
 
 RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
 
@@ -37,7 +37,7 @@ class MMIFAmin(ScriptedLoadableModule):
 
 
 def registerSampleData():
-    from MMIFAminLib import sample
+    from MMIFAminLib.module import sample
 
     sample.register(lambda source: MMIFAminLogic().loadSample(), os.path.join(RESOURCES, "Icons"))
 
@@ -397,4 +397,4 @@ class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
 
 
 class MMIFAminTest(SelfTestCases, ScriptedLoadableModuleTest):
-    """The module's self-test; its cases are in `MMIFAminLib/selftest.py`."""
+    """The module's self-test; its cases are in `MMIFAminLib/module/selftest.py`."""

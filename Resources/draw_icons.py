@@ -11,7 +11,7 @@ from PIL import Image
 
 from MMIFAminLib.color import ColorTable
 from MMIFAminLib.geometry import resample_to, slice_view
-from MMIFAminLib.sample import build_phantom_pair
+from MMIFAminLib.module.sample import build_phantom_pair
 
 SIZE, SUPERSAMPLING = 128, 8
 ROOT = Path(__file__).resolve().parents[1]

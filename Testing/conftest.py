@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# `make fuzz`: a long campaign for the property tests that leave the number of examples open.
-settings.register_profile("fuzz", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make test` draws the same examples in every run, so that it fails only where something was changed. `make fuzz` is a
+# long campaign of new ones, for the property tests that leave their number open.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "fuzz",
+    max_examples=1000,
+    derandomize=False,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -14,11 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 from scenes import FOUR_UP, Application, add_volume
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MMIFAminLib import VolumeFuser, mrml, registration, views
+from MMIFAminLib import VolumeFuser, mrml, registration
 from MMIFAminLib.color import ColorTable
 from MMIFAminLib.demo import build_demo_pair
+from MMIFAminLib.module import views
+from MMIFAminLib.module.sample import build_phantom_pair
 from MMIFAminLib.mrml.compare import VIEWS
-from MMIFAminLib.sample import build_phantom_pair
 
 matplotlib.use("Agg")
 FOLDER = Path(__file__).resolve().parents[1] / "Resources" / "tutorial"

@@ -122,7 +122,7 @@ class TestDesignFile:
         assert linked == mrml
 
     def test_every_choice_is_bound_and_every_control_explains_itself(self, bench, ui):  # noqa: F811
-        from MMIFAminLib.state import MMIFAminParameterNode
+        from MMIFAminLib.module.state import MMIFAminParameterNode
 
         tree, bound = ElementTree.parse(ui), set()
         for widget in tree.iter("widget"):

@@ -41,6 +41,11 @@ def table_of_outcomes(repository):
         write_csv(rows, table)
 
 
+def test_only_the_campaign_draws_at_random():
+    """So that what passes once passes everywhere, and a failure is of a change, not of chance."""
+    assert settings.default.derandomize == (EXAMPLES < 1000) and settings.default.deadline is None
+
+
 def came_out(campaign, outcome):
     """Count an outcome; hypothesis shows the shares (``--hypothesis-show-statistics``)."""
     event(outcome)

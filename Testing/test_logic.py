@@ -87,7 +87,7 @@ class TestLoading:
         cache = slicer.vtkCacheManager()
         cache.SetRemoteCacheDirectory(str(tmp_path))
         bench.scene.SetCacheManager(cache)
-        from MMIFAminLib import sample
+        from MMIFAminLib.module import sample
 
         monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
         bench.app.startup[0]()
@@ -107,7 +107,7 @@ class TestChoices:
         return bench.module.MMIFAminLogic().getParameterNode()
 
     def test_every_reason_says_what_to_do(self, bench, parameters):  # noqa: F811
-        from MMIFAminLib import state
+        from MMIFAminLib.module import state
 
         anatomical, functional = bench.module.MMIFAminTest().pair()
         seen = []
@@ -134,7 +134,8 @@ class TestChoices:
         assert all(text.endswith((".", ")")) or text == "" or ":" in text for text in seen)
 
     def test_the_engine_knows_every_choice(self, parameters):
-        from MMIFAminLib import execution, geometry, intensity, state
+        from MMIFAminLib import execution, geometry, intensity
+        from MMIFAminLib.module import state
 
         ramp = np.linspace(0.0, 20.0, 1000).reshape(10, 10, 10)
         assert {plane.value for plane in state.Plane} == set(geometry.PLANES)
@@ -151,7 +152,7 @@ class TestChoices:
                 assert device is state.Device.CUDA and "CUDA" in str(error)
 
     def test_labels_are_distinct_words(self, bench):  # noqa: F811
-        from MMIFAminLib import state
+        from MMIFAminLib.module import state
 
         for option in (state.Plane, state.AnatomicalWindow, state.FunctionalWindow, state.Device, state.Precision):
             labels = [choice.label() for choice in option]
@@ -188,12 +189,12 @@ class TestRoles:
         ],
     )
     def test_a_volume_tells_its_role(self, bench, options, role):  # noqa: F811
-        from MMIFAminLib.roles import guess_role
+        from MMIFAminLib.module.roles import guess_role
 
         assert guess_role(self.volume(bench.scene, **options)) == role
 
     def test_what_is_chosen_is_kept_and_our_own_volumes_are_no_sources(self, bench):  # noqa: F811
-        from MMIFAminLib.roles import preselect
+        from MMIFAminLib.module.roles import preselect
 
         assert preselect(bench.scene) == (None, None)
         unknown = self.volume(bench.scene, "scan 1")
@@ -293,7 +294,7 @@ class TestBackground:
 
 class TestDocumentation:
     def test_the_lines_of_the_console_page_run(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
-        from MMIFAminLib import logic, sample
+        from MMIFAminLib.module import logic, sample
 
         monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
         monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)

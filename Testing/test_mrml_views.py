@@ -6,8 +6,9 @@ import SimpleITK as sitk
 from phantoms import Grid, head
 
 slicer = pytest.importorskip("slicer", reason="needs the slicer-core package")
-from MMIFAminLib import metrics, mrml, views  # noqa: E402
+from MMIFAminLib import metrics, mrml  # noqa: E402
 from MMIFAminLib.errors import FusionCancelled, InputError  # noqa: E402
+from MMIFAminLib.module import views  # noqa: E402
 from MMIFAminLib.mrml.compare import LAYOUT_ID, VIEWS, composites  # noqa: E402
 from MMIFAminLib.quality import measure_quality  # noqa: E402
 from scenes import FOUR_UP, Application, add_volume, maximum_fuser, node_ids  # noqa: E402

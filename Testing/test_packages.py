@@ -55,7 +55,7 @@ class TestPackages:
     complete = {"torch": "2.13.0+cpu", "monai": "1.6.1", "einops": "0.8.1", "safetensors": "0.5.0"}
 
     def ensure(self):
-        from MMIFAminLib import packages
+        from MMIFAminLib.module import packages
 
         packages.ensure_packages()
 
@@ -124,7 +124,7 @@ class TestPackages:
         assert "monai" in asked[0] and installed[0][-2] == "-c" and any("monai" in word for word in installed[0])
 
     def test_the_requirements_leave_slicers_own_packages_alone(self):
-        from MMIFAminLib.packages import REQUIREMENTS
+        from MMIFAminLib.module.packages import REQUIREMENTS
 
         named = {line.split(">")[0].lower() for line in REQUIREMENTS.read_text().splitlines() if line and line[0] != "#"}
         assert {"monai", "safetensors"} <= named and not named & {"torch", "torchvision", "simpleitk", "numpy", "vtk"}

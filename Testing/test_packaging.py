@@ -1,5 +1,6 @@
 """What Slicer packages and what the catalogue says: complete, and the same in CMake, JSON, s4ext and README."""
 
+import ast
 import json
 import re
 import shutil
@@ -54,6 +55,29 @@ def test_every_resource_is_packaged(repository):
     there |= {path for path in tree(module / "MMIFAminLib", "*") if path.suffix not in (".py", ".pyc")}
     listed = packaged(repository, "MODULE_PYTHON_RESOURCES")
     assert sorted(listed) == sorted(path.relative_to(module).as_posix() for path in there)
+
+
+def imported(path):
+    """The modules that a file imports anywhere, by their full names."""
+    package = path.relative_to(path.parents[[parent.name for parent in path.parents].index("MMIFAmin")]).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) + 1 - node.level]] if node.level else []
+            base += [node.module] if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def test_only_two_rooms_know_slicer_and_only_the_panel_knows_qt(repository):
+    for path in tree(repository / "MMIFAmin" / "MMIFAminLib", "*.py"):
+        names = list(imported(path))
+        assert not {"qt", "ctk"} & {name.split(".")[0] for name in names}, path
+        if path.parent.name != "module":
+            assert "slicer" not in {name.split(".")[0] for name in names}, path
+            assert not [name for name in names if name.startswith("MMIFAminLib.module")], path
+        if path.parent.name not in ("module", "mrml"):
+            assert not [name for name in names if name.split(".")[0] == "vtk" or name.startswith("MMIFAminLib.mrml")], path
 
 
 def test_a_helper_beside_the_module_would_be_taken_for_a_module(repository):

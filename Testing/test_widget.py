@@ -17,7 +17,7 @@ PET_HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
 
 
 def cases():
-    from MMIFAminLib import selftest
+    from MMIFAminLib.module import selftest
 
     return sorted(name for name in dir(selftest.SelfTestCases) if name.startswith("test_"))
 
@@ -72,7 +72,7 @@ def fused(bench, panel):  # noqa: F811
 
 
 def slow(**options):
-    from MMIFAminLib import logic
+    from MMIFAminLib.module import logic
 
     logic._fusers["auto", "auto"] = SlowFuser(**options)
     return logic._fusers["auto", "auto"]

@@ -285,16 +285,13 @@ class Bench:
             self.frame._q.deleteLater()
         self.app.processEvents()
         self.app.close()
-        state = sys.modules["MMIFAminLib.state"]
         for name in [name for name in sys.modules if name not in self._modules]:
             if name.split(".")[0] in ("qt", "ctk", "slicer", "MMIFAmin", "SampleData"):
                 del sys.modules[name]
         # The state is made of this bench's parts: neither it nor a module that holds it may outlive them.
-        for name in [name for name in sys.modules if name.startswith("MMIFAminLib.")]:
-            module = sys.modules[name]
-            if module is state or getattr(module, "state", None) is state:
-                del sys.modules[name]
-                delattr(sys.modules["MMIFAminLib"], name.split(".")[1])
+        for name in [name for name in sys.modules if name.startswith("MMIFAminLib.module")]:
+            del sys.modules[name]
+        del sys.modules["MMIFAminLib"].module
         for name in [name for name in vars(slicer) if name not in self._slicer]:
             delattr(slicer, name)
         vars(slicer).update(self._slicer)

@@ -18,7 +18,7 @@ def bench():
     from .application import Bench
 
     made = Bench()
-    from MMIFAminLib import logic
+    from MMIFAminLib.module import logic
 
     torch.manual_seed(0)
     weights = WeightsInfo("untrained", Path("untrained.safetensors"), "0" * 64, {})

@@ -1,4 +1,4 @@
-"""MRML nodes in, MRML nodes out: the only room of the engine that knows Slicer (never Qt).
+"""MRML nodes in, MRML nodes out, by VTK alone: neither the application nor Qt is needed.
 
 ``fuse_nodes`` does everything in one call. A caller that must keep its interface alive takes the three steps apart:
 ``snapshot`` (main thread, copies what is needed), ``fuse_snapshot`` (any thread, touches no node) and ``publish``

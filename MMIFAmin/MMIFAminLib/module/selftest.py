@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 
 from . import packages
-from .errors import GeometryError, InputError, MMIFAminError
+from ..errors import GeometryError, InputError, MMIFAminError
 
 SPACING = (6.0, 6.0, 20.0)
 

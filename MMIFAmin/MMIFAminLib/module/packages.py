@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from subprocess import CalledProcessError
 
-from .errors import MMIFAminError
+from ..errors import MMIFAminError
 
-REQUIREMENTS = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 TORCH = ">=2.5"
 """The oldest PyTorch that the engine runs on; pip then takes the MONAI that fits it."""
 

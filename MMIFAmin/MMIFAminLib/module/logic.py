@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import packages, roles, state
-from .errors import InputError, MMIFAminError
+from ..errors import InputError, MMIFAminError
 
 _MEASURED = "MMIFAmin.quality"
 _DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
@@ -51,7 +51,7 @@ class FusionLogic:
         (0 to 1) scales the colours; `device` is "auto", "cpu" or "cuda"; `progress(fraction, text)` may return False
         to cancel. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
         """
-        from . import mrml
+        from .. import mrml
 
         self.ensurePackages()
         return mrml.fuse_nodes(
@@ -82,7 +82,7 @@ class FusionLogic:
 
     def fuser(self, device="auto", precision="auto"):
         """The network for a device and precision, loaded once."""
-        from .fusion import VolumeFuser
+        from ..fusion import VolumeFuser
 
         if (device, precision) not in _fusers:
             _fusers[device, precision] = VolumeFuser.load(device=device, precision=precision)
@@ -90,7 +90,7 @@ class FusionLogic:
 
     def fusion(self, p) -> tuple:
         """The parts `work`, `finish` of the fusion that is asked for; `finish` returns the engine's report."""
-        from . import mrml
+        from .. import mrml
 
         self.ensurePackages()
         source = mrml.snapshot(p.anatomical, p.functional)
@@ -155,7 +155,7 @@ class FusionLogic:
 
     def alignment(self, p):
         """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
-        from . import mrml, registration
+        from .. import mrml, registration
 
         try:
             source = mrml.snapshot(p.anatomical, p.functional)
@@ -171,7 +171,7 @@ class FusionLogic:
 
     def registration(self, p) -> tuple:
         """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""
-        from . import mrml, registration
+        from .. import mrml, registration
 
         source = mrml.snapshot(p.anatomical, p.functional)
         images, names = _images(source)
@@ -193,7 +193,7 @@ class FusionLogic:
         return parent is not None and parent.GetAttribute("MMIFAmin.registration") is not None
 
     def undoRegistration(self, functionalNode) -> None:
-        from . import mrml
+        from .. import mrml
 
         mrml.undo_registration(functionalNode)
 
@@ -228,7 +228,7 @@ class FusionLogic:
     def defaultColors(self, functionalNode):
         """The colour node to begin with: the functional volume's own unless that is grey, else Slicer's PET-Heat."""
         if functionalNode is not None and functionalNode.GetImageData() is not None:
-            from . import mrml
+            from .. import mrml
 
             if mrml.node_color_table(functionalNode) is not None:
                 return functionalNode.GetDisplayNode().GetColorNode()
@@ -236,7 +236,7 @@ class FusionLogic:
 
     def recolor(self, p) -> None:
         """Paint the colour volume with the chosen table and weight."""
-        from . import mrml
+        from .. import mrml
 
         if p.fusedColor is not None:
             mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
@@ -311,7 +311,7 @@ class FusionLogic:
 
     @staticmethod
     def _remember(p, previous: int) -> None:
-        from .mrml.compare import LAYOUT_ID
+        from ..mrml.compare import LAYOUT_ID
 
         if not p.layoutBefore and previous != LAYOUT_ID:
             p.layoutBefore = previous
@@ -320,7 +320,7 @@ class FusionLogic:
 
     def quality(self, p) -> tuple:
         """The parts `work`, `finish` of measuring the fused volume; `finish` makes the table and plot nodes."""
-        from . import mrml
+        from .. import mrml
 
         node = state.fused_node(p)
         _ids, source, fused = self._last
@@ -331,7 +331,7 @@ class FusionLogic:
 
     def forget(self, fusedNode) -> list:
         """Before a fused volume is removed: let go of its data; returns its tables and plots, to be removed too."""
-        from .mrml.quality import quality_nodes
+        from ..mrml.quality import quality_nodes
 
         if fusedNode.GetID() in self._last[0]:
             self._last = ((), None, None)

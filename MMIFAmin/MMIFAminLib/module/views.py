@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import slicer
 
-from .errors import InputError
-from .mrml import fit_views, show_compare
-from .mrml.compare import LAYOUT_ID, VIEWS
+from ..errors import InputError
+from ..mrml import fit_views, show_compare
+from ..mrml.compare import LAYOUT_ID, VIEWS
 
 
 def show_over(underNode, fusedNode, opacity: float, *, fit: bool = False) -> None:

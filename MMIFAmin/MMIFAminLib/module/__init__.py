@@ -1,0 +1,5 @@
+"""The Slicer module without its panel: choices, steps, views, packages, sample data, self-test.
+
+Of the engine only this room and ``mrml`` know Slicer; neither knows Qt. Nothing heavy is imported here, so that the
+module loads at once.
+"""
