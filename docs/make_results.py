@@ -41,8 +41,8 @@ configuration and data are on the model card in `MMIFAmin/Resources/Models`. One
 8-bit images as `mmifamin pairs` writes them (ycbcr protocol), scored as `mmifamin metrics` does, against the published
 scores of twelve learned methods and four classical ones on the same images. Mean rank is over {ranked}
 (1 = best; the first value of a task's table). Nothing is done to an image after the network.
-The ycbcr protocol uses the network as for pictures; the lesions below (scalar protocol) use it as for measured uptake
-(docs/method.md). The nine metrics were not measured in the second way.
+The ycbcr protocol uses the network as for pictures; the section *Uptake* below uses it as for measured uptake
+(docs/method.md).
 """
 
 OTHER_TASKS = """\
@@ -143,6 +143,15 @@ def lesion_section() -> str:
             "correlation of fused and uptake in the brain,\nanatomy held fixed.\n\n"
         )
         parts.append(text + table(["method", "protocol", *columns], body))
+    rows = read("scores_uptake.csv")
+    if rows:
+        parts.append(
+            "The nine metrics when the uptake that the colours stand for, not their luma, is fused as measured uptake "
+            "(published methods\nwere not run so; ranks are among the methods of each table).\n"
+        )
+        for task in dict.fromkeys(row["task"] for row in rows):
+            own = [row for row in rows if row["task"] == task]
+            parts.append(f"**{task}**\n\n{ranked_table(own)[0]}")
     rows = read("through_plane.csv")
     if rows:
         cases, methods = (list(dict.fromkeys(row[key] for row in rows)) for key in ("case", "method"))

@@ -2,8 +2,9 @@
 
     python Testing/benchmarks/scores.py --data ../shared/data --output Testing/benchmarks/results
 
-Writes ``scores_harvard.csv`` (ycbcr protocol) and ``scores_roadscene.csv`` (with the classical baselines and the
-medical weights as they are): a row for each method and pair. ``weights`` is the start of the weights' SHA-256,
+Writes ``scores_harvard.csv`` (ycbcr protocol), ``scores_uptake.csv`` (the uptake that the colours stand for in the place
+of their luma, fused as measured uptake, with the classical baselines) and ``scores_roadscene.csv`` (with the classical
+baselines and the medical weights as they are): a row for each method and pair. ``weights`` is the start of the weights' SHA-256,
 ``background`` the mean grey level of the fused image where both sources are 0.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MMIFAminLib import images, metrics
+from MMIFAminLib import color, images, metrics
 from MMIFAminLib.baselines import BASELINES
 from MMIFAminLib.fusion import VolumeFuser
 from MMIFAminLib.report import write_csv
@@ -45,16 +46,30 @@ def score_folder(fuser, anatomical: Path, functional: Path, names: dict) -> list
     return rows
 
 
+def score_uptake(fusers: dict, anatomical: Path, functional: Path, task: str) -> list[dict]:
+    """Fuse the images of a folder with the uptake recovered from the colours of another, and score at 8 bits."""
+    rows = []
+    for match in images.match_folders(anatomical, functional)[0]:
+        a, colors = (images.read_image(path) for path in match.paths)
+        sources = [images.grey_levels(a), np.rint(255 * color.recover_uptake(colors)[0]).astype(np.uint8)]
+        units = [(source / np.float32(255))[None] for source in sources]
+        for method, (fuser, weights) in fusers.items():
+            fused = np.rint(255 * fuser.fuse_arrays(*units, uptake=True)[0]).astype(np.uint8)
+            names = {"method": method, "weights": weights, "task": task, "id": match.name}
+            rows.append(names | metrics.score(*sources, fused))
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of harvard and roadscene")
     parser.add_argument("--output", type=Path, default=Path("Testing/benchmarks/results"), help="folder of the CSVs")
-    parser.add_argument("--only", choices=["harvard", "roadscene"], help="score one of the two")
+    parser.add_argument("--only", choices=["harvard", "uptake", "roadscene"], help="score one of the three")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     medical = VolumeFuser.load(precision="fp32")
 
-    if options.only != "roadscene":
+    if options.only in (None, "harvard"):
         rows = []
         for task, functional in HARVARD.items():
             folder = options.data / "harvard" / "val" / task
@@ -63,7 +78,17 @@ def main():
             print(f"{task}: {len(rows)} pairs so far", flush=True)
         write_csv(rows, options.output / "scores_harvard.csv")
 
-    if options.only != "harvard":
+    if options.only in (None, "uptake"):
+        fusers = {"MMIF-AMIN": (medical, medical.weights.sha256[:12])}
+        fusers |= {name: (Classical(method), "") for name, method in BASELINES.items()}
+        rows = []
+        for task, functional in list(HARVARD.items())[1:]:
+            folder = options.data / "harvard" / "val" / task
+            rows += score_uptake(fusers, folder / "MRI", folder / functional, task)
+            print(f"{task} as uptake: scored", flush=True)
+        write_csv(rows, options.output / "scores_uptake.csv")
+
+    if options.only in (None, "roadscene"):
         trained = VolumeFuser.load(precision="fp32", weights="mmif-amin-roadscene")
         fusers = {"MMIF-AMIN, trained on road scenes": trained, "MMIF-AMIN, medical weights": medical}
         fusers |= {name: Classical(method) for name, method in BASELINES.items()}
