@@ -1,4 +1,4 @@
-"""The volume fuser: the same bits from any threads, batches and order; cancelling; want of memory; orientation kept."""
+"""The volume fuser: the same bits from any threads, batches and order; want of memory; orientation kept."""
 
 import itertools
 import threading
@@ -12,7 +12,7 @@ import SimpleITK as sitk
 import torch
 
 from MMIFAminLib import geometry
-from MMIFAminLib.errors import FusionCancelled, InputError
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.execution import run_in_threads
 from MMIFAminLib.fusion import VolumeFuser, _voxels
 from MMIFAminLib.volumes import read_volume, write_volume
@@ -118,60 +118,6 @@ def test_inputs_stay_as_they_are(fuser, pair):
     before = [sitk.Hash(image) for image in pair]
     fuser.fuse(*pair)
     assert [sitk.Hash(image) for image in pair] == before
-
-
-# --- cancelling ---
-
-
-@pytest.mark.parametrize("when", [0.0, 0.05, 0.3, 0.77, 1.0])
-def test_cancel_stops_the_work(fuser, pair, when):
-    fuser.threads = 2
-    slices = fuser.fuse(*pair).report["slices"]
-    computed, compute = [], fuser._compute
-    fuser._compute = lambda a, *rest: computed.append(len(a)) or compute(a, *rest)
-    seen = []
-
-    def progress(fraction, text):
-        assert not seen or seen[-1] < when, "asked again after the refusal"
-        seen.append(fraction)
-        return fraction < when
-
-    with pytest.raises(FusionCancelled, match="nothing was changed"):
-        fuser.fuse(*pair, progress=progress)
-    begun = 2 * fuser.threads  # slices may have begun when the answer comes
-    assert seen == sorted(seen) and sum(computed) <= max(0.0, when - 0.1) / 0.9 * slices + 1 + begun
-
-
-def test_cancel_does_not_wait_for_a_slow_slice(fuser, pair):
-    released, asked = threading.Event(), []
-    fuser._compute = lambda *batch: released.wait(60)
-
-    def progress(fraction, text):
-        asked.append(text)
-        return len(asked) < 8
-
-    try:
-        with pytest.raises(FusionCancelled):
-            fuser.fuse(*pair, progress=progress)
-        assert not released.is_set() and asked[-1] == asked[-2], "progress was not called during the slice"
-    finally:
-        released.set()
-
-
-def test_progress_tells_slices_and_time_left(fuser, pair):
-    said = []
-    slices = fuser.fuse(*pair, progress=lambda fraction, text: said.append((fraction, text))).report["slices"]
-    assert said[0] == (0.0, "Checking the volumes") and said[-1] == (1.0, f"Fused {slices} slices")
-    assert any(f"Fusing slice 9 of {slices}, about" in text for _, text in said)
-
-
-def test_what_progress_raises_comes_through(fuser, pair):
-    def progress(fraction, text):
-        if fraction > 0.5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fuser.fuse(*pair, progress=progress)
 
 
 # --- want of memory ---

@@ -160,6 +160,31 @@ def test_coverage_counts_the_voxel_centres_inside(functional_grid, anatomical_gr
     assert surely - 1e-9 <= (values > 0.5).mean() <= perhaps + 1e-9
 
 
+class Enough(BaseException):
+    """Raised by a test to stop the work, as the user's Ctrl-C is."""
+
+
+def test_resampling_tells_how_far_it_is_and_can_be_stopped():
+    fine, coarse = Grid((80, 90, 70), (2.4, 2.5, 2.6)).centred_at(), Grid()
+    functional, anatomical = head(fine, "pet"), head(coarse)  # smoothed first, then resampled
+    told = []
+    moved, _ = resample_to(functional, anatomical, tick=told.append)
+    assert told == sorted(told) and told[0] < 0.1 and told[-1] == 1 and len(told) > 20
+    assert np.array_equal(array_of(moved), array_of(resample_to(functional, anatomical)[0]))
+    for limit in (0.0, 0.2, 0.6, 1.0):
+        told.clear()
+
+        def stop(fraction):
+            told.append(fraction)
+            if fraction >= limit:
+                raise Enough
+
+        with pytest.raises(Enough):
+            resample_to(functional, anatomical, tick=stop)
+        assert sum(fraction >= limit for fraction in told) == 1, "asked again"
+    assert np.array_equal(array_of(moved), array_of(resample_to(functional, anatomical)[0]))
+
+
 def test_partial_overlap_is_measured_and_said():
     anatomical = head(Grid())
     half = Grid(size=(24, 56, 44))  # the lower half of the i axis
@@ -246,7 +271,9 @@ def test_slices_are_put_back_exactly(grid, plane, rgb):
     view = slice_view(grid.image(np.zeros(grid.size[::-1], np.uint8)), plane)
     slices = view.take(values)
     assert np.shares_memory(slices, values)
-    np.testing.assert_array_equal(view.put_back(slices), values)
+    back = np.zeros_like(values)
+    view.take(back)[...] = slices  # as a fused volume is written
+    np.testing.assert_array_equal(back, values)
     assert sorted((*view.pixel_spacing, view.slice_spacing)) == sorted(grid.spacing)
 
 

@@ -30,9 +30,10 @@ _PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on
 _PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
 _of_thread = threading.local()
-_images = threading.Lock()
+_images = threading.RLock()
 """Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
-it in another thread makes SimpleITK give the image a new buffer, and the older views then point to freed memory."""
+it in another thread makes SimpleITK give the image a new buffer, and the older views then point to freed memory.
+Reentrant, because ``progress`` is asked while a filter runs and may lead anywhere."""
 
 
 @dataclass
@@ -133,8 +134,8 @@ class VolumeFuser:
         """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
 
         ``plane`` is one of ``geometry.PLANES``; windows are what ``intensity.choose_window`` takes. ``progress(fraction,
-        text)`` is called between slices, and while they take long, and cancels by returning False. Raises InputError or
-        GeometryError for volumes that cannot be fused, FusionCancelled.
+        text)`` is called all along, also while one step or slice takes long, and cancels by returning False; it must not
+        wait for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
         """
         clock = _Clock()
         warnings: list[str] = []
@@ -153,7 +154,9 @@ class VolumeFuser:
 
         reporter(0.2, "Resampling the functional volume")
         with _images:
-            resampled, overlap = geometry.resample_to(functional, anatomical)
+            resampled, overlap = geometry.resample_to(
+                functional, anatomical, tick=lambda done: reporter(0.2 + 0.5 * done, "Resampling the functional volume")
+            )
             b = _voxels(resampled)
         if overlap.message:
             warnings.append(overlap.message)

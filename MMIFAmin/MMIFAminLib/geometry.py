@@ -6,6 +6,7 @@ positions in RAS, as 3D Slicer shows them.
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Callable
 
 import numpy as np
 import SimpleITK as sitk
@@ -118,7 +119,11 @@ def _few_values(image):
 
 
 def resample_to(
-    functional: sitk.Image, anatomical: sitk.Image, *, names: tuple[str, str] = ("anatomical", "functional")
+    functional: sitk.Image,
+    anatomical: sitk.Image,
+    *,
+    names: tuple[str, str] = ("anatomical", "functional"),
+    tick: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[sitk.Image, Overlap]:
     """Bring scalar ``functional`` onto the grid of ``anatomical``: ``(float32 image, Overlap)``.
 
@@ -126,6 +131,7 @@ def resample_to(
     structures are averaged rather than missed. Outside the functional volume the result is background: 0, or air for a
     CT. NaN and infinities count as background. An image that is already on the grid keeps its values.
 
+    ``tick`` is called with the fraction done, about every hundredth; what it raises ends the work and comes out here.
     Raises :class:`GeometryError` when the two do not overlap (naming both extents) and :class:`InputError` for RGB
     images (recover their uptake or luma first) and label maps.
     """
@@ -160,7 +166,8 @@ def resample_to(
     message = ""
     if fraction < 1:
         message = f"{functional_name} covers {100 * fraction:.3g} % of {anatomical_name}; the rest counts as background"
-    return resampler.Execute(_anti_aliased(functional, anatomical)), Overlap(fraction, message)
+    smooth = _anti_aliased(functional, anatomical, lambda done: tick(0.5 * done))
+    return _executed(resampler, smooth, lambda done: tick(0.5 + 0.5 * done)), Overlap(fraction, message)
 
 
 def extent(image: sitk.Image) -> str:
@@ -205,7 +212,32 @@ def _covered_fraction(functional, anatomical):
     return float(np.maximum(last - first + 1, 0).sum() / (ni * nj * nk))
 
 
-def _anti_aliased(functional, anatomical):
+def _executed(image_filter, image, tick):
+    """``image_filter.Execute(image)``, calling ``tick(fraction)`` meanwhile; what that raises aborts the filter."""
+    raised = []
+
+    def on_progress():
+        try:
+            if not raised:
+                tick(image_filter.GetProgress())
+        except BaseException as error:  # SimpleITK would print it and raise another one
+            raised.append(error)
+            image_filter.Abort()
+
+    image_filter.AddCommand(sitk.sitkProgressEvent, on_progress)
+    try:
+        result = image_filter.Execute(image)
+    except RuntimeError:
+        if not raised:
+            raise
+    finally:
+        image_filter.RemoveAllCommands()  # the filter keeps the function, and the function the filter
+    if raised:
+        raise raised[0]
+    return result
+
+
+def _anti_aliased(functional, anatomical, tick):
     """Smooth along every functional axis that the anatomical grid samples with steps of more than one voxel.
 
     Both grids are modelled as Gaussian-like voxels whose full width at half maximum is the voxel: the width to add is
@@ -216,7 +248,12 @@ def _anti_aliased(functional, anatomical):
     sigma[(steps < 1.2) | (np.array(functional.GetSize()) == 1)] = 0
     if not sigma.any():
         return functional
-    return sitk.DiscreteGaussian(_as_float(functional), (sigma**2).tolist(), 64, 0.01, False)
+    gaussian = sitk.DiscreteGaussianImageFilter()
+    gaussian.SetVariance((sigma**2).tolist())
+    gaussian.SetMaximumKernelWidth(64)
+    gaussian.SetMaximumError(0.01)
+    gaussian.SetUseImageSpacing(False)
+    return _executed(gaussian, _as_float(functional), tick)
 
 
 def _as_float(image):
@@ -244,18 +281,13 @@ class SliceView:
         return _EDGES[self.plane]
 
     def take(self, array: np.ndarray) -> np.ndarray:
-        """A view of ``array`` (K, J, I), or (K, J, I, components), as slices (D, H, W), or (D, H, W, components)."""
-        trailing = tuple(range(3, array.ndim))
-        return np.transpose(array, self.axes + trailing)[self._flip]
+        """A view of ``array`` (K, J, I), or (K, J, I, components), as slices (D, H, W), or (D, H, W, components).
 
-    def put_back(self, array: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`take`: a view of slices (D, H, W, ...) as (K, J, I, ...)."""
+        What is written into the view is written into ``array``.
+        """
         trailing = tuple(range(3, array.ndim))
-        return np.transpose(array[self._flip], tuple(np.argsort(self.axes)) + trailing)
-
-    @property
-    def _flip(self):
-        return tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
+        steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
+        return np.transpose(array, self.axes + trailing)[steps]
 
 
 def slice_view(image: sitk.Image, plane: str = "axial") -> SliceView:
