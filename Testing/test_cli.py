@@ -194,6 +194,8 @@ def test_lesions_of_a_baseline(shared, tmp_path, capsys):
         (["train", "--config", "missing.yaml", "--data", "HERE", "--output", "NEW"], "missing.yaml"),
         (["lesions", "--pair", "MR", "PET", "--method", "alchemy"], "alchemy"),
         (["lesions", "--pair", "MR", "PET", "--method", "average"], "different grids"),
+        (["demo", "--output", "MR"], "mr.nrrd cannot be made a folder (file exists)"),
+        (["bundle", "--output", "MR"], "mr.nrrd"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(head, tmp_path, untrained_weights, capsys, arguments, message):

@@ -11,16 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from skimage.color import rgb2lab
 
-from MMIFAminLib.color import (
-    PALETTES,
-    TABLES,
-    ColorTable,
-    colorize,
-    luma,
-    recover_uptake,
-    rgb_to_ycbcr,
-    ycbcr_to_rgb,
-)
+from MMIFAminLib.color import PALETTES, TABLES, ColorTable, colorize, luma, recover_uptake
 from MMIFAminLib.errors import InputError
 
 MODALITIES = {"harvard-pet": "PET", "harvard-spect": "SPECT"}
@@ -156,15 +147,7 @@ def test_malformed_tables_are_refused(values, colors):
         ColorTable("mine", values, colors)
 
 
-# --- luma and YCbCr ---
-
-
-@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3).map(lambda shape: (*shape, 3))))
-def test_ycbcr_returns_every_colour_and_its_y_is_the_luma(rgb):
-    ycbcr = rgb_to_ycbcr(rgb)
-    assert ycbcr.dtype == np.float32 and ycbcr.min() >= 0 and ycbcr.max() <= 255.5
-    np.testing.assert_array_equal(ycbcr_to_rgb(ycbcr), rgb)
-    assert np.abs(luma(rgb).astype(float) - ycbcr[..., 0]).max() <= 0.5 + 1e-4
+# --- luma ---
 
 
 def test_luma_is_the_rounded_weighted_sum_for_every_grey_and_all_palette_colours():

@@ -126,6 +126,10 @@ class TestChoices:
         assert "Tick" in why(makeColor=False)
         assert "one of the sources" in why(makeGrey=True, fusedGrey=functional)
         assert why(fusedGrey=None) == ""
+        colored = bench.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "PET in colours")
+        colored.SetAndObserveImageData(functional.GetImageData())
+        assert "one of the sources" in why(functional=colored, makeColor=True, fusedColor=colored)
+        assert why(functional=functional, fusedColor=None) == ""
         custom = dict(functionalWindow=state.FunctionalWindow.CUSTOM, functionalLow=4.0)
         assert "functional window" in why(**custom, functionalHigh=4.0)
         assert why(functionalHigh=4.1) == ""

@@ -1,6 +1,6 @@
 """MMIFAmin's engine: multimodal medical image fusion by MMIF-AMIN, with no dependence on Slicer or Qt.
 
-Two rooms are for Slicer alone, and nothing else imports them: ``mrml`` (nodes) and ``module`` (what the panel stands on).
+Two rooms are for Slicer alone, and nothing else imports them: ``mrml`` (nodes) and ``module`` (all but the widgets).
 
 ``from MMIFAminLib import VolumeFuser`` is the way in. Heavy packages (torch, monai) are imported on first use only, so
 that Slicer can load the module without them.

@@ -151,26 +151,8 @@ def _pack(rgb):
 
 def luma(rgb: np.ndarray) -> np.ndarray:
     """The luma of uint8 ``rgb`` (..., 3): round(0.299 R + 0.587 G + 0.114 B), uint8."""
-    return np.rint(_luma(_checked_rgb(rgb))).astype(np.uint8)
-
-
-def _luma(rgb):
-    return rgb[..., 0] * 0.299 + rgb[..., 1] * 0.587 + rgb[..., 2] * 0.114
-
-
-def rgb_to_ycbcr(rgb: np.ndarray) -> np.ndarray:
-    """Full-range BT.601 YCbCr of ``rgb`` (..., 3) in 0..255: float32 (..., 3), Cb and Cr around 128."""
-    rgb = np.asarray(rgb)
-    y = _luma(rgb)
-    return np.stack([y, 128 + (rgb[..., 2] - y) / 1.772, 128 + (rgb[..., 0] - y) / 1.402], axis=-1).astype(np.float32)
-
-
-def ycbcr_to_rgb(ycbcr: np.ndarray) -> np.ndarray:
-    """uint8 RGB (..., 3) of full-range BT.601 YCbCr (..., 3) in 0..255; out-of-range colours are clipped."""
-    ycbcr = np.asarray(ycbcr, np.float32)
-    y, cb, cr = ycbcr[..., 0], ycbcr[..., 1] - 128, ycbcr[..., 2] - 128
-    rgb = np.stack([y + 1.402 * cr, y - (0.114 * 1.772 * cb + 0.299 * 1.402 * cr) / 0.587, y + 1.772 * cb], axis=-1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    rgb = _checked_rgb(rgb)
+    return np.rint(rgb[..., 0] * 0.299 + rgb[..., 1] * 0.587 + rgb[..., 2] * 0.114).astype(np.uint8)
 
 
 def recover_uptake(rgb: np.ndarray) -> tuple[np.ndarray, str]:

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from . import __version__, report
 from .errors import InputError
 from .quality import measure_quality
-from .volumes import write_volume
+from .volumes import make_folder, write_volume
 
 SEED = 152
 GREY_SUV, WHITE_SUV = 8.0, 2.0
@@ -121,8 +121,10 @@ def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], obje
 
     Writes anatomical, functional, fused and fused_rgb (.nrrd), preview.png and report.json; returns the report: that of
     the fusion with the seconds of the whole demo and the mean metrics over axial slices. `progress(fraction, text)` may
-    return False, which raises FusionCancelled and leaves nothing written.
+    return False, which raises FusionCancelled and leaves nothing written but the folder. Raises InputError where there
+    can be no such folder.
     """
+    output = make_folder(output)
     clock = time.perf_counter
     started = clock()
     progress = progress or (lambda fraction, text: None)
@@ -141,8 +143,6 @@ def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], obje
     colored = fused.rgb(TABLE)
     before_writing = clock()
 
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     volumes = {"anatomical": anatomical, "functional": functional, "fused": fused.image, "fused_rgb": colored}
     for name, image in volumes.items():
         write_volume(image, output / f"{name}.nrrd")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from . import color, metrics
 from .errors import FusionCancelled, InputError
-from .volumes import atomic_path
+from .volumes import atomic_path, make_folder
 
 PROTOCOLS = ("ycbcr", "palette", "scalar")
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -148,14 +148,13 @@ def fuse_folders(
     output: str | Path,
     *,
     protocol: str = "ycbcr",
-    weight: float = 1.0,
     progress: Callable[[float, str], object] | None = None,
 ) -> tuple[list[Path], list[Path]]:
     """Fuse the images of equal names in two folders; write each as 8-bit PNG of that name into `output`.
 
-    `fuser` is a ``VolumeFuser``; `weight` scales the chroma under ``palette``; `progress` is called with the fraction
-    done and a text and may return False to stop. Returns the files written and the files left out for want of a
-    partner. Raises InputError for unknown protocols, pairs of unequal size and colours that belong to no known palette.
+    `fuser` is a ``VolumeFuser``; `progress` is called with the fraction done and a text and may return False to stop.
+    Returns the files written and those left out for want of a partner. Raises InputError for unknown protocols, pairs
+    of unequal size and colours that belong to no known palette.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"Unknown protocol '{protocol}': choose {', '.join(PROTOCOLS)}.")
@@ -164,22 +163,19 @@ def fuse_folders(
     if output.resolve() in (Path(anatomical).resolve(), Path(functional).resolve()):
         raise InputError(f"{output} holds the sources: choose another folder for the fused images.")
     whites = [full_scale(paths) for paths in zip(*(match.paths for match in matches))]
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output} cannot be made a folder ({error.strerror}): choose another one.") from error
+    make_folder(output)
     written = []
     for count, match in enumerate(matches):
         if progress and progress(count / len(matches), f"Fusing {match.name}") is False:
             raise FusionCancelled(f"Stopped after {count} of {len(matches)} images.")
         written.append(output / f"{match.name}.png")
-        write_image(_fuse_pair(fuser, match.paths, whites, protocol, weight), written[-1])
+        write_image(_fuse_pair(fuser, match.paths, whites, protocol), written[-1])
     if progress:
         progress(1.0, f"Fused {len(matches)} images")
     return written, lonely
 
 
-def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: str, weight: float) -> np.ndarray:
+def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: str) -> np.ndarray:
     """The fused image, uint8 (H, W) or (H, W, 3). One pair a call, so that nothing else in the folder influences it."""
     anatomical, functional = (read_image(path) for path in paths)
     if anatomical.shape[:2] != functional.shape[:2]:
@@ -198,7 +194,7 @@ def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: 
     uptake = table is not None or protocol == "scalar"
     fused = fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None], uptake=uptake)[0]
     if table and protocol == "palette":
-        return color.colorize(fused, b, color.ColorTable.named(table), weight)
+        return color.colorize(fused, b, color.ColorTable.named(table))
     coloured = functional if functional.ndim == 3 else anatomical
     return with_luma(coloured, _levels(fused)) if protocol == "ycbcr" and coloured.ndim == 3 else _levels(fused)
 

@@ -1,4 +1,4 @@
-"""Intensities to [0, 1] and back: windows for CT, MR and uptake, chosen by rule and described in words.
+"""Intensities to [0, 1]: windows for CT, MR and uptake, chosen by rule and described in words.
 
 Every window carries an ``origin``: a sentence for the report that says how it was chosen. Arrays may be of any integer
 or floating type and of any number of dimensions; big volumes are sub-sampled for percentiles.
@@ -61,13 +61,6 @@ class Window:
         np.fmax(out, 0, out=out)
         np.fmin(out, 1, out=out)
         return out.astype(np.float32, copy=False)
-
-    def from_unit(self, array: np.ndarray) -> np.ndarray:
-        """Map [0, 1] back to the units of the volume; returns a new float32 array."""
-        out = np.array(array, dtype=np.float32)
-        out *= np.float32(self.high - self.low)
-        out += np.float32(self.low)
-        return out
 
 
 WindowSpec = str | tuple[float, float] | Window

@@ -49,7 +49,6 @@ class Case:
             shapes = f"{self.anatomical.shape} and {self.uptake.shape}"
             raise InputError(f"Case {self.name}: the two volumes have shapes {shapes}, but must be 3D on one grid.")
 
-
     @cached_property
     def brain(self) -> np.ndarray:
         """(D, H, W) bool: see ``brain_mask``."""
@@ -225,7 +224,7 @@ def _shown(case: Case, unit: np.ndarray, protocol: str) -> np.ndarray:
     if protocol == "scalar":
         return unit
     if case.table is None:
-        raise InputError(f"Case {case.name} has no colour table, which the ycbcr protocol needs.")
+        raise InputError(f"Case {case.name} has no colour table, which ycbcr needs: give one (--color-table).")
     return luma(np.rint(255 * case.table(unit)).astype(np.uint8)).astype(np.float32) / 255
 
 

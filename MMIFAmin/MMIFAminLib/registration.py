@@ -145,9 +145,7 @@ def _information(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transfor
 def _optimise(fixed, moving, start, report, iterations=200) -> sitk.Euler3DTransform:
     """One level of the registration from `start`; raises FusionCancelled when `report(fraction)` is False."""
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(
-        1
-    )  # the same result every time, and quick where the machine is busy: iterations are short
+    method.SetNumberOfThreads(1)  # the same result every time, and quick on a busy machine: iterations are short
     method.SetMetricAsMattesMutualInformation(_BINS)
     count = fixed.GetNumberOfPixels()
     if count > _SAMPLES:

@@ -218,6 +218,16 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
+def make_folder(path: str | Path) -> Path:
+    """Make the folder ``path``, and those above it, if it is not there; :class:`InputError` where that cannot be."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made a folder ({_os_reason(error)}); choose another one") from None
+    return path
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; when the block ends well it takes the final name in one step.

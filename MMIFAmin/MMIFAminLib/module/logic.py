@@ -47,7 +47,7 @@ class FusionLogic:
 
         Blocks until done; installs PyTorch and MONAI first if they are missing. `plane` is "axial", "coronal",
         "sagittal" or "acquisition"; windows are "auto", "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue",
-        "LOW:HIGH" or (low, high); `colorTable` is a colour node or the name of a built-in table; `functionalWeight`
+        "ct-lung", "LOW:HIGH" or (low, high); `colorTable` is a colour node or the name of a built-in table; `functionalWeight`
         (0 to 1) scales the colours; `device` is "auto", "cpu" or "cuda"; `progress(fraction, text)` may return False
         to cancel. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
         """

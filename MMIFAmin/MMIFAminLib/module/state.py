@@ -148,7 +148,8 @@ def why_not(parameters) -> str:
         return reason
     if not (parameters.makeColor or parameters.makeGrey):
         return _("Tick an output: colour, grey or both.")
-    if parameters.makeGrey and parameters.fusedGrey in (parameters.anatomical, parameters.functional):
+    outputs = (parameters.makeColor and parameters.fusedColor, parameters.makeGrey and parameters.fusedGrey)
+    if {node for node in outputs if node} & {parameters.anatomical, parameters.functional}:
         return _("The output is one of the sources: choose another one or a new volume.")
     for role in ("anatomical", "functional"):
         limits = window(parameters, role)
