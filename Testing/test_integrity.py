@@ -11,21 +11,11 @@ import textwrap
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantoms import Grid, head, rotation
+from phantoms import Grid, head
+from test_volumes import SMALL, refusal
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.volumes import read_volume
-
-SMALL = Grid(size=(20, 24, 18), spacing=(9.0, 9.5, 8.0), direction=tuple(rotation((5, 10, -15)).ravel())).centred_at()
-
-
-def refusal(path):
-    """The one line with which reading ``path`` is refused."""
-    with pytest.raises(InputError) as error:
-        read_volume(path)
-    text = str(error.value)
-    assert text.startswith(str(path.parent / path.stem)) and "\n" not in text  # or the data file beside it
-    return text
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -18,7 +18,7 @@ from phantoms import Grid, brightest_point, grids, head, rotation, write_dicom_s
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.geometry import same_grid
-from MMIFAminLib.volumes import WRITABLE, atomic_path, check_output, read_volume, write_volume
+from MMIFAminLib.volumes import WRITABLE, atomic_path, check_output, make_folder, read_volume, write_volume
 
 SMALL = Grid(size=(20, 24, 18), spacing=(9.0, 9.5, 8.0), direction=tuple(rotation((5, 10, -15)).ravel())).centred_at()
 DTYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, np.float32, np.float64)
@@ -195,6 +195,15 @@ def test_places_that_cannot_be_written_are_named_before_work_starts(tmp_path):
             with pytest.raises(InputError, match=words) as error:
                 attempt(path)
             assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_made_or_named(tmp_path):
+    assert make_folder(tmp_path / "new" / "deep").is_dir() and make_folder(tmp_path / "new") == tmp_path / "new"
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(InputError, match="cannot be made a folder") as error:
+            make_folder(path)
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX permissions")

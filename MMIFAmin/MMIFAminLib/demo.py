@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from . import __version__, report
 from .errors import InputError
+from .geometry import image_like
 from .quality import measure_quality
 from .volumes import make_folder, write_volume
 
@@ -88,9 +89,7 @@ def _uptake(grey: sitk.Image, white: sitk.Image) -> sitk.Image:
     for center, width, change in (HOT_LESION, COLD_LESION):
         distance = (x - center[0]) ** 2 + (y - center[1]) ** 2 + (z - center[2]) ** 2
         uptake += change * np.exp(-4 * np.log(2) * distance / width**2)
-    image = sitk.GetImageFromArray(np.clip(uptake, 0, None).astype(np.float32))
-    image.CopyInformation(grey)
-    return image
+    return image_like(grey, np.clip(uptake, 0, None).astype(np.float32))
 
 
 def _scan(uptake: sitk.Image) -> sitk.Image:
@@ -111,9 +110,7 @@ def _scan(uptake: sitk.Image) -> sitk.Image:
     # Counting noise grows with the square root of the uptake; reconstruction smooths it.
     noise = gaussian_filter(np.random.default_rng(SEED).standard_normal(counts.shape), 0.6)
     noise *= NOISE * GREY_SUV / noise.std() * np.sqrt(np.clip(counts, 0, None) / GREY_SUV)
-    noisy = sitk.GetImageFromArray(np.clip(counts + noise, 0, None).astype(np.float32))
-    noisy.CopyInformation(scan)
-    return noisy
+    return image_like(scan, np.clip(counts + noise, 0, None).astype(np.float32))
 
 
 def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], object] | None = None) -> dict:
@@ -121,10 +118,9 @@ def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], obje
 
     Writes anatomical, functional, fused and fused_rgb (.nrrd), preview.png and report.json; returns the report: that of
     the fusion with the seconds of the whole demo and the mean metrics over axial slices. `progress(fraction, text)` may
-    return False, which raises FusionCancelled and leaves nothing written but the folder. Raises InputError where there
-    can be no such folder.
+    return False, which raises FusionCancelled and leaves nothing written. Raises InputError where there can be no such
+    folder.
     """
-    output = make_folder(output)
     clock = time.perf_counter
     started = clock()
     progress = progress or (lambda fraction, text: None)
@@ -143,6 +139,7 @@ def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], obje
     colored = fused.rgb(TABLE)
     before_writing = clock()
 
+    output = make_folder(output)
     volumes = {"anatomical": anatomical, "functional": functional, "fused": fused.image, "fused_rgb": colored}
     for name, image in volumes.items():
         write_volume(image, output / f"{name}.nrrd")

@@ -63,9 +63,7 @@ class FusedVolume:
         colored = np.empty(fused.shape + (3,), np.uint8)
         for k in range(len(fused)):  # slice by slice: no second volume in memory
             colored[k] = color.colorize(fused[k], self.functional_window.to_unit(functional[k]), table, weight)
-        image = sitk.GetImageFromArray(colored, isVector=True)
-        image.CopyInformation(self.image)
-        return image
+        return geometry.image_like(self.image, colored)
 
 
 class VolumeFuser:
@@ -338,17 +336,12 @@ def _scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
     except InputError:
         values = color.luma(rgb).astype(np.float32)
         warnings.append(f"The {name} volume is in colours of no known palette: its luma was fused.")
-    scalar = sitk.GetImageFromArray(values)
-    scalar.CopyInformation(image)
-    return scalar
+    return geometry.image_like(image, values)
 
 
 def _finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
     """``image`` itself, or a copy in which what is no number is background."""
-    array, invalid = intensity.clean(sitk.GetArrayViewFromImage(image), f"{name} volume")
-    if not invalid:
-        return image
-    warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
-    cleaned = sitk.GetImageFromArray(array)
-    cleaned.CopyInformation(image)
-    return cleaned
+    image, invalid = geometry.finite(image, f"{name} volume")
+    if invalid:
+        warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
+    return image

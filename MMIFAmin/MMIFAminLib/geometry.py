@@ -59,6 +59,22 @@ def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
     return bool(np.abs(shift).max() <= _SAME_GRID_VOXELS * min(*a.GetSpacing(), *b.GetSpacing()))
 
 
+def image_like(image: sitk.Image, array: np.ndarray) -> sitk.Image:
+    """``array`` (K, J, I), or (K, J, I, components), copied into an image that lies where ``image`` lies."""
+    made = sitk.GetImageFromArray(array, isVector=array.ndim > 3)
+    made.CopyInformation(image)
+    return made
+
+
+def finite(image: sitk.Image, name: str = "volume") -> tuple[sitk.Image, int]:
+    """``image`` itself, or a copy in which what is no number is background, and how many such voxels there were.
+
+    Raises :class:`InputError`, naming ``name``, where :func:`intensity.clean` does.
+    """
+    array, invalid = clean(sitk.GetArrayViewFromImage(image), name)
+    return (image_like(image, array) if invalid else image), invalid
+
+
 def check_grid(size, spacing, origin, direction, name: str = "volume") -> None:
     """Raise :class:`GeometryError`, naming ``name``, unless this is a usable 3D grid (``direction`` row by row)."""
     if len(size) < 3:
@@ -143,12 +159,8 @@ def resample_to(
     if functional.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{functional_name} is an RGB volume; recover its uptake or take its luma before resampling")
 
-    array, invalid = clean(sitk.GetArrayViewFromImage(functional), functional_name)
-    background = float(background_value(array))
-    if invalid:
-        cleaned = sitk.GetImageFromArray(array)
-        cleaned.CopyInformation(functional)
-        functional = cleaned
+    functional, _ = finite(functional, functional_name)
+    background = float(background_value(sitk.GetArrayViewFromImage(functional)))
     if same_grid(functional, anatomical):
         return _as_float(functional), Overlap(1.0)
 

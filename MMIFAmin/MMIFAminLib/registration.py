@@ -12,8 +12,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import FusionCancelled, GeometryError
-from .geometry import check_volume
-from .intensity import choose_window, clean
+from .geometry import check_volume, finite, image_like
+from .intensity import choose_window
 
 TOLERANCE_MM = 6.0
 """Mean displacement up to which two volumes count as aligned: about the resolution of a PET scanner."""
@@ -91,17 +91,11 @@ def register_rigid(
 def _level(image: sitk.Image, role: str, spacing: float, name: str) -> sitk.Image:
     """The volume in its window, averaged down to voxels of about `spacing` mm."""
     check_volume(image, name)
-    array, invalid = clean(sitk.GetArrayViewFromImage(image), name)
-    if invalid:
-        finite = sitk.GetImageFromArray(array)
-        finite.CopyInformation(image)
-        image = finite
-    window = choose_window(array, "auto", role=role, name=name)
+    image, _ = finite(image, name)
+    window = choose_window(sitk.GetArrayViewFromImage(image), "auto", role=role, name=name)
     factors = [max(1, min(round(spacing / s), n // 4)) for s, n in zip(image.GetSpacing(), image.GetSize())]
     small = sitk.BinShrink(image, factors)
-    level = sitk.GetImageFromArray(window.to_unit(sitk.GetArrayViewFromImage(small)))
-    level.CopyInformation(small)
-    return level
+    return image_like(small, window.to_unit(sitk.GetArrayViewFromImage(small)))
 
 
 def _content(image: sitk.Image) -> np.ndarray:
