@@ -1,8 +1,12 @@
-"""What the MRML tests share: a real scene, volume nodes made of images, the engine around a network known by heart."""
+"""What the MRML tests share: a real scene, volume nodes made of images, the engine around a network known by heart.
+
+Its fixtures are imported by name by the tests that use them.
+"""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 import slicer
 import torch
@@ -10,10 +14,35 @@ import vtk
 from MMIFAminLib.fusion import VolumeFuser
 from MMIFAminLib.mrml.compare import LAYOUT_ID, VIEWS
 from MMIFAminLib.weights import WeightsInfo
+from phantoms import Grid, head, rotation
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+FINE = Grid(size=(40, 48, 36), spacing=(4.5, 4.5, 5.0)).centred_at()
+OBLIQUE = Grid(size=(36, 40, 36), spacing=(5.5, 6.0, 5.0), direction=tuple(rotation((12, -8, 20)).ravel())).centred_at(
+    (3, 2, -1)
+)
+UNIT = dict(anatomicalWindow=(0, 1), functionalWindow=(0, 2))
+HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
+
+
+@pytest.fixture
+def scene():
+    scene, logic = new_scene()
+    yield scene
+    scene.Clear(True)
+
+
+@pytest.fixture
+def pair(scene):
+    """A T1 and a PET of the phantom head, the PET (0 to 2) on a coarser oblique grid."""
+    return add_volume(scene, head(FINE), "T1"), add_volume(scene, head(OBLIQUE, "pet", 2.0), "PET", color_node=HEAT)
+
+
+@pytest.fixture(scope="module")
+def fuser():
+    return maximum_fuser()
 
 
 def new_scene():
@@ -79,6 +108,10 @@ def state(node):
         window,
         display.GetColorNodeID() if display is not None else None,
     )
+
+
+def voxels(node):
+    return slicer.util.arrayFromVolume(node)
 
 
 def node_ids(scene):
