@@ -1,5 +1,6 @@
 """Volume nodes in, fused nodes out, on a real MRML scene: display, names, provenance, refusals."""
-# ruff: noqa: F401, F811 (fixtures are imported by name)
+
+# ruff: noqa: F401, F811
 
 import json
 import threading

@@ -1,5 +1,6 @@
 """Colour: tables from Slicer's colour nodes, the colour fused node, and recolouring it, also after a reload."""
-# ruff: noqa: F401, F811 (fixtures are imported by name)
+
+# ruff: noqa: F401, F811
 
 import json
 

@@ -1,5 +1,6 @@
 """Where the volumes lie: read from nodes, respected by the fusion, given to the fused node to the last bit."""
-# ruff: noqa: F401, F811 (fixtures are imported by name)
+
+# ruff: noqa: F401, F811
 
 import numpy as np
 import pytest

@@ -103,11 +103,7 @@ class SelfTestCases:
         self.assertTrue(widget.ui.fuseButton.enabled)
 
     def test_panel_fuses_twice_into_one_output(self):
-        self.needPackages()
-        widget = self.panel()
-        self.choose(widget)
-        self.fuse(widget)
-        fused = widget.ui.colorSelector.currentNode()
+        widget, fused = self.fusedPanel()
         self.assertEqual(fused.GetClassName(), "vtkMRMLVectorVolumeNode")
         self.assertIn("slices/s", widget.ui.statusLabel.text)
         volumes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode")
@@ -116,11 +112,7 @@ class SelfTestCases:
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), volumes)
 
     def test_panel_recolours_without_fusing(self):
-        self.needPackages()
-        widget = self.panel()
-        self.choose(widget)
-        self.fuse(widget)
-        fused = widget.ui.colorSelector.currentNode()
+        widget, fused = self.fusedPanel()
         before = slicer.util.arrayFromVolume(fused).copy()
         widget.ui.functionalWeightSlider.value = 0.0
         self.until(lambda: not np.array_equal(slicer.util.arrayFromVolume(fused), before))
@@ -217,6 +209,14 @@ class SelfTestCases:
     def fuse(self, widget) -> None:
         widget.ui.fuseButton.click()
         self.until(lambda: not widget._job.busy)
+
+    def fusedPanel(self) -> tuple:
+        """The panel after a fusion, and the colour volume that came of it."""
+        self.needPackages()
+        widget = self.panel()
+        self.choose(widget)
+        self.fuse(widget)
+        return widget, widget.ui.colorSelector.currentNode()
 
     def until(self, condition, seconds=120.0) -> None:
         """Let the application live until the condition holds."""
