@@ -2,12 +2,14 @@
 
     python Testing/benchmarks/speed.py [--output Testing/benchmarks/results] [--quick]
 
-Each case of ``speed_cases.py`` runs in a process of its own. Writes ``speed.csv``, one number a row, and ``speed.png``.
-Let nothing else run meanwhile; ``--quick`` tries everything out on small volumes.
+Each case of ``speed_cases.py`` runs in a process of its own. Writes ``speed.csv``, one number a row, and ``speed.png``
+(``speed_plot.py``); ``docs/make_performance.py`` brings them into the documentation. Let nothing else run meanwhile: it
+takes some minutes. ``--quick`` tries everything out on small volumes.
 """
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 import SimpleITK as sitk
 
 HERE = Path(__file__).resolve().parent
@@ -26,6 +29,10 @@ from MMIFAminLib.report import write_csv  # noqa: E402
 
 COLUMNS = ("case", "measure", "value", "unit", "precision", "threads", "batch", "device")
 HEAD, LARGE = (256, 256, 160), (512, 512, 200)
+SCALING = {  # rows and columns, slices
+    "slices": ((128, 40), (128, 80), (128, 160)),
+    "pixels": ((128, 20), (256, 20), (512, 20)),
+}
 
 
 def main():
@@ -35,13 +42,18 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small volumes, few repeats: to see that all of it runs")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    watch = others_busy()
     with tempfile.TemporaryDirectory() as folder:
         rows = list(measure(Path(folder), options.weights or shipped_or_stirred(Path(folder)), options.quick))
-    rows += ratios(rows)
+    rows.append({"case": "machine", "measure": "processor time used by others", "value": watch(), "unit": "%"})
+    rows += list(ratios(rows))
     write_csv([{column: row.get(column, "") for column in COLUMNS} for row in rows], options.output / "speed.csv")
+    from speed_plot import draw
+
     draw(rows, options.output / "speed.png")
-    for row in rows[-12:]:
-        print(text(row))
+    for row in rows:
+        if row["measure"] == "total" or row["measure"].startswith(("around", "memory above", "of the", "time over", "exponent")):
+            print(text(row))
     print(f"Written to {options.output}")
 
 
@@ -56,25 +68,27 @@ def measure(folder, weights, quick):
     yield {"case": "machine", "measure": "torch", "value": torch.__version__, "unit": ""}
     yield from run("references", **few)
     yield from run("network", weights=weights, **few)
-    yield from run("operations", weights=weights, **few)
-    yield from run("pair_of_images", weights=weights, **few)
+    yield from run("profile", weights=weights, **few)
     yield from run("start", weights=weights)
-    yield from run("inferer", weights=weights, slices=8 if quick else 80, **few)
+    yield from run("start", weights=weights, without_extras=True)
+    yield from run("inferer", weights=weights, slices=8 if quick else 24, **few)
 
     head, large = (tuple(n // 4 for n in size) for size in (HEAD, LARGE)) if quick else (HEAD, LARGE)
     for size, kind in ((head, "pet"), (large, "ct")):
         name = f"{' x '.join(map(str, size))} MR + {kind.upper()}"
-        sources = write_pair(folder, size, kind)
+        sources = {"weights": weights, **write_pair(folder, size, kind)}
+        repeats = 2 if size is head else 1
         for device in devices:
             for through in ("fuse", "fuse_nodes"):
-                yield from run("volume", weights=weights, name=name, device=device, through=through, **sources)
-        yield from run("volume", weights=weights, name=name, precision="fp32", **sources)
-        yield from run("volume", weights=weights, name=name, threads=1, **sources)
-    base = 32 if quick else 128
-    for size in ((base, base, n * base // 128) for n in (20, 40, 80, 160)):
-        yield from run("volume", weights=weights, name=f"slices {size[2]}", **write_pair(folder, size, "pet"))
-    for size in ((n * base // 128, n * base // 128, base // 4) for n in (128, 256, 384, 512)):
-        yield from run("volume", weights=weights, name=f"pixels {size[0] * size[1]}", **write_pair(folder, size, "pet"))
+                yield from run("volume", name=name, device=device, through=through, repeats=repeats, **sources)
+        if size is head:
+            yield from run("volume", name=name, precision="fp32", **sources)
+            yield from run("volume", name=name, threads=1, **sources)
+    for kind, sizes in SCALING.items():
+        for width, slices in sizes:
+            size = (width // 4, width // 4, slices // 4) if quick else (width, width, slices)
+            name = f"{kind} {size[2] if kind == 'slices' else size[0] * size[1]}"
+            yield from run("volume", weights=weights, name=name, repeats=3, **write_pair(folder, size, "pet"))
 
 
 def run(case, **options):
@@ -132,6 +146,23 @@ def processor():
         return platform.processor()
 
 
+def others_busy():
+    """A function that says which share (%) of the processors' time something else has used since."""
+
+    def now():
+        machine, own = psutil.cpu_times(), os.times()
+        busy = machine.user + machine.nice + machine.system
+        return np.array([busy - sum(own[:4]), sum(machine)])
+
+    started = now()
+
+    def share():
+        others, everything = now() - started
+        return 100 * float(others / everything)
+
+    return share
+
+
 def pick(rows, case, measure, **settings):
     """The values of the rows of ``case`` and ``measure`` that have these settings."""
     chosen = (row for row in rows if row["case"] == case and row["measure"] == measure)
@@ -139,7 +170,7 @@ def pick(rows, case, measure, **settings):
 
 
 def ratios(rows):
-    """What the targets are about: the network against the references of the same run."""
+    """What the targets are about: the network against the references of the same run, growth, the rest of the time."""
     cores = pick(rows, "machine", "threads")[0]
     for precision in ("fp32", "bf16"):
         same = {"precision": precision}
@@ -152,71 +183,20 @@ def ratios(rows):
             yield {"case": "network", "measure": f"time over IFCNN-like in {other}", "value": mine / theirs, "unit": "", **same}
         pyramid = pick(rows, "Laplacian pyramid", "time a pair")[0]
         yield {"case": "network", "measure": "time over Laplacian pyramid", "value": mine / pyramid, "unit": "", **same}
+    for kind in SCALING:
+        counts, seconds, _ = growth(rows, kind)
+        slope = np.polyfit(np.log(counts), np.log(seconds), 1)[0]
+        yield {"case": f"time by {kind}", "measure": "exponent", "value": slope, "unit": ""}
 
 
-def draw(rows, path):
-    """Stages of the volumes, variants of the network, and how time and memory grow with slices and pixels."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, ((stages, variants), (time_axes, memory_axes)) = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
-    draw_stages(stages, rows)
-    draw_variants(variants, rows)
-    for kind, marker in (("slices", "o-"), ("pixels", "s-")):
-        cases = [row for row in rows if row["case"].startswith(kind + " ") and row["measure"] == "total"]
-        counts = [int(row["case"].split()[1].rstrip(",")) for row in cases]
-        scale = [count / counts[0] for count in counts]
-        memory = [pick(rows, row["case"], "memory above the loaded volumes")[0] for row in cases]
-        label = f"{kind} (x {counts[0]})"
-        time_axes.loglog(scale, [row["value"] / cases[0]["value"] for row in cases], marker, label=label)
-        memory_axes.plot(scale, memory, marker, label=label)
-    time_axes.loglog([1, 16], [1, 16], "k:", lw=1, label="linear")
-    time_axes.set(xlabel="size", ylabel="time, relative", title="Time grows linearly")
-    memory_axes.set(xlabel="size", ylabel="MB above the loaded volumes", title="Memory: the fused volumes and a bounded rest")
-    for axes in (time_axes, memory_axes):
-        axes.legend()
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
-
-
-def draw_stages(axes, rows):
-    totals = [row for row in rows if row["measure"] == "total" and row["case"][0].isdigit()]
-    labels, lefts, colors = [], np.zeros(len(totals)), {}
-    for number, total in enumerate(totals):
-        settings = {key: total[key] for key in ("device", "precision", "threads")}
-        labels.append(f"{total['case']}\n{' '.join(map(str, settings.values()))} threads")
-        for row in rows:
-            fits = row["case"] == total["case"] and row["unit"] == "s" and row["measure"] != "total"
-            if fits and all(row.get(key) == value for key, value in settings.items()):
-                color = colors.setdefault(row["measure"], f"C{len(colors)}")
-                known = any(patch.get_label() == row["measure"] for patch in axes.patches)
-                axes.barh(number, row["value"], left=lefts[number], color=color, label=None if known else row["measure"])
-                lefts[number] += row["value"]
-    axes.set_yticks(range(len(labels)), labels, fontsize=7)
-    axes.invert_yaxis()
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
-    axes.legend(handles.values(), handles.keys(), fontsize=8)
-    axes.set(xlabel="seconds", title="Whole volumes, by stage")
-
-
-def draw_variants(axes, rows):
-    names = ("a slice a thread", "all threads on a batch", "channels first", "traced and frozen", "IFCNN-like network")
-    bars = [row for row in rows if row["case"] in names and row["measure"] == "time a pair"]
-    bars.sort(key=lambda row: (row["precision"], names.index(row["case"]), row.get("threads", 0), row.get("batch", 0)))
-    labels = [
-        " ".join(
-            [row["precision"], row["case"]]
-            + [f"{row[key]} {key}" for key in ("threads",) if key in row]
-            + [f"batch {row['batch']}"] * ("batch" in row)
-        )
-        for row in bars
-    ]
-    axes.barh(range(len(bars)), [row["value"] for row in bars], color=["C7" if "IFCNN" in label else "C0" for label in labels])
-    axes.set_yticks(range(len(bars)), labels, fontsize=7)
-    axes.invert_yaxis()
-    axes.set(xlabel="ms a 256x256 pair", xscale="log", title="The network")
+def growth(rows, kind):
+    """Of the volumes that grow in ``kind``: how large, the network's seconds, MB beyond the fused volumes."""
+    cases = [row["case"] for row in rows if row["case"].startswith(kind + " ") and row["measure"] == "total"]
+    counts = [int(case.split()[1].rstrip(",")) for case in cases]
+    seconds, memory = (
+        [pick(rows, case, measure)[0] for case in cases] for measure in ("network", "memory beyond the fused volumes")
+    )
+    return counts, seconds, memory
 
 
 def text(row):

@@ -1,7 +1,8 @@
 """The measurements of ``speed.py``, each run in a process of its own: ``python speed_cases.py CASE [JSON options]``.
 
 A case is a generator of rows ``{"case", "measure", "value", "unit", ...}``; they are printed one JSON object a line.
-Seconds are the least of several runs. torch is imported inside the cases, so that what it costs can be measured.
+Seconds are the least of several runs. torch is imported inside the cases, so that what it
+costs can be measured.
 """
 
 import json
@@ -15,6 +16,9 @@ import SimpleITK as sitk
 
 MB = 2**20
 PAIR = (256, 256)
+PRECISIONS = ("fp32", "bf16")
+EXTRAS = ("ignite", "tensorboard", "skimage", "sklearn", "nibabel", "pandas", "nilearn", "fire")
+"""What MONAI imports where it finds it, and an installation without ``[train]``, ``[test]`` and ``[demo]`` has not."""
 
 
 def best(function, repeats=5):
@@ -52,29 +56,23 @@ def peak_mb():
 # --- references ---
 
 
-def references(repeats=5):
+def references(repeats=3):
     """What this machine can do at all, and what others cost: convolution peak, four-convolution network, pyramid, copy."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from MMIFAminLib.baselines import laplacian_pyramid
 
-    for precision, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        layer = torch.nn.Conv2d(32, 32, 3, padding=1).to(kind, memory_format=torch.channels_last)
-        rates = []
-        for batch in (1, 4, 8):
-            x = torch.rand(batch, 32, *PAIR).to(kind, memory_format=torch.channels_last)
-            with torch.inference_mode():
-                rates.append(batch * 2 * 9 * 32 * 32 * PAIR[0] * PAIR[1] / best(lambda: layer(x), repeats) / 1e9)
-        yield row("convolution 3x3, 32 channels", "rate", max(rates), "GFLOP/s", precision=precision)
+    for precision in PRECISIONS:
+        layer, image = channels_last(torch.nn.Conv2d(32, 32, 3, padding=1), torch.rand(1, 32, *PAIR), precision)
+        seconds = least_an_image(layer, image, 5 * repeats)
+        rate = 2 * 9 * 32 * 32 * PAIR[0] * PAIR[1] / seconds / 1e9
+        yield row("convolution 3x3, 32 channels", "rate", rate, "GFLOP/s", precision=precision)
 
-        network = four_convolutions().to(kind, memory_format=torch.channels_last)
-        x = torch.rand(1, 3, *PAIR).to(kind, memory_format=torch.channels_last)
-        with torch.inference_mode():
-            seconds = best(lambda: network(x, x), repeats)
-            with FlopCounterMode(display=False) as counter:
-                network(x, x)
-        yield row("IFCNN-like network", "time a pair", 1e3 * seconds, "ms", precision=precision)
+        network, image = channels_last(four_convolutions(), torch.rand(1, 6, *PAIR), precision)
+        yield row("IFCNN-like network", "time a pair", 1e3 * least_an_image(network, image, repeats), "ms", precision=precision)
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            network(image)
         yield row("IFCNN-like network", "cost a pair", counter.get_total_flops() / 1e9, "GFLOP", precision=precision)
 
     a, b = np.random.default_rng(0).random((2, *PAIR), np.float32)
@@ -83,8 +81,39 @@ def references(repeats=5):
     yield row("memory copy", "rate", 2 * source.nbytes / best(lambda: np.copyto(target, source), repeats) / 1e9, "GB/s")
 
 
+def channels_last(*things):
+    """A module and a tensor, in the precision named last, channels last."""
+    import torch
+
+    *things, precision = things
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    return [thing.to(dtype=kind, memory_format=torch.channels_last) for thing in things]
+
+
+def least_an_image(module, image, repeats):
+    """The least seconds an image, whichever way of using all threads is faster: an image a thread or all on a batch."""
+    import torch
+
+    from MMIFAminLib.execution import run_in_threads
+
+    @torch.inference_mode()
+    def apply(batch):
+        module(batch)
+
+    threads = torch.get_num_threads()
+    images = [image] * (4 * threads)
+    seconds = [best(lambda: run_in_threads(apply, images, threads, len(images), id), repeats) / len(images)]
+    for size in (1, 4):
+        batch = image.expand(size, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        seconds.append(best(lambda: apply(batch), repeats) / size)
+    return min(seconds)
+
+
 def four_convolutions():
-    """Four convolutions of 64 channels at full resolution, laid out and as costly (17 GFLOPs) as IFCNN (Zhang et al., 2020)."""
+    """Four convolutions of 64 channels at full resolution, laid out and as costly (17 GFLOPs) as IFCNN (Zhang et al., 2020).
+
+    Takes two images of three channels as one of six.
+    """
     import torch
 
     class Network(torch.nn.Module):
@@ -93,9 +122,9 @@ def four_convolutions():
             sizes = ((3, 64, 7), (64, 64, 3), (64, 64, 3), (64, 3, 1))
             self.layers = torch.nn.ModuleList(torch.nn.Conv2d(i, o, k, padding=k // 2) for i, o, k in sizes)
 
-        def forward(self, a, b):
+        def forward(self, pair):
             first, second, third, last = self.layers
-            a, b = (torch.relu(second(first(x))) for x in (a, b))
+            a, b = (torch.relu(second(first(x))) for x in pair.split(3, dim=1))
             return last(torch.relu(third(torch.maximum(a, b))))
 
     return Network().eval()
@@ -104,13 +133,19 @@ def four_convolutions():
 # --- the network ---
 
 
-def network(weights, repeats=5):
-    """The network alone on 256x256 pairs: precisions, layouts, batches, threads in one slice or over slices."""
+def network(weights, repeats=3):
+    """The network on 256x256 pairs: precisions, layouts, batches, threads in one slice or over slices; one pair end to end."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from MMIFAminLib.execution import choose_precision, run_in_threads
+    from MMIFAminLib.fusion import VolumeFuser
     from MMIFAminLib.weights import load_weights
+
+    fuser = VolumeFuser.load("cpu", "auto", weights)
+    a, b = np.random.default_rng(0).random((2, 1, *PAIR), np.float32)
+    seconds = best(lambda: fuser.fuse_arrays(a, b), 3 * repeats)
+    yield row("one 256x256 pair", "time", 1e3 * seconds, "ms", precision=fuser.precision, threads=1)
 
     model, _ = load_weights(weights)
     cores = torch.get_num_threads()
@@ -130,7 +165,7 @@ def network(weights, repeats=5):
         yield row(name, "time a pair", 1e3 * seconds / pairs, "ms", **settings)
         yield row(name, "rate", cost * pairs / seconds, "GFLOP/s", **settings)
 
-    for precision in ("fp32", "bf16"):
+    for precision in PRECISIONS:
         prepared = model.prepared("cpu", precision)
         pairs = [(one, other)] * 16
         for threads in sorted({1, cores}):
@@ -140,44 +175,34 @@ def network(weights, repeats=5):
             stacked = [x.expand(batch, -1, -1, -1).contiguous() for x in (one, other)]
             seconds = best(lambda: apply(prepared, stacked), repeats)
             yield from timed("all threads on a batch", seconds, batch, precision=precision, threads=cores, batch=batch)
-        # Features laid out channel by channel: from the squeeze on, layers keep the layout of their input.
-        plain = model.prepared("cpu", precision).to(memory_format=torch.contiguous_format)
-        plain.idn.squeeze.register_forward_hook(lambda module, inputs, output: output.contiguous())
-        seconds = best(lambda: apply(plain, (one, other)), repeats)
-        yield from timed("channels first", seconds, 1, precision=precision, threads=cores, batch=1)
-        with torch.inference_mode():  # torch.jit folds, fuses and reorders weights for oneDNN, for one size of slices
-            traced = torch.jit.freeze(torch.jit.trace(prepared, (one, other), check_trace=False))
-            traced = torch.jit.optimize_for_inference(traced)
-        seconds = best(lambda: apply(traced, (one, other)), repeats)
-        yield from timed("traced and frozen", seconds, 1, precision=precision, threads=cores, batch=1)
+        plain = channels_first(model, precision)
+        seconds = best(lambda: run_in_threads(lambda p: apply(plain, p), pairs, cores, 2 * cores, id), repeats)
+        yield from timed("channels first", seconds, 16, precision=precision, threads=cores, batch=1)
 
 
-def operations(weights, precision="bf16", repeats=20):
-    """Where one slice's time goes on one thread, by operator, as torch.profiler sees it."""
+def channels_first(model, precision):
+    """The network with features laid out channel by channel: from the squeeze on, layers keep the layout of their input."""
     import torch
-    from torch.profiler import ProfilerActivity, profile
+
+    plain = model.prepared("cpu", precision).to(memory_format=torch.contiguous_format)
+    plain.idn.squeeze.register_forward_hook(lambda module, inputs, output: output.contiguous())
+    return plain
+
+
+def profile(weights, precision="bf16", repeats=20):
+    """Where one slice's time goes on one thread, by part of the network and by operator, as torch.profiler sees it."""
+    from network_profile import operators, parts
 
     from MMIFAminLib.weights import load_weights
 
-    torch.set_num_threads(1)
-    prepared = load_weights(weights)[0].prepared("cpu", precision)
-    pair = torch.rand(2, 1, 1, *PAIR)
-    runs = []
-    with torch.inference_mode():
-        prepared(*pair)
-        for _ in range(repeats):
-            with profile(activities=[ProfilerActivity.CPU]) as profiler:
-                prepared(*pair)
-            events = [event for event in profiler.events() if event.cpu_parent is None]
-            runs.append([(event.name.removeprefix("aten::"), event.cpu_time_total) for event in events])
-    least = [(calls[0][0], min(time for _, time in calls)) for calls in zip(*runs)]  # of each call, over the runs
-    total = sum(time for _, time in least)
-    shares = {}
-    for name, time_us in least:
-        shares[name] = shares.get(name, 0.0) + time_us
-    yield row("operators", "all", total / 1e3, "ms", precision=precision, threads=1)
-    for name, time_us in sorted(shares.items(), key=lambda item: -item[1])[:12]:
-        yield row("operators", name, 100 * time_us / total, "%", precision=precision, threads=1)
+    model = load_weights(weights)[0].prepared("cpu", precision)
+    for name, gflop, ms, share in parts(model, PAIR, repeats):
+        yield row("part", name, ms, "ms", precision=precision, threads=1)
+        yield row("part", f"{name}, share", share, "%", precision=precision, threads=1)
+        yield row("part", f"{name}, cost", gflop, "GFLOP", precision=precision, threads=1)
+    for name, ms, share in operators(model, PAIR, repeats)[:12]:
+        yield row("operator", name, ms, "ms", precision=precision, threads=1)
+        yield row("operator", f"{name}, share", share, "%", precision=precision, threads=1)
 
 
 def inferer(weights, slices=40, precision="bf16", repeats=3):
@@ -211,18 +236,8 @@ def inferer(weights, slices=40, precision="bf16", repeats=3):
 # --- whole volumes ---
 
 
-def pair_of_images(weights, precision="auto", repeats=10):
-    """One 256x256 pair through ``VolumeFuser.fuse_arrays``, as ``mmifamin pairs`` calls it."""
-    from MMIFAminLib.fusion import VolumeFuser
-
-    fuser = VolumeFuser.load("cpu", precision, weights)
-    a, b = np.random.default_rng(0).random((2, 1, *PAIR), np.float32)
-    seconds = best(lambda: fuser.fuse_arrays(a, b), repeats)
-    yield row("one 256x256 pair", "time", 1e3 * seconds, "ms", precision=fuser.precision, threads=1)
-
-
-def volume(weights, anatomical, functional, name, device="cpu", precision="auto", through="fuse", threads=None):
-    """A pair of volume files, end to end: seconds by stage and memory above the loaded volumes."""
+def volume(weights, anatomical, functional, name, device="cpu", precision="auto", through="fuse", threads=None, repeats=1):
+    """A pair of volume files, end to end: seconds by stage in the fastest run, memory above the loaded volumes in the first."""
     images = [sitk.ReadImage(str(path)) for path in (anatomical, functional)]
     loaded = resident_mb()
     import torch
@@ -231,31 +246,59 @@ def volume(weights, anatomical, functional, name, device="cpu", precision="auto"
 
     if threads:
         torch.set_num_threads(threads)
-    fuser = VolumeFuser.load(device, precision, weights)
-    fuser.fuse_arrays(*np.random.default_rng(0).random((2, 2 * fuser.threads, 64, 64), np.float32))  # first calls are slow
-    settings = {"device": device, "precision": fuser.precision, "threads": fuser.threads}
-    name = f"{name}, {through}"
-    run = _through_nodes(images, fuser) if through == "fuse_nodes" else _through_fuse(images, fuser)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    fuser = Watched(VolumeFuser.load(device, precision, weights))
+    warm_up(fuser.fuser)
+    run = _through_nodes(images, fuser) if through == "fuse_nodes" else lambda: fuser.fuse(*images)
+    if device != "cpu":
+        run()  # what a GPU does for the first time takes long
     ready = resident_mb()
     reset_peak()
-    started = time.perf_counter()
-    stages, slices = run()
-    total = time.perf_counter() - started
+    result, total, stages = _timed(run, fuser)
+    peak, report = peak_mb(), fuser.report
+    for _ in range(repeats - 1):
+        _, seconds, again = _timed(run, fuser)
+        total, stages = min((total, stages), (seconds, again), key=lambda pair: pair[0])
+    settings = {"device": device, "precision": report["precision"], "threads": report["threads"]}
+    name = f"{name}, {through}"
     for stage, seconds in stages.items():
         yield row(name, stage, seconds, "s", **settings)
     yield row(name, "total", total, "s", **settings)
     yield row(name, "around the network", 100 * (1 - stages["network"] / total), "% of the time", **settings)
-    yield row(name, "slices", slices, "", **settings)
-    yield row(name, "memory above the loaded volumes", peak_mb() - ready, "MB", **settings)
-    yield row(name, "memory with the libraries", peak_mb() - loaded, "MB", **settings)
+    yield row(name, "slices", report["slices"], "", **settings)
+    yield row(name, "memory above the loaded volumes", peak - ready, "MB", **settings)
+    if through == "fuse":
+        arrays = sum(image.GetNumberOfPixels() * 4 / MB for image in (result.image, result.functional))
+        yield row(name, "memory beyond the fused volumes", peak - ready - arrays, "MB", **settings)
+    yield row(name, "memory with the libraries", peak - loaded, "MB", **settings)
 
 
-def _through_fuse(images, fuser):
-    def run():
-        report = fuser.fuse(*images).report
-        return report["seconds"], report["slices"]
+def _timed(run, fuser):
+    """What ``run()`` returns, its seconds, and those of its stages."""
+    started = time.perf_counter()
+    result = run()
+    ended = time.perf_counter()
+    around = {"copy from nodes": fuser.started - started}, {"colour": ended - fuser.ended}
+    stages = fuser.report["seconds"]
+    return result, ended - started, stages if hasattr(result, "report") else around[0] | stages | around[1]
 
-    return run
+
+class Watched:
+    """A ``VolumeFuser`` that keeps when its last fusion began and ended, and its report."""
+
+    def __init__(self, fuser):
+        self.fuser = fuser
+
+    def fuse(self, *images, **options):
+        self.started = time.perf_counter()
+        fused = self.fuser.fuse(*images, **options)
+        self.ended, self.report = time.perf_counter(), fused.report
+        return fused
+
+
+def warm_up(fuser):
+    """Fuse something small: first calls are slow."""
+    fuser.fuse_arrays(*np.random.default_rng(0).random((2, 2 * fuser.threads, 64, 64), np.float32))
 
 
 def _through_nodes(images, fuser):
@@ -267,18 +310,7 @@ def _through_nodes(images, fuser):
 
     nodes = [_node(slicer, image) for image in images]
     images.clear()  # the nodes hold the volumes now
-
-    def run():
-        started = time.perf_counter()
-        source = mrml.snapshot(*nodes)
-        copied = time.perf_counter()
-        fused = mrml.fuse_snapshot(source, fuser)
-        made = time.perf_counter()
-        mrml.publish(source, fused, slicer.mrmlScene, rgb=True)
-        stages = {"copy from nodes": copied - started, **fused.report["seconds"], "colour": time.perf_counter() - made}
-        return stages, fused.report["slices"]
-
-    return run
+    return lambda: mrml.fuse_nodes(*nodes, rgb=True, fuser=fuser)
 
 
 def _node(slicer, image):
@@ -301,8 +333,11 @@ def _node(slicer, image):
     return node
 
 
-def start(weights):
-    """From a fresh Python to the first fused slice."""
+def start(weights, without_extras=False):
+    """From a fresh Python to the first fused slice, with or without the packages of the extras that MONAI looks for."""
+    if without_extras:
+        sys.modules.update(dict.fromkeys(EXTRAS))  # makes importing them fail
+    case = "start, without extras" if without_extras else "start"
     marks = [("Python", time.time() - psutil.Process().create_time())]
     clock = time.perf_counter()
 
@@ -325,11 +360,11 @@ def start(weights):
     fuser.fuse_arrays(*np.random.default_rng(0).random((2, 1, *PAIR), np.float32))
     mark("first slice")
     for name, seconds in marks:
-        yield row("start", name, seconds, "s")
-    yield row("start", "all", sum(seconds for _, seconds in marks), "s")
+        yield row(case, name, seconds, "s")
+    yield row(case, "all", sum(seconds for _, seconds in marks), "s")
 
 
-CASES = {f.__name__: f for f in (references, network, operations, inferer, pair_of_images, volume, start)}
+CASES = {f.__name__: f for f in (references, network, profile, inferer, volume, start)}
 
 if __name__ == "__main__":
     chosen, options = sys.argv[1], json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
