@@ -4,6 +4,7 @@
 
 import json
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -53,6 +54,30 @@ def test_sources_are_not_touched(scene, pair, fuser):
     for rgb in (False, True):
         mrml.fuse_nodes(*pair, rgb=rgb, fuser=fuser)
     assert [state(node) for node in pair] == before
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_copies_of_the_sources_are_gone_when_the_output_is_made(scene, rgb, fuser, monkeypatch):
+    """So that a fusion of large volumes never holds sources, results and output at once."""
+    images = [sitk.Cast(head(scale=1000.0), sitk.sitkInt16), sitk.Cast(head(kind="pet", scale=1000.0), sitk.sitkInt16)]
+    nodes = [add_volume(scene, image, name) for image, name in zip(images, ("T1", "PET"))]
+    copies, alive = [], []
+
+    class Watched:
+        def fuse(self, *sources, **options):
+            copies.extend(map(weakref.ref, sources))
+            return fuser.fuse(*sources, **options)
+
+    name = "color_image" if rgb else "_scalar_image"
+    make = getattr(mrml.publishing, name)
+
+    def watched(*arguments):
+        alive.extend(copy() is not None for copy in copies)
+        return make(*arguments)
+
+    monkeypatch.setattr(mrml.publishing, name, watched)
+    mrml.fuse_nodes(*nodes, rgb=rgb, fuser=Watched())
+    assert alive == [False, False]
 
 
 def test_rgb_functional_volume_of_the_atlas(scene, shared, fuser):

@@ -248,6 +248,8 @@ class VolumeFuser:
             key = (device, precision)
             if key not in self._prepared:
                 self._prepared[key] = self._network.prepared(device, precision)
+                if device != "cpu":
+                    torch.cuda.synchronize()  # other threads read the weights in streams of their own
             return self._prepared[key]
 
     def _report(self, plane, window_a, window_b, overlap, slices, clock, warnings) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,11 +23,12 @@ _NOT_INTENSITIES = {
 
 @dataclass(frozen=True)
 class SourceVolume:
-    """One source as it was when Fuse was pressed: a copy of its voxels in world LPS, and where it came from."""
+    """One source as it was when Fuse was pressed: a copy of its voxels in world LPS (None once let go), and where it came
+    from."""
 
     id: str
     name: str
-    image: sitk.Image
+    image: sitk.Image | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ class Snapshot:
     def fused_name(self) -> str:
         """The name of what comes out of this pair."""
         return f"{self.anatomical.name} + {self.functional.name} fused"
+
+    def without_voxels(self) -> Snapshot:
+        """All that publishing needs: a fusion of large volumes need not hold the copies of its sources to the end."""
+        return replace(
+            self, anatomical=replace(self.anatomical, image=None), functional=replace(self.functional, image=None)
+        )
 
 
 def snapshot(anatomicalNode, functionalNode) -> Snapshot:

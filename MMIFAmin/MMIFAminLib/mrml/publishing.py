@@ -56,6 +56,7 @@ def fuse_nodes(
         functional_window=functionalWindow,
         progress=progress,
     )
+    source = source.without_voxels()
     return publish(
         source,
         fused,
