@@ -148,7 +148,7 @@ def info(options) -> None:
         ("weights", fuser.weights.name),
         ("file", str(fuser.weights.path)),
         ("SHA-256", fuser.weights.sha256),
-        ("parameters", f"{fuser.weights.card['parameters']:,}"),
+        ("parameters", str(fuser.weights.card.get("parameters", "not on the model card"))),
     ]
     print_table("MMIFAmin: research use only", ("", ""), lines)
 

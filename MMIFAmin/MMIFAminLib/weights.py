@@ -58,7 +58,9 @@ def load_weights(name: str | Path | None = None):
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != card.get("sha256"):
-        raise WeightsError(f"{path.name} is not the file its model card describes (SHA-256 differs): reinstall MMIFAmin.")
+        raise WeightsError(
+            f"{path.name} is not the file its model card describes (SHA-256 differs): copy both again, or reinstall MMIFAmin."
+        )
     return _build(path, content, card), WeightsInfo(path.stem, path, digest, card)
 
 
