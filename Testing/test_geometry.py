@@ -337,7 +337,7 @@ def test_a_single_slice_has_its_own_plane_only():
     image = sitk.Image([32, 24, 1], sitk.sitkInt16)
     assert slice_view(image, "acquisition").take(array_of(image)).shape == (1, 24, 32)
     assert slice_view(image, "axial").plane == "axial"
-    with pytest.raises(GeometryError, match="one slice thick"):
+    with pytest.raises(GeometryError, match="the anatomical volume is one slice thick"):
         slice_view(image, "coronal")
 
 

@@ -324,5 +324,7 @@ def slice_view(image: sitk.Image, plane: str = "axial") -> SliceView:
         flips.append(bool(direction[target, index_axis] * wanted[target] < 0))
         spacing.append(image.GetSpacing()[index_axis])
     if min(image.GetSize()[2 - axis] for axis in axes[1:]) < 2:
-        raise GeometryError(f"the volume is one slice thick: it has no {plane} slices; use the plane 'acquisition'")
+        raise GeometryError(
+            f"the anatomical volume is one slice thick: it has no {plane} slices; use the plane 'acquisition'"
+        )
     return SliceView(plane, tuple(axes), tuple(flips), tuple(spacing[1:]), spacing[0])
