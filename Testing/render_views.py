@@ -42,7 +42,9 @@ class Session:
         for node, window in zip((self.anatomical, self.functional), windows):
             node.GetDisplayNode().AutoWindowLevelOff()
             node.GetDisplayNode().SetWindowLevelMinMax(window.low, window.high)
-        self.fused = mrml.publish(self.source, self.made, self.scene, rgb=True)
+        self.fused = mrml.publish(
+            self.source, self.made, self.scene, painting=mrml.paint(self.made, self.source.table)
+        )
 
     def show(self, background, foreground=None, opacity=0.0, tags=STANDARD):
         """The standard views with these layers, side by side."""

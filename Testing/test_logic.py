@@ -47,6 +47,48 @@ class TestConsole:
         assert bench.module.MMIFAminLogic().fuse(anatomical, functional).GetImageData() is not None
 
 
+class TestColours:
+    @pytest.fixture
+    def parts(self, bench):  # noqa: F811
+        """The logic and parameters with a pair chosen, to be fused in colours."""
+        logic = bench.module.MMIFAminLogic()
+        p = logic.getParameterNode()
+        p.anatomical, p.functional = bench.module.MMIFAminTest().pair()
+        p.colorTable, p.makeColor = logic.defaultColors(p.functional), True
+        return logic, p
+
+    def test_they_are_painted_by_the_worker(self, parts, monkeypatch):
+        from MMIFAminLib.mrml import recoloring
+
+        logic, p = parts
+        painters, colorize = [], recoloring.colorize
+
+        def watched(*arguments):
+            painters.append(threading.current_thread())
+            return colorize(*arguments)
+
+        monkeypatch.setattr(recoloring, "colorize", watched)
+        work, finish = logic.fusion(p)
+        job = Job(work)
+        assert job.wait(300)
+        finish(job.result())
+        assert np.ptp(slicer.util.arrayFromVolume(p.fusedColor).astype(int), axis=-1).max() > 100
+        assert painters and threading.main_thread() not in painters
+
+    def test_those_chosen_during_the_fusion_are_shown(self, bench, parts):  # noqa: F811
+        logic, p = parts
+        work, finish = logic.fusion(p)
+        result = work(lambda fraction, text: True)
+        p.colorTable = bench.scene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
+        p.functionalWeight = 0.5
+        finish(result)
+        shown = slicer.util.arrayFromVolume(p.fusedColor).copy()
+        assert "Rainbow" in p.fusedColor.GetAttribute("MMIFAmin.parameters")
+        work, finish = logic.fusion(p)
+        finish(work(lambda fraction, text: True))
+        assert np.array_equal(slicer.util.arrayFromVolume(p.fusedColor), shown)
+
+
 class TestLoading:
     def test_opening_the_module_imports_nothing_heavy(self):
         code = """

@@ -68,7 +68,7 @@ def test_copies_of_the_sources_are_gone_when_the_output_is_made(scene, rgb, fuse
             copies.extend(map(weakref.ref, sources))
             return fuser.fuse(*sources, **options)
 
-    name = "color_image" if rgb else "_scalar_image"
+    name = "paint" if rgb else "_scalar_image"
     make = getattr(mrml.publishing, name)
 
     def watched(*arguments):
@@ -95,6 +95,7 @@ def test_fusing_needs_no_nodes_once_the_snapshot_is_taken(scene, pair, fuser):
 
     def work():
         made.append(mrml.fuse_snapshot(source, fuser, anatomical_window=(0, 1), functional_window=(0, 2)))
+        made.append(mrml.paint(made[0], source.table))
 
     thread = threading.Thread(target=work)
     scene.RemoveNode(pair[1])
@@ -105,6 +106,9 @@ def test_fusing_needs_no_nodes_once_the_snapshot_is_taken(scene, pair, fuser):
     assert (
         node.GetAttribute("MMIFAmin.functionalName") == "PET" and node.GetNodeReference("MMIFAmin.functional") is None
     )
+    colored = mrml.publish(source, made[0], scene, painting=made[1])
+    assert colored.GetImageData().GetExtent() == pair[0].GetImageData().GetExtent()
+    assert np.ptp(voxels(colored).astype(int), axis=-1).max() > 100, "a hot colour table must give colours"
 
 
 # --- output node, provenance ---
@@ -171,7 +175,7 @@ def test_failure_and_cancel_leave_the_scene_as_it_was(scene, pair, fuser, rgb):
     source = mrml.snapshot(*pair)
     other = mrml.fuse_snapshot(mrml.snapshot(pair[1], pair[0]), fuser)
     with pytest.raises(InputError, match="voxels"):
-        mrml.publish(source, other, scene, output, rgb=rgb)
+        mrml.publish(source, other, scene, output, mrml.paint(other, source.table) if rgb else None)
     if rgb:
         with pytest.raises(InputError, match="weight"):
             mrml.fuse_nodes(*pair, output, rgb=True, fuser=fuser, functionalWeight=1.5)

@@ -20,7 +20,7 @@ RAINBOW = "vtkMRMLColorTableNodeRainbow"
 def test_color_output(scene, pair, fuser):
     source = mrml.snapshot(*pair)
     made = mrml.fuse_snapshot(source, fuser, anatomical_window=(0, 1), functional_window=(0, 2))
-    node = mrml.publish(source, made, scene, rgb=True)
+    node = mrml.publish(source, made, scene, painting=mrml.paint(made, source.table))
     assert node.GetClassName() == "vtkMRMLVectorVolumeNode"
     assert node.GetVoxelVectorType() == slicer.vtkMRMLVolumeNode.VoxelVectorTypeColorRGB
     assert voxels(node).dtype == np.uint8 and voxels(node).shape == FINE.size[::-1] + (3,)

@@ -99,33 +99,33 @@ class FusionLogic:
             mrml.check_output(source, getattr(p, name), rgb)
         device, precision, plane = p.device.value, p.precision.value, p.plane.value
         windows = {f"{role}_window": state.window(p, role) for role in ("anatomical", "functional")}
+        colors = (p.colorTable, p.functionalWeight)
+        table = mrml.resolve_color_table(colors[0], source.table)
 
         def work(progress):
             progress(0.0, "Loading the network")
-            return mrml.fuse_snapshot(
+            fused = mrml.fuse_snapshot(
                 source, self.fuser(device, precision), plane=plane, progress=progress, **windows
             )
+            progress(1.0, "Colouring")
+            wanted = any(rgb for name, rgb in outputs)
+            return fused, mrml.paint(fused, table, colors[1]) if wanted else None
 
-        def finish(fused):
+        def finish(result):
+            fused, painting = result
             created = []
             try:
                 for name, rgb in outputs:
                     had = getattr(p, name)
-                    node = mrml.publish(
-                        source,
-                        fused,
-                        slicer.mrmlScene,
-                        had,
-                        rgb=rgb,
-                        colorTable=p.colorTable,
-                        functionalWeight=p.functionalWeight,
-                    )
+                    node = mrml.publish(source, fused, slicer.mrmlScene, had, painting if rgb else None)
                     created += [] if had is not None else [node]
                     setattr(p, name, node)
             except Exception:
                 for node in created:
                     slicer.mrmlScene.RemoveNode(node)
                 raise
+            if painting is not None and colors != (p.colorTable, p.functionalWeight):  # chosen meanwhile
+                self.recolor(p)
             _show_windows(p, fused)
             self._last = (tuple(getattr(p, name).GetID() for name, rgb in outputs), source, fused)
             self.showFused(p, fit=bool(created))

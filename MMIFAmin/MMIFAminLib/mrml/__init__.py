@@ -1,8 +1,8 @@
 """MRML nodes in, MRML nodes out, by VTK alone: neither the application nor Qt is needed.
 
 ``fuse_nodes`` does everything in one call. A caller that must keep its interface alive takes the three steps apart:
-``snapshot`` (main thread, copies what is needed), ``fuse_snapshot`` (any thread, touches no node) and ``publish``
-(main thread, the only step that changes the scene, and only once everything that can fail is behind it).
+``snapshot`` (main thread, copies what is needed), ``fuse_snapshot`` and ``paint`` (any thread, touch no node) and
+``publish`` (main thread, the only step that changes the scene, and only once everything that can fail is behind it).
 """
 
 from .colors import node_color_table, resolve_color_table
@@ -10,10 +10,11 @@ from .compare import compare_layout, fit_views, show_compare
 from .nodes import Snapshot, SourceVolume, node_to_image, snapshot
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_nodes, snapshot_quality
-from .recoloring import recolor
+from .recoloring import Painting, paint, recolor
 from .registration import apply_registration, undo_registration
 
 __all__ = [
+    "Painting",
     "QualityNodes",
     "Snapshot",
     "SourceVolume",
@@ -25,6 +26,7 @@ __all__ = [
     "fuse_snapshot",
     "node_color_table",
     "node_to_image",
+    "paint",
     "publish",
     "publish_quality",
     "recolor",

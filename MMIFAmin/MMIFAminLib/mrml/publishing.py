@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
 from .nodes import Snapshot, snapshot
-from .recoloring import color_image
+from .recoloring import Painting, check_weight, paint
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
 FUNCTIONAL_ROLE = "MMIFAmin.functional"
@@ -44,6 +44,8 @@ def fuse_nodes(
     """
     source = snapshot(anatomicalNode, functionalNode)
     check_output(source, outputNode, rgb)
+    check_weight(functionalWeight)
+    table = resolve_color_table(colorTable, source.table)
     if fuser is None:
         from ..fusion import VolumeFuser
 
@@ -57,15 +59,8 @@ def fuse_nodes(
         progress=progress,
     )
     source = source.without_voxels()
-    return publish(
-        source,
-        fused,
-        anatomicalNode.GetScene(),
-        outputNode,
-        rgb=rgb,
-        colorTable=colorTable,
-        functionalWeight=functionalWeight,
-    )
+    painting = paint(fused, table, functionalWeight) if rgb else None
+    return publish(source, fused, anatomicalNode.GetScene(), outputNode, painting)
 
 
 def fuse_snapshot(
@@ -104,11 +99,12 @@ def check_output(source: Snapshot, outputNode, rgb: bool) -> None:
         raise InputError(f"The output '{name}' is in no scene; add it to the scene first.")
 
 
-def publish(source: Snapshot, fused, scene, outputNode=None, *, rgb=False, colorTable=None, functionalWeight=1.0):
-    """Write a FusedVolume into the scene and return the node; main thread only.
+def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting | None = None):
+    """Write a FusedVolume, or its `painting` in colours, into the scene and return the node; main thread only.
 
     Everything that can fail happens before the first change to the scene, so an error leaves it as it was.
     """
+    rgb = painting is not None
     check_output(source, outputNode, rgb)
     expected = tuple(high - low + 1 for low, high in zip(source.extent[::2], source.extent[1::2]))
     if fused.image.GetSize() != expected:
@@ -117,12 +113,12 @@ def publish(source: Snapshot, fused, scene, outputNode=None, *, rgb=False, color
         )
     parameters = {key: fused.report[key] for key in ("plane", "windows", "overlap", "device", "precision", "warnings")}
     if rgb:
-        table = resolve_color_table(colorTable, source.table)
-        data = color_image(fused, source.extent, table, functionalWeight)
-        parameters |= {"color_table": table.name, "functional_weight": float(functionalWeight)}
+        data = painting.data
+        data.SetExtent(source.extent)
+        parameters |= {"color_table": painting.table.name, "functional_weight": painting.weight}
     else:
         data = _scalar_image(fused.image, source.extent)
-    node = outputNode or scene.AddNewNodeByClass(_CLASSES[bool(rgb)], scene.GenerateUniqueName(source.fused_name))
+    node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(source.fused_name))
     _fill(node, source, data)
     _record(node, source, fused, parameters)
     _file_beside(node, scene.GetNodeByID(source.anatomical.id))

@@ -8,13 +8,14 @@ is read back from the picture itself (its CIELAB lightness) and the uptake from 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..color import colorize, recover_uptake
+from ..color import ColorTable, colorize, recover_uptake
 from ..errors import InputError
 from ..geometry import resample_to
 from ..intensity import Window
@@ -26,17 +27,29 @@ _FULL = 65535.0
 _CHUNK = 1 << 22  # voxels coloured at once: bounds the memory for big volumes
 
 
-def color_image(fused, extent, table, weight: float) -> vtk.vtkImageData:
-    """The RGB image data (uint8, VTK extent `extent`) of a FusedVolume, with what recolouring needs."""
+@dataclass(frozen=True)
+class Painting:
+    """A FusedVolume in colours: RGB image data (uint8) that keeps what recolouring needs, and how it was painted."""
+
+    data: vtk.vtkImageData
+    table: ColorTable
+    weight: float
+
+
+def paint(fused, table: ColorTable, weight: float = 1.0) -> Painting:
+    """Paint a FusedVolume with `table`, the chroma scaled by `weight` in [0, 1]; InputError for other weights.
+
+    Any thread: touches no node.
+    """
     check_weight(weight)
     data = vtk.vtkImageData()
-    data.SetExtent(extent)
+    data.SetDimensions(fused.image.GetSize())
     data.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
     functional = sitk.GetArrayViewFromImage(fused.functional)
     _keep(data, _FUSED, sitk.GetArrayViewFromImage(fused.image))
     _keep(data, _UPTAKE, functional, fused.functional_window)
     _paint(data, table, weight)
-    return data
+    return Painting(data, table, float(weight))
 
 
 def recolor(node, colorTable=None, functionalWeight: float = 1.0):
