@@ -280,9 +280,10 @@ def test_every_file_format_keeps_left_and_right(maximum, pair, tmp_path, ending)
             write_volume(image, path)
         images.append(read_volume(path))
     written = tmp_path / ("fused" + (".nrrd" if ending == "dicom" else ending))
-    write_volume(maximum.fuse(*images, anatomical_window=(0, 5000)).image, written)
-    place = phantoms.brightest_point(read_volume(written))
-    assert np.linalg.norm(place - phantoms.BALLS["right posterior inferior"][0]) < 4
+    for plane in geometry.PLANES:
+        write_volume(maximum.fuse(*images, plane=plane, anatomical_window=(0, 5000)).image, written)
+        place = phantoms.brightest_point(read_volume(written))
+        assert np.linalg.norm(place - phantoms.BALLS["right posterior inferior"][0]) < 4
 
 
 def test_empty_slices_and_borders_stay_empty_and_are_not_computed(fuser):
