@@ -4,24 +4,32 @@
 
 A pixel is inside when it lies between the least and the greatest value of both sources in its 3x3 neighbourhood, and
 outside by as much as it leaves that interval. For every validation pair and for classical fusions beside it: the share
-of pixels with content that are outside by more than 1, 5 and 10 grey levels of 255, and the largest excess.
+of pixels with content that are outside by more than 1, 5 and 10 grey levels of 255, and the largest excess. Images in
+colours are fused by their luma, and once more by the uptake that the colours stand for.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from MMIFAminLib.baselines import BASELINES
-from MMIFAminLib.color import luma
+from MMIFAminLib.color import luma, recover_uptake
 from MMIFAminLib.fusion import VolumeFuser
 from MMIFAminLib.images import match_folders, read_image
 from MMIFAminLib.report import write_csv
 
 RESULTS = Path(__file__).resolve().parent / "results"
-TASKS = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
-LEVELS = (1, 5, 10)
+TASKS = (  # folder, functional images, whether their uptake is recovered
+    ("CT-MRI", "CT", False),
+    ("PET-MRI", "PET", False),
+    ("SPECT-MRI", "SPECT", False),
+    ("PET-MRI", "PET", True),
+    ("SPECT-MRI", "SPECT", True),
+)
+LEVELS = (1, 5, 10)  # grey levels of 255
 
 
 def excess(a, b, fused):
@@ -31,26 +39,35 @@ def excess(a, b, fused):
     return np.maximum(np.maximum(low - fused, fused - high), 0)
 
 
+def sources(paths, uptake: bool):
+    """The two images (H, W) in [0, 1]; a functional one in colours by its luma, or as the uptake."""
+    anatomical, functional = (read_image(path) for path in paths)
+    a = (luma(anatomical) if anatomical.ndim == 3 else anatomical).astype(np.float32) / 255
+    if uptake:
+        return a, recover_uptake(functional)[0]
+    return a, (luma(functional) if functional.ndim == 3 else functional).astype(np.float32) / 255
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/harvard/val"), help="folder of the tasks")
     parser.add_argument("--output", type=Path, default=RESULTS / "local_range.csv", help="CSV to write")
     options = parser.parse_args()
-    fuser, rows = VolumeFuser.load(), []
-    methods = {"network": lambda a, b: fuser.fuse_arrays(a, b, uptake=False), **BASELINES}
-    for task, kind in TASKS.items():
+    fuser, rows = VolumeFuser.load(precision="fp32"), []
+    weights = fuser.weights.sha256[:12]
+    for task, kind, uptake in TASKS:
         matches, _ = match_folders(options.data / task / "MRI", options.data / task / kind)
+        pairs = [sources(match.paths, uptake) for match in matches]
+        methods = {"MMIF-AMIN": partial(fuser.fuse_arrays, uptake=uptake), **BASELINES}
         for method, fuse in methods.items():
-            shares, largest = [], 0.0
-            for match in matches:
-                images = (read_image(path) for path in match.paths)
-                a, b = ((luma(x) if x.ndim == 3 else x).astype(np.float32) / 255 for x in images)
-                outside = 255 * excess(a, b, fuse(a[None], b[None])[0])[(a > 0) | (b > 0)]
-                shares.append([100 * np.mean(outside > level) for level in LEVELS])
-                largest = max(largest, float(outside.max()))
-            means = {f"% outside by more than {level}": float(x) for level, x in zip(LEVELS, np.mean(shares, axis=0))}
-            rows.append({"task": task, "method": method, "pairs": len(matches), **means, "largest excess": largest})
-            print({key: round(value, 3) if isinstance(value, float) else value for key, value in rows[-1].items()}, flush=True)
+            outside = [255 * excess(a, b, fuse(a[None], b[None])[0])[(a > 0) | (b > 0)] for a, b in pairs]
+            row = {"task": task + (" uptake" if uptake else ""), "method": method}
+            row |= {"weights": weights if method == "MMIF-AMIN" else "", "pairs": len(pairs)}
+            for level in LEVELS:
+                row[f"% outside by more than {level}"] = 100 * float(np.mean([np.mean(x > level) for x in outside]))
+            row["largest excess"] = float(max(x.max() for x in outside))
+            rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+            print(rows[-1], flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_csv(rows, options.output)
 
