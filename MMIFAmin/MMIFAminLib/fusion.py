@@ -183,9 +183,11 @@ class VolumeFuser:
 
         ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources
         are empty stay 0, and the others are cropped to one box around the head: one box for the volume, so that a slice's
-        result does not depend on its batch.
+        result does not depend on its batch. A single image is shown whole, as in training's validation.
         """
         occupied, box = content(sources, self._network.idn.factor)
+        if len(out) == 1:
+            box = (slice(0, out.shape[1]), slice(0, out.shape[2]))
         area = (box[0].stop - box[0].start) * factors[0] * (box[1].stop - box[1].start) * factors[1]
         if area > _LARGEST_SLICE:
             raise InputError(
