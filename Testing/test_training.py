@@ -114,7 +114,7 @@ def without_time(path):
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("name", ["medical", "medical-1", "medical-2", "medical-3", "roadscene"])
+@pytest.mark.parametrize("name", ["medical", "medical-1", "medical-2", "medical-3", "medical-4", "roadscene"])
 def test_shipped_configurations_load_and_come_back(name):
     config = load_config(name)
     assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
