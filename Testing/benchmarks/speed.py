@@ -66,6 +66,7 @@ def measure(folder, weights, quick):
     yield {"case": "machine", "measure": "processor", "value": processor(), "unit": ""}
     yield {"case": "machine", "measure": "threads", "value": torch.get_num_threads(), "unit": ""}
     yield {"case": "machine", "measure": "torch", "value": torch.__version__, "unit": ""}
+    yield {"case": "machine", "measure": "weights", "value": Path(weights or "mmif-amin").stem, "unit": ""}
     yield from run("references", **few)
     yield from run("network", weights=weights, **few)
     yield from run("profile", weights=weights, **few)

@@ -5,6 +5,8 @@ Seconds are the least of several runs. torch is imported inside the cases, so th
 costs can be measured.
 """
 
+import ctypes
+import gc
 import json
 import sys
 import time
@@ -44,7 +46,9 @@ def resident_mb():
 
 
 def reset_peak():
-    """Let the kernel's record of the peak start again from what is resident now (Linux)."""
+    """Let the kernel's record of the peak start again from what is in use now (Linux)."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -252,8 +256,8 @@ def volume(weights, anatomical, functional, name, device="cpu", precision="auto"
     run = _through_nodes(images, fuser) if through == "fuse_nodes" else lambda: fuser.fuse(*images)
     if device != "cpu":
         run()  # what a GPU does for the first time takes long
-    ready = resident_mb()
     reset_peak()
+    ready = resident_mb()
     result, total, stages = _timed(run, fuser)
     peak, report = peak_mb(), fuser.report
     for _ in range(repeats - 1):

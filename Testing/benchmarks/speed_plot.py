@@ -89,7 +89,7 @@ def draw_growth(times, memory, rows):
         times.loglog(scale, [value / seconds[0] for value in seconds], marker, label=label)
         memory.plot(scale, beyond, marker, label=label)
     times.loglog([1, max(ticks)], [1, max(ticks)], "k:", lw=1, label="linear")
-    times.set(ylabel="seconds of the network, times those of the smallest", title="Time grows linearly")
+    times.set(ylabel="seconds of the network, times those of the smallest", title="Time grows linearly or less")
     memory.set(ylabel="MB beyond the fused volumes", title="Working memory depends on the slices' size alone")
     memory.set_ylim(bottom=0)
     for axes in (times, memory):

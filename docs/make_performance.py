@@ -1,0 +1,215 @@
+"""Brings the measured numbers into the tables of docs/performance.md.
+
+    python docs/make_performance.py            # fills in the tables
+    python docs/make_performance.py --check    # fails if a table is not that of the CSVs
+
+The CSVs in Testing/benchmarks/results are made by ``make bench`` (speed.csv) and ``Testing/benchmarks/{tried,precision}.py``.
+A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text around the tables is written by hand and says no
+number that a table says.
+"""
+
+import argparse
+import csv
+import re
+import sys
+from pathlib import Path
+
+from MMIFAminLib.volumes import atomic_path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "performance.md"
+RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
+STAGES = ("copy from nodes", "check", "resample", "intensity", "network", "colour")
+WEIGHTS = {"mmif-amin": "as shipped", "stirred": "drawn at random for the shipped architecture, which costs the same"}
+WAYS = ("a slice a thread", "all threads on a batch", "channels first", "IFCNN-like network")
+
+
+def read(name):
+    """Rows of a CSV of the results folder."""
+    with open(RESULTS / name, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(header, rows):
+    """A markdown table."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows))
+
+
+class Speed:
+    """The rows of speed.csv, looked up by case, measure and settings."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, case, measure, **settings):
+        """The value of the one row that fits, as a number where it is one."""
+        for row in self.rows:
+            fits = all(row[key] == str(value) for key, value in settings.items())
+            if fits and (row["case"], row["measure"]) == (case, measure):
+                try:
+                    return float(row["value"])
+                except ValueError:
+                    return row["value"]
+        raise KeyError(f"speed.csv has no {measure!r} of {case!r}: run make bench")
+
+    def volumes(self):
+        """The rows of the totals of whole volumes, one a run."""
+        return [row for row in self.rows if row["measure"] == "total" and row["case"][0].isdigit()]
+
+
+def machine(speed):
+    return (
+        f"Processor: {speed('machine', 'processor')}, {speed('machine', 'threads'):.0f} threads; PyTorch "
+        f"{speed('machine', 'torch')}; weights {WEIGHTS.get(speed('machine', 'weights'), 'of another name')}, {speed('network', 'parameters'):,.0f} parameters, "
+        f"{speed('network', 'cost a pair'):.2f} GFLOP for a 256 x 256 pair; precision chosen by itself: "
+        f"{speed('network', 'automatic precision')}. Other programs took "
+        f"{speed('machine', 'processor time used by others'):.0f} % of the processors' time during the run."
+    )
+
+
+def targets(speed):
+    """What was asked for against what was measured."""
+    chosen = speed("network", "automatic precision")
+    threads = f"{speed('machine', 'threads'):.0f}"
+    volumes = [row for row in speed.volumes() if (row["precision"], row["threads"], row["device"]) == (chosen, threads, "cpu")]
+    around = [(speed(row["case"], "around the network", precision=chosen, threads=threads), row["case"]) for row in volumes]
+    largest = [row for row in volumes if row["case"].startswith("512")]
+    memory = {row["case"].split(", ")[1]: speed(row["case"], "memory above the loaded volumes") for row in largest}
+    pair = speed("a slice a thread", "time a pair", precision=chosen, threads=threads)
+    rows = [
+        ["network, a 256 x 256 pair", "25 ms", f"{pair:.1f} ms"],
+        *(
+            [f"network over IFCNN-like network in {other}", "0.5", f"{speed('network', f'time over IFCNN-like in {other}', precision=chosen):.2f}"]
+            for other in ("bf16", "fp32")
+        ),
+        ["utilisation of the convolution peak", "at least 35 %", f"{speed('network', 'of the convolution peak', precision=chosen):.0f} %"],
+        ["around the network, share of the total", "35 %", ", ".join(f"{share:.0f} % ({case})" for share, case in around)],
+        *([f"memory above the inputs, 512 x 512 x 200, `{through}`", "1000 MB", f"{1.048576 * mb:.0f} MB"] for through, mb in memory.items()),
+        ["exponent of time in slices; in pixels", "1", "; ".join(f"{speed(f'time by {kind}', 'exponent'):.2f}" for kind in ("slices", "pixels"))],
+    ]  # fmt: skip
+    return table(["measured in one run", "at most", "measured"], rows)
+
+
+def references(speed):
+    rows = []
+    for precision in ("fp32", "bf16"):
+        rows += [
+            [f"3x3 convolution, 32 channels, {precision}", f"{speed('convolution 3x3, 32 channels', 'rate', precision=precision):.0f} GFLOP/s"],
+            [f"IFCNN-like network, {precision}", f"{speed('IFCNN-like network', 'time a pair', precision=precision):.0f} ms a pair"],
+        ]  # fmt: skip
+    rows.append(["Laplacian pyramid", f"{speed('Laplacian pyramid', 'time a pair'):.1f} ms a pair"])
+    rows.append(["memory copy, read and written", f"{speed('memory copy', 'rate'):.0f} GB/s"])
+    return table(["reference", "measured"], rows)
+
+
+def volumes(speed):
+    """Seconds of each run by stage."""
+    body = []
+    for row in speed.volumes():
+        same = {key: row[key] for key in ("device", "precision", "threads")}
+        stages = [stage for stage in STAGES if any(r["case"] == row["case"] and r["measure"] == stage for r in speed.rows)]
+        values = {stage: f"{speed(row['case'], stage, **same):.2f}" for stage in stages}
+        volume, through = row["case"].split(", ")
+        body.append(
+            [volume, f"`{through}`", " ".join([same["device"], same["precision"], f"{same['threads']} thr."])]
+            + [values.get(stage, "") for stage in STAGES]
+            + [f"**{float(row['value']):.2f}**", f"{1.048576 * speed(row['case'], 'memory above the loaded volumes', **same):.0f}"]
+        )
+    return table(["volumes", "through", "on", *STAGES, "all, s", "MB above inputs"], body)
+
+
+def variants(speed):
+    body = []
+    for row in speed.rows:
+        if row["case"] in WAYS and row["measure"] == "time a pair":
+            same = {key: row[key] for key in ("precision", "threads", "batch")}
+            rate = speed(row["case"], "rate", **same) if row["case"] != "IFCNN-like network" else None
+            peak = speed("convolution 3x3, 32 channels", "rate", precision=row["precision"])
+            share = f"{100 * rate / peak:.0f} %" if rate and row["threads"] == f"{speed('machine', 'threads'):.0f}" else ""
+            body.append(
+                [row["precision"], row["case"], row["threads"], row["batch"], f"{float(row['value']):.1f}"]
+                + [f"{rate:.0f}" if rate else "", share]
+            )
+    return table(["", "way", "threads", "batch", "ms a pair", "GFLOP/s", "of the peak"], body)
+
+
+def parts(speed):
+    names = [r["measure"] for r in speed.rows if r["case"] == "part" and r["unit"] == "ms"]
+    body = []
+    for name in names:
+        ms, cost = speed("part", name), max(0.0, speed("part", f"{name}, cost"))
+        rate = f"{1e3 * cost / ms:.0f}" if cost >= 0.1 else ""
+        body.append([name, f"{cost:.2f}", f"{ms:.2f}", f"{speed('part', f'{name}, share'):.0f}", rate])
+    return table(["part", "GFLOP", "ms", "% of the time", "GFLOP/s"], body)
+
+
+def operators(speed):
+    rows = [r for r in speed.rows if r["case"] == "operator" and r["unit"] == "ms"]
+    body = [[f"`{r['measure']}`", f"{float(r['value']):.2f}", f"{speed('operator', r['measure'] + ', share'):.1f}"] for r in rows]
+    return table(["operator", "ms", "% of the time"], body)
+
+
+def start(speed):
+    stages = [r["measure"] for r in speed.rows if r["case"] == "start"]
+    return table(
+        ["", "all extras installed", "without `train`, `test`, `demo`"],
+        [[s, f"{speed('start', s):.2f} s", f"{speed('start, without extras', s):.2f} s"] for s in stages],
+    )
+
+
+def inferer(speed):
+    body = [
+        [name, f"{speed(case, 'time a slice'):.1f} ms", f"{1.048576 * speed(case, 'memory above the sources'):.1f} MB"]
+        for name, case in (("MONAI `SliceInferer`, batches of 4", "SliceInferer"), ("`VolumeFuser.fuse_arrays`", "our loop"))
+    ]
+    return table(["24 slices of 256 x 256, full of content", "time a slice", "memory above the sources"], body)
+
+
+def tried(rows):
+    body = []
+    for row in rows:
+        ratio = "" if row["relative"] == "nan" else f"{float(row['relative']):.2f}"
+        name = f"**{row['variant']}**" if row["variant"].startswith("what ships") else row["variant"]
+        time = f"{float(row['ms']):.1f} ms" if float(row["ms"]) < 1e4 else f"{float(row['ms']) / 1e3:.1f} s"
+        time = "" if row["ms"] == "nan" else time
+        body.append([row["experiment"], name, time, ratio])
+    return table(["experiment", "variant", "time", "over the first"], body)
+
+
+def precision(rows):
+    names = ("SSIM", "VIF", "Qabf", "SCD", "MI")
+    body = [
+        [row["task"], row["pairs"], *(f"{float(row[name]):+.4f}" for name in names), f"{float(row['largest SSIM']):.4f}"]
+        for row in rows
+    ]
+    return table(["task", "pairs", *names, "largest in SSIM"], body)
+
+
+def filled(text):
+    """The page with its tables made from the CSVs."""
+    speed = Speed(read("speed.csv"))
+    made = {f.__name__: f(speed) for f in (machine, targets, references, volumes, variants, parts, operators, start, inferer)}
+    made |= {"tried": tried(read("tried.csv")), "precision": precision(read("precision.csv"))}
+    for name, content in made.items():
+        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
+        if count != 1:
+            raise SystemExit(f"docs/performance.md has {count} places for the table {name!r}; it needs one.")
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is not that of the CSVs")
+    options = parser.parse_args()
+    text = PAGE.read_text(encoding="utf-8")
+    new = filled(text)
+    if options.check:
+        if new != text:
+            sys.exit("docs/performance.md does not show the numbers of the CSVs: run python docs/make_performance.py")
+        return
+    with atomic_path(PAGE) as temporary:
+        Path(temporary).write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
