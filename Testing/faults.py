@@ -46,6 +46,7 @@ def start(work) -> int:
         return pid
     code = 99
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background may be told to ignore it
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
@@ -168,6 +169,8 @@ def campaign(job: Job, count: int, rng, number=signal.SIGKILL) -> dict:
     expected = {name: job.facts(name, data) for name, data in content(job.out).items()}
     tally = dict.fromkeys(("runs", "struck", "files begun", "corrupt", "rerun failed"), 0)
     while tally["struck"] < count:  # a run that was over before the signal came does not count
+        if tally["runs"] > 10 * (count + 1):
+            raise RuntimeError(f"only {tally['struck']} of {tally['runs']} runs were struck by the signal")
         tally["runs"] += 1
         again = tally["struck"] % 2 and not isinstance(job, Train)
         if not again:
