@@ -118,7 +118,7 @@ def _recover(node, functionalNode) -> None:
     uptake, _ = resample_to(
         _scalar(functionalNode),
         sitk.VectorIndexSelectionCast(picture, 0),
-        names=(functionalNode.GetName(), node.GetName()),
+        names=(node.GetName(), functionalNode.GetName()),
     )
     window = Window(**json.loads(node.GetAttribute("MMIFAmin.parameters"))["windows"]["functional"])
     data = node.GetImageData()
