@@ -1,6 +1,7 @@
 """The ``mmifamin`` command as a user meets it: help, results, one-line errors, interruption."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -22,7 +23,9 @@ COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "train", "ablate", "bund
 
 def start(*arguments):
     command = [sys.executable, "-m", "MMIFAminLib", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Programs in the background are told to ignore Ctrl-C, and so would be what they start.
+    listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} if os.name == "posix" else {}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **listening)
 
 
 def finish(process):
