@@ -4,8 +4,9 @@
 
 A pixel is inside when it lies between the least and the greatest value of both sources in its 3x3 neighbourhood, and
 outside by as much as it leaves that interval. For every validation pair and for classical fusions beside it: the share
-of pixels with content that are outside by more than 1, 5 and 10 grey levels of 255, and the largest excess. Images in
-colours are fused by their luma, and once more by the uptake that the colours stand for.
+of pixels with content that are outside by more than 1, 5 and 10 grey levels of 255, of those that are darker than both
+sources by more than 5, and the largest excess. Images in colours are fused by their luma, and once more by the uptake
+that the colours stand for.
 """
 
 import argparse
@@ -29,14 +30,14 @@ TASKS = (  # folder, functional images, whether their uptake is recovered
     ("PET-MRI", "PET", True),
     ("SPECT-MRI", "SPECT", True),
 )
-LEVELS = (1, 5, 10)  # grey levels of 255
+LEVELS, TOLERANCE = (1, 5, 10), 5  # grey levels of 255
 
 
 def excess(a, b, fused):
-    """By how much each pixel of ``fused`` (H, W) leaves the 3x3 range of ``a`` and ``b``; all in [0, 1]."""
+    """By how much each pixel of ``fused`` (H, W) is above the 3x3 range of ``a`` and ``b``, or below it: negative."""
     low = minimum_filter(np.minimum(a, b), 3, mode="nearest")
     high = maximum_filter(np.maximum(a, b), 3, mode="nearest")
-    return np.maximum(np.maximum(low - fused, fused - high), 0)
+    return fused - np.clip(fused, low, high)
 
 
 def sources(paths, uptake: bool):
@@ -46,6 +47,11 @@ def sources(paths, uptake: bool):
     if uptake:
         return a, recover_uptake(functional)[0]
     return a, (luma(functional) if functional.ndim == 3 else functional).astype(np.float32) / 255
+
+
+def share(masks) -> float:
+    """The mean over images of the share of pixels that are set, in %."""
+    return 100 * float(np.mean([np.mean(mask) for mask in masks]))
 
 
 def main():
@@ -64,8 +70,9 @@ def main():
             row = {"task": task + (" uptake" if uptake else ""), "method": method}
             row |= {"weights": weights if method == "MMIF-AMIN" else "", "pairs": len(pairs)}
             for level in LEVELS:
-                row[f"% outside by more than {level}"] = 100 * float(np.mean([np.mean(x > level) for x in outside]))
-            row["largest excess"] = float(max(x.max() for x in outside))
+                row[f"% outside by more than {level}"] = share(np.abs(x) > level for x in outside)
+            row[f"% darker by more than {TOLERANCE}"] = share(x < -TOLERANCE for x in outside)
+            row["largest excess"] = float(max(np.abs(x).max() for x in outside))
             rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
             print(rows[-1], flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,102 @@
+"""Brings the counts of the campaigns into the tables of docs/reliability.md.
+
+    python docs/make_reliability.py            # fills in the tables
+    python docs/make_reliability.py --check    # fails if a table is not that of the CSVs
+
+The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/faults.py`` (faults.csv) and
+``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
+"""
+
+import argparse
+import csv
+import re
+import sys
+from pathlib import Path
+
+from MMIFAminLib.volumes import atomic_path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "reliability.md"
+RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
+FUZZED = {
+    "volumes": "pairs of volumes through `VolumeFuser.fuse`",
+    "nodes": "pairs of nodes under transforms through `fuse_nodes`",
+    "headers": "damaged headers through `mmifamin fuse`",
+}
+
+
+def read(name: str) -> list[dict]:
+    """Rows of a CSV of the results folder."""
+    with open(RESULTS / name, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(header: list[str], rows: list[list]) -> str:
+    """A markdown table."""
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in (header, ["---"] * len(header), *rows))
+
+
+def fuzz(rows: list[dict]) -> str:
+    counts = {(row["campaign"], row["outcome"]): int(row["examples"]) for row in rows}
+    body = []
+    for campaign, what in FUZZED.items():
+        fused, refused = (counts.get((campaign, outcome), 0) for outcome in ("fused", "refused"))
+        body.append([what, fused + refused, fused, refused])
+    return table(["what", "tried", "fused", "refused"], body)
+
+
+def faults(rows: list[dict]) -> str:
+    names = {"SIGKILL": "killed", "SIGINT": "interrupted (Ctrl-C)"}
+    header = ["campaign", "runs", "struck", "hidden files left half-written", "corrupt files", "reruns that failed"]
+    struck = [row for row in rows if row["signal"]]
+    columns = ("runs", "struck", "files begun", "corrupt", "rerun failed")
+    return table(
+        header, [[f"`{row['campaign']}` {names[row['signal']]}", *(row[column] for column in columns)] for row in struck]
+    )
+
+
+def scene(rows: list[dict]) -> str:
+    found = {row["campaign"]: row for row in rows}
+    cancels, growth = found["cancel in the scene"], found["growth"]
+    return table(
+        ["campaign", "runs", "result"],
+        [
+            ["fusions of nodes cancelled at a random fraction", cancels["runs"], f"{cancels['corrupt']} left a trace"],
+            ["fusions in one process", growth["runs"], f"memory grew by {float(growth['MB grown']):.2f} MB"],
+        ],
+    )
+
+
+def local_range(rows: list[dict]) -> str:
+    columns = list(rows[0])[3:]
+    body = [[row["task"], row["method"], row["pairs"], *(f"{float(row[column]):.2f}" for column in columns)] for row in rows]
+    return table(["task", "method", "pairs", *columns], body)
+
+
+def filled(text: str) -> str:
+    """The page with its tables made from the CSVs."""
+    made = {"fuzz": fuzz(read("fuzz.csv")), "local range": local_range(read("local_range.csv"))}
+    made |= {"faults": faults(read("faults.csv")), "scene": scene(read("faults.csv"))}
+    for name, content in made.items():
+        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
+        if count != 1:
+            raise SystemExit(f"docs/reliability.md has {count} places for the table {name!r}; it needs one.")
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is not that of the CSVs")
+    options = parser.parse_args()
+    text = PAGE.read_text(encoding="utf-8")
+    new = filled(text)
+    if options.check:
+        if new != text:
+            sys.exit("docs/reliability.md does not show the counts of the CSVs: run python docs/make_reliability.py")
+        return
+    with atomic_path(PAGE) as temporary:
+        temporary.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
