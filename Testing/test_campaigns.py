@@ -52,6 +52,15 @@ def test_the_committed_local_range_is_that_of_the_weights_that_ship(repository, 
     assert measured == {card["sha256"][:12]}, "run Testing/benchmarks/local_range.py, then docs/make_reliability.py"
 
 
+def test_the_words_on_the_local_range_fit_its_table(results):
+    """More than a Laplacian pyramid leaves the range, nearly always upwards: where that changes, the page must, too."""
+    rows = {(row["task"], row["method"]): row for row in results("local_range.csv")}
+    for task in {task for task, method in rows}:
+        ours, pyramid = rows[task, "MMIF-AMIN"], rows[task, "laplacian_pyramid"]
+        assert float(ours["% outside by more than 5"]) > float(pyramid["% outside by more than 5"])
+        assert float(ours["% darker by more than 5"]) < 0.2
+
+
 def test_the_local_range_is_that_of_both_sources_around_a_pixel(repository, monkeypatch):
     monkeypatch.syspath_prepend(str(repository / "Testing" / "benchmarks"))
     from local_range import excess

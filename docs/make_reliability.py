@@ -68,8 +68,9 @@ def scene(rows: list[dict]) -> str:
 
 
 def local_range(rows: list[dict]) -> str:
-    columns = list(rows[0])[3:]
-    body = [[row["task"], row["method"], row["pairs"], *(f"{float(row[column]):.2f}" for column in columns)] for row in rows]
+    columns = list(rows[0])[4:]
+    shown = [row for row in rows if row["method"] != "average"]  # which cannot leave the range
+    body = [[row["task"], row["method"], row["pairs"], *(f"{float(row[key]):.2f}" for key in columns)] for row in shown]
     return table(["task", "method", "pairs", *columns], body)
 
 
