@@ -61,6 +61,12 @@ def test_the_words_on_the_local_range_fit_its_table(results):
         assert float(ours["% darker by more than 5"]) < 0.2
 
 
+def test_the_weights_that_ship_invent_no_texture(results):
+    """A network that hatched saturated bone to win in sharpness had 2.8 grey levels on CT-MR; a Laplacian pyramid has 0.1."""
+    rows = [row for row in results("local_range.csv") if row["method"] == "MMIF-AMIN"]
+    assert rows and all(float(row["invented texture"]) < 0.3 for row in rows)
+
+
 def test_the_local_range_is_that_of_both_sources_around_a_pixel(repository, monkeypatch):
     monkeypatch.syspath_prepend(str(repository / "Testing" / "benchmarks"))
     from local_range import excess

@@ -343,4 +343,4 @@ def test_the_report_tells_what_was_done(fuser, pair):
     assert "Research use only" in report["notice"] and report["weights"]["sha256"] == fuser.weights.sha256
     assert (report["device"], report["precision"], report["plane"]) == ("cpu", fuser.precision, "coronal")
     assert report["threads"] == fuser.threads and report["slices_per_second"] > 0 and 0 < report["overlap"] <= 1
-    assert list(report["seconds"]) == ["check", "resample", "intensity", "network"]
+    assert list(report["seconds"]) == ["check", "resample", "intensity", "network", "through-plane"]

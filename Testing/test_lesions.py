@@ -21,7 +21,6 @@ from MMIFAminLib.lesions import (
     lesion_study,
     load_case,
     measure_lesion,
-    through_plane_ratio,
 )
 
 SPACING = (4.0, 2.0, 2.0)
@@ -144,15 +143,6 @@ def test_anatomy_is_held_fixed():
     assert anatomy_fixed_correlation(anatomical, uptake, uptake**3, everywhere) == pytest.approx(1)
 
 
-def test_through_plane_ratio():
-    random = np.random.default_rng(0)
-    a, b = np.cumsum(random.normal(size=(2, 12, 8, 8)), axis=1)
-    flicker = np.where(np.arange(12)[:, None, None] % 2, 5.0, 0.0)
-    assert through_plane_ratio(a, b / 10, a) == pytest.approx(1)
-    assert through_plane_ratio(a, b / 10, a / 2) == pytest.approx(0.5)
-    assert through_plane_ratio(a, b / 10, a + flicker) > 3
-
-
 def test_complaints(case):
     with pytest.raises(InputError, match="protocol 'palette'"):
         lesion_study(average, [case], protocol="palette")
@@ -175,17 +165,6 @@ def test_lesion_benchmark_on_real_volumes(shared, repository, tmp_path):
     assert [row["case"] for row in rows] == 2 * ["spect3", "spect21", "all"]
     assert all(float(row["right"]) == 1 for row in rows if row["protocol"] == "scalar")
     assert float(rows[-1]["right"]) < 1 and float(rows[-1]["spearman"]) < float(rows[2]["spearman"])
-
-
-def test_through_plane_benchmark_on_real_volumes(shared, repository, tmp_path):
-    """Averages cannot vary more than the mean of their sources; the table covers every pair of the folder."""
-    script, output = repository / "Testing" / "benchmarks" / "through_plane.py", tmp_path / "through_plane.csv"
-    volumes = shared / "data" / "volumes"
-    command = [sys.executable, script, "--data", volumes, "--output", output, "--methods", "average"]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = list(csv.DictReader(output.read_text().splitlines()))
-    assert len(rows) == len(list(volumes.glob("*_mr.nrrd"))) > 0
-    assert all(0.4 < float(row["ratio"]) < 1 for row in rows)
 
 
 def test_reads_a_case(shared):

@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 
 from MMIFAminLib.baselines import laplacian_pyramid
-from MMIFAminLib.losses.adaptive import AdaptiveLoss
+from MMIFAminLib.losses.adaptive import MEASURES, AdaptiveLoss, worth
 from MMIFAminLib.losses.information import InformationLoss
+from MMIFAminLib.losses.shortfall import ShortfallLoss
 from MMIFAminLib.losses.terms import TERMS
 from MMIFAminLib.losses.uncertainty import UncertaintyLoss
-from MMIFAminLib.metrics import score
+from MMIFAminLib.metrics import RANKED, score
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +66,69 @@ def test_terms_are_finite_on_empty_images(term):
     assert torch.isfinite(f.grad).all()
 
 
-def test_adaptive_weights_grow_with_the_shortfall_of_each_image(phantom):
+def test_what_neither_source_shows_is_an_invention(phantom):
     a, b, _ = phantom
-    loss = AdaptiveLoss({"structure": 1.0, "visual_information": 1.0}, sharpness=3.0)
+    flat = torch.full_like(a, 0.9)
+    fine = flat - 0.1 * (torch.arange(64) % 2)  # every second column: central differences see nothing
+    assert TERMS["invention"](flat, 0.3 * flat, fine).min() > 0.08
+    for f in (torch.maximum(a, b), (a + b) / 2, a + b):
+        assert TERMS["invention"](a, b, f).max() < 1e-6
+    assert TERMS["invention"](a, b, fine).min() > TERMS["invention"](fine, b, fine).max() == 0
+
+
+ONE = torch.zeros(2, dtype=torch.long)
+
+
+def test_adaptive_weights_belong_to_the_task_of_each_image(phantom):
+    loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, rate=0.5, tasks=2)
+    before, _ = loss(*phantom, torch.tensor([0, 1]))
+    loss.adapt(1, {"structure": 1e3, "contrast": 2.5})
+    assert loss.weights(0) == pytest.approx({"structure": 1.0, "contrast": 2.5})
+    assert loss.weights(1) == pytest.approx({"structure": 50**0.5, "contrast": 5**0.5})  # half way to the bound, and to 2
+    after, report = loss(*phantom, torch.tensor([0, 1]))
+    second = [x[1:] for x in phantom]
+    gains = {"structure": 50**0.5 - 1, "contrast": 5**0.5 - 2.5}
+    expected = sum(gain * TERMS[name](*second).item() / 2 for name, gain in gains.items())
+    assert (after - before).item() == pytest.approx(expected, rel=1e-4)
+    assert report["weight of structure"].item() == pytest.approx((1 + 50**0.5) / 2)
+
+
+def test_every_ranked_metric_has_a_term():
+    assert sorted(metric for found in MEASURES.values() for metric in found) == sorted(RANKED)
+    assert set(MEASURES) < set(TERMS)
+
+
+def test_adaptive_weights_stay_as_given_with_rate_0():
+    loss = AdaptiveLoss({"structure": 3.0}, rate=0.0)
+    loss.adapt(0, {"structure": 100.0})
+    assert loss.weights(0) == pytest.approx({"structure": 3.0})
+
+
+def test_a_term_is_worth_what_it_can_overtake():
+    own = {"SSIM": 1.2, "SF": 10.0, "AG": 4.0}
+    crowd = [{"SSIM": 1.2 + 0.01 * k, "SF": 10.0 + k, "AG": 4.0 + k} for k in (-2, -1, 1, 2)]
+    far = [{"SSIM": 0.6 - 0.01 * k, "SF": 10.0 + k, "AG": 4.0 + k} for k in (-2, -1, 1, 2)]
+    # All four competitors within 0.02 on either side: 25 fields on a unit of SSIM; SSIM = 2 (1 - structure).
+    assert worth("structure", 0.4, own, crowd) == pytest.approx(50)
+    assert worth("structure", 0.4, own, far) < 2.5
+    assert worth("structure", 0.4, own, crowd + 4 * far) == pytest.approx(10)  # a fifth of a larger field
+    assert worth("sharpness", 0.5, own, crowd) == pytest.approx(1 / (2 * 2) * (10.0 + 4.0) / 0.5)
+    assert np.isfinite(worth("structure", 1.0, own, [own] * 4))
+
+
+def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):
+    a, b, _ = phantom
+    loss = ShortfallLoss({"structure": 1.0, "visual_information": 1.0}, sharpness=3.0)
     good = torch.maximum(a, b)
-    _, on_goal = loss(a, b, good)
-    _, behind = loss(a, b, good.flip(-1))
-    for name in loss.priorities:
+    _, on_goal = loss(a, b, good, ONE)
+    _, behind = loss(a, b, good.flip(-1), ONE)
+    for name in loss.weights:
         assert behind[f"weight of {name}"] > 1.5 * on_goal[f"weight of {name}"]
 
 
-def test_adaptive_goals_are_the_better_classical_fusion(phantom):
+def test_shortfall_goals_are_the_better_classical_fusion(phantom):
     a, b, _ = phantom
-    goals = AdaptiveLoss({"structure": 1.0, "differences": 1.0}).goals(a, b)
+    goals = ShortfallLoss({"structure": 1.0, "differences": 1.0}).goals(a, b)
     for name, goal in goals.items():
         assert (goal <= TERMS[name](a, b, torch.maximum(a, b)) + 1e-6).all()
 
@@ -87,10 +138,10 @@ def test_uncertainty_loss_believes_large_terms_less(phantom):
     optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
     for _ in range(200):
         optimizer.zero_grad()
-        loss(*phantom)[0].backward()
+        loss(*phantom, ONE)[0].backward()
         optimizer.step()
-    values = loss(*phantom)[1]
-    for name in loss.priorities:
+    values = loss(*phantom, ONE)[1]
+    for name in loss.weights:
         assert values[f"weight of {name}"].item() == pytest.approx(1 / values[name].item(), rel=0.05)
 
 

@@ -38,7 +38,7 @@ TINY = {
     "architecture": {"idn_blocks": 1, "idn_growth": 4, "channels": 12, "transformer_blocks": 1, "decoder_width": 8},
     "loss": {
         "name": "adaptive",
-        "options": {"priorities": {"structure": 1}, "anchors": {"intensity": 1, "gradient": 5}},
+        "options": {"weights": {"structure": 1, "edge_transfer": 2}, "anchors": {"intensity": 1, "gradient": 5}},
     },
     "lesion": {"weight": 0.5},
     "tasks": [
@@ -114,7 +114,7 @@ def without_time(path):
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("name", ["medical", "medical-1", "medical-2", "medical-3", "medical-4", "roadscene"])
+@pytest.mark.parametrize("name", ["medical", "medical-1", "medical-2", "medical-3", "medical-4", "medical-5", "roadscene"])
 def test_shipped_configurations_load_and_come_back(name):
     config = load_config(name)
     assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
@@ -130,7 +130,7 @@ def test_shipped_configurations_load_and_come_back(name):
         ({"batch": "many"}, ["batch", "many"]),
         ({"learning_rate": True}, ["learning_rate"]),
         ({"loss": {"name": "magic"}}, ["magic", "adaptive"]),
-        ({"loss": {"name": "adaptive", "options": {"weights": {}}}}, ["loss.options", "weights"]),
+        ({"loss": {"name": "adaptive", "options": {"wieghts": {}}}}, ["loss.options", "wieghts"]),
         ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
         ({"precision": "int4"}, ["int4", "bf16"]),
     ],
@@ -144,13 +144,16 @@ def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
 
 def test_a_configuration_extends_another(tmp_path):
     base = write_config(tmp_path / "base.yaml")
-    options = {"priorities": {"structure": None, "entropy": 0.5}}
+    options = {"weights": {"structure": None, "entropy": 0.5}}
     path = tmp_path / "more.yaml"
     path.write_text(
         yaml.safe_dump({"extends": str(base), "steps": 3, "loss": {"options": options}, "tasks": TINY["tasks"][:1]})
     )
     config, other = load_config(path), load_config(base)
-    assert config.loss.options == {"priorities": {"entropy": 0.5}, "anchors": {"intensity": 1, "gradient": 5}}
+    assert config.loss.options == {
+        "weights": {"edge_transfer": 2, "entropy": 0.5},
+        "anchors": {"intensity": 1, "gradient": 5},
+    }
     assert (config.steps, len(config.tasks)) == (3, 1) and config.architecture == other.architecture
     with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations:.*medical"):
         load_config("nowhere.yaml")
@@ -234,7 +237,21 @@ def test_a_run_leaves_weights_card_logs_and_picture(data, finished):
     assert network.decoder.last.weight.abs().max() > 0
 
 
+def test_the_weights_of_the_terms_are_learned_on_validation(finished):
+    """Nothing in the folder says what peers score, so the classical fusions are the field."""
+    rows = without_time(finished / "validation.csv")
+    assert [row["task"] for row in rows] == ["CT", "PET"] * 2
+    assert all(1 <= float(row["mean_rank"]) <= 5 for row in rows)
+    learned = [float(row["weight of structure"]) for row in rows]
+    assert len(set(learned)) == 4  # each task its own, and both still moving
+    first, *later = (float(row["weight of structure"]) for row in without_time(finished / "log.csv"))
+    assert first == pytest.approx(1) and later[-1] != pytest.approx(1)
+    card = json.loads((finished / "tiny.json").read_text())
+    assert card["loss_weights"]["PET"]["structure"] == pytest.approx(learned[-1], abs=1e-3)
+
+
 def test_training_lowers_the_loss(data, tmp_path):
+    # One validation, at the end: while the weights of the terms are learned, two losses cannot be compared.
     config = Config.from_dict(TINY | {"steps": 60, "log_every": 10, "checkpoint_every": 60, "validate_every": 60})
     train(config, data, tmp_path / "out")
     loss = [float(row["loss"]) for row in without_time(tmp_path / "out" / "log.csv")]
@@ -304,7 +321,7 @@ def test_a_killed_run_resumes_to_the_same_weights(data, finished, tmp_path):
 
 def test_two_processes_train_what_one_does(data, tmp_path):
     """torchrun with gloo: the average of both processes' gradients is the gradient of the whole batch."""
-    changes = {"precision": "fp32", "lesion": {"weight": 0.0}, "steps": 4, "validate_every": 4}
+    changes = {"precision": "fp32", "lesion": {"weight": 0.0}, "steps": 4, "validate_every": 2}
     config = write_config(tmp_path / "tiny.yaml", **changes)
     train(config, data, tmp_path / "one")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -315,6 +332,9 @@ def test_two_processes_train_what_one_does(data, tmp_path):
     assert all(torch.allclose(one[key], two[key], atol=2e-4) for key in one)
     assert json.loads((tmp_path / "two" / "tiny.json").read_text())["processes"] == 2
     assert len(without_time(tmp_path / "two" / "log.csv")) == 2
+    for logs in zip(*(without_time(tmp_path / name / "log.csv") for name in ("one", "two"))):
+        learned = [float(log["weight of structure"]) for log in logs]
+        assert learned[0] == pytest.approx(learned[1], rel=0.1)  # from 8-bit images of two nearly equal networks
 
 
 def test_the_module_is_a_command(data, tmp_path, monkeypatch, capsys):
@@ -328,9 +348,10 @@ def test_the_module_is_a_command(data, tmp_path, monkeypatch, capsys):
 
 
 LOSSES = {
-    "adaptive": {"priorities": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
+    "adaptive": {"weights": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
     "information": {"intensity": 1.0, "gradient": 5.0},
-    "uncertainty": {"priorities": {"gradient": 1.0, "structure": 1.0}},
+    "shortfall": {"weights": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
+    "uncertainty": {"weights": {"gradient": 1.0, "structure": 1.0}},
 }
 
 
@@ -339,7 +360,8 @@ def test_every_loss_trains_the_network_and_itself(data, name):
     config = Config.from_dict(TINY | {"loss": {"name": name, "options": LOSSES[name]}, "patch": 48})
     step = TrainingStep(config)
     batch = next(iter(training_loader(config, load_cases(config, data)[0], 0, 0, 1)))
-    loss, parts = step(batch["a"], batch["b"], batch["lesion"], torch.ones(len(batch["a"]), dtype=torch.bool))
+    uptake = torch.ones(len(batch["a"]), dtype=torch.bool)
+    loss, parts = step(batch["a"], batch["b"], batch["lesion"], uptake, batch["task"])
     loss.backward()
     assert step.network.decoder.last.weight.grad.abs().max() > 0
     assert all(parameter.grad is not None for parameter in step.loss.parameters())

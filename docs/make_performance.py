@@ -19,7 +19,7 @@ from MMIFAminLib.volumes import atomic_path
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "performance.md"
 RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
-STAGES = ("copy from nodes", "check", "resample", "intensity", "network", "colour")
+STAGES = ("copy from nodes", "check", "resample", "intensity", "network", "through-plane", "colour")
 WEIGHTS = {"mmif-amin": "as shipped", "stirred": "drawn at random for the shipped architecture, which costs the same"}
 WAYS = ("a slice a thread", "all threads on a batch", "channels first", "IFCNN-like network")
 
@@ -104,6 +104,7 @@ def references(speed):
 
 def volumes(speed):
     """Seconds of each run by stage."""
+    measured = [stage for stage in STAGES if any(row["measure"] == stage for row in speed.rows)]
     body = []
     for row in speed.volumes():
         same = {key: row[key] for key in ("device", "precision", "threads")}
@@ -112,10 +113,10 @@ def volumes(speed):
         volume, through = row["case"].split(", ")
         body.append(
             [volume, f"`{through}`", " ".join([same["device"], same["precision"], f"{same['threads']} thr."])]
-            + [values.get(stage, "") for stage in STAGES]
+            + [values.get(stage, "") for stage in measured]
             + [f"**{float(row['value']):.2f}**", f"{1.048576 * speed(row['case'], 'memory above the loaded volumes', **same):.0f}"]
         )
-    return table(["volumes", "through", "on", *STAGES, "all, s", "MB above inputs"], body)
+    return table(["volumes", "through", "on", *measured, "all, s", "MB above inputs"], body)
 
 
 def variants(speed):

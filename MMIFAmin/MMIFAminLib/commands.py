@@ -216,7 +216,7 @@ def lesions(options) -> None:
     if options.method not in methods:
         raise InputError(f"there is no method '{options.method}': choose one of {', '.join(methods)}")
     if options.method == "mmif-amin":
-        fuse = partial(_load(options).fuse_arrays, uptake=options.protocol == "scalar")
+        fuse = partial(_load(options).fuse_arrays, uptake=options.protocol == "scalar", consecutive=True)
     else:
         fuse = baselines.BASELINES[options.method]
     cases = [load_case(*pair, table=options.color_table, name=_short_name(pair[1])) for pair in options.pair]

@@ -21,6 +21,7 @@ from .errors import FusionCancelled, InputError
 from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
 from .network import MMIFAMIN
 from .slices import content, squaring, stretched
+from .through_plane import steady
 from .weights import WeightsInfo, load_weights
 
 Progress = Callable[[float, str], "bool | None"]
@@ -97,12 +98,19 @@ class VolumeFuser:
         return cls(network, info, device, precision)
 
     def fuse_arrays(
-        self, a: np.ndarray, b: np.ndarray, *, uptake: bool = True, progress: Progress | None = None
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        *,
+        uptake: bool = True,
+        consecutive: bool = False,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
 
         ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture (CT, MR,
-        the luma of colours).
+        the luma of colours); ``consecutive`` that the slices follow one another in space, so that they may not flicker
+        (``through_plane.steady``). Without it every slice comes out as it would alone.
         Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
         """
         a, b = np.asarray(a), np.asarray(b)
@@ -117,6 +125,8 @@ class VolumeFuser:
         out = np.zeros(a.shape, np.float32)
         if out.size:
             self._fuse_slices(sources, (1, 1), uptake, out, _Reporter(progress, 0.0, 1.0), [])
+        if consecutive:
+            steady(out, sources)
         return out
 
     def fuse(
@@ -175,7 +185,10 @@ class VolumeFuser:
         factors = squaring(*view.pixel_spacing)
         slices = self._fuse_slices(sources, factors, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
         clock.lap("network")
+        ratio, damping = steady(view.take(fused), sources)
+        clock.lap("through-plane")
         report = self._report(plane, window_a, window_b, overlap, slices, clock, warnings)
+        report["through_plane"] = {"ratio": round(ratio, 4) if np.isfinite(ratio) else None, "damping": round(damping, 4)}
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
     def _fuse_slices(self, sources, factors, uptake: bool, out, progress: "_Reporter", warnings: list[str]) -> int:

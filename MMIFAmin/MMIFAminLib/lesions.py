@@ -19,6 +19,7 @@ from .color import ColorTable, luma
 from .errors import InputError
 from .geometry import same_grid
 from .intensity import choose_window
+from .through_plane import through_plane_ratio
 from .volumes import read_volume
 
 PROTOCOLS = ("scalar", "ycbcr")
@@ -160,12 +161,6 @@ def anatomy_fixed_correlation(anatomical, uptake, fused, mask, bins: int = 64, l
     return float(total / weight) if weight else float("nan")
 
 
-def through_plane_ratio(anatomical, functional, fused) -> float:
-    """Total variation of `fused` along the slice axis over the larger of the two sources': above 1, slices flicker."""
-    sources = [_through_plane_variation(array) for array in (anatomical, functional)]
-    return _through_plane_variation(fused) / max(sources) if max(sources) > 0 else float("nan")
-
-
 def lesion_study(
     fuse: Fuse,
     cases: Iterable[Case],
@@ -213,10 +208,6 @@ def lesion_study(
             "through_plane": max(row["through_plane"] for row in rows),
         }
     ]
-
-
-def _through_plane_variation(array: np.ndarray) -> float:
-    return float(np.abs(np.diff(array, axis=0)).sum(dtype=np.float64))
 
 
 def _shown(case: Case, unit: np.ndarray, protocol: str) -> np.ndarray:

@@ -5,7 +5,8 @@
 A pixel is inside when it lies between the least and the greatest value of both sources in its 3x3 neighbourhood, and
 outside by as much as it leaves that interval. For every validation pair and for classical fusions beside it: the share
 of pixels with content that are outside by more than 1, 5 and 10 grey levels of 255, of those that are darker than both
-sources by more than 5, and the largest excess. Images in colours are fused by their luma, and once more by the uptake
+sources by more than 5, the largest excess, and by how many grey levels neighbouring pixels differ on average beyond what both
+sources allow there (the loss's term ``invention``): texture that no source shows. Images in colours are fused by their luma, and once more by the uptake
 that the colours stand for.
 """
 
@@ -14,12 +15,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from MMIFAminLib.baselines import BASELINES
 from MMIFAminLib.color import luma, recover_uptake
 from MMIFAminLib.fusion import VolumeFuser
 from MMIFAminLib.images import match_folders, read_image
+from MMIFAminLib.losses.terms import TERMS
 from MMIFAminLib.report import write_csv
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -49,6 +52,11 @@ def sources(paths, uptake: bool):
     return a, (luma(functional) if functional.ndim == 3 else functional).astype(np.float32) / 255
 
 
+def invented(a, b, fused) -> float:
+    """The loss's term ``invention`` of one pair and its fused image, (H, W)."""
+    return TERMS["invention"](*(torch.from_numpy(np.asarray(x, np.float32))[None, None] for x in (a, b, fused))).item()
+
+
 def share(masks) -> float:
     """The mean over images of the share of pixels that are set, in %."""
     return 100 * float(np.mean([np.mean(mask) for mask in masks]))
@@ -66,13 +74,15 @@ def main():
         pairs = [sources(match.paths, uptake) for match in matches]
         methods = {"MMIF-AMIN": partial(fuser.fuse_arrays, uptake=uptake), **BASELINES}
         for method, fuse in methods.items():
-            outside = [255 * excess(a, b, fuse(a[None], b[None])[0])[(a > 0) | (b > 0)] for a, b in pairs]
+            fused = [fuse(a[None], b[None])[0] for a, b in pairs]
+            outside = [255 * excess(a, b, f)[(a > 0) | (b > 0)] for (a, b), f in zip(pairs, fused)]
             row = {"task": task + (" uptake" if uptake else ""), "method": method}
             row |= {"weights": weights if method == "MMIF-AMIN" else "", "pairs": len(pairs)}
             for level in LEVELS:
                 row[f"% outside by more than {level}"] = share(np.abs(x) > level for x in outside)
             row[f"% darker by more than {TOLERANCE}"] = share(x < -TOLERANCE for x in outside)
             row["largest excess"] = float(max(np.abs(x).max() for x in outside))
+            row["invented texture"] = 255 * float(np.mean([invented(a, b, f) for (a, b), f in zip(pairs, fused)]))
             rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
             print(rows[-1], flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ STAGES = {  # and their colours
     "resample": "tab:orange",
     "intensity": "tab:green",
     "network": "#7fa8d1",
+    "through-plane": "tab:cyan",
     "colour": "tab:brown",
 }
 NETWORK = ("a slice a thread", "all threads on a batch", "channels first", "IFCNN-like network")

@@ -6,26 +6,43 @@ Slice by slice work may flicker from one slice to the next: a ratio above 1 show
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from MMIFAminLib.baselines import BASELINES
 from MMIFAminLib.intensity import choose_window
-from MMIFAminLib.lesions import through_plane_ratio
 from MMIFAminLib.report import write_csv
+from MMIFAminLib.through_plane import through_plane_ratio
 from MMIFAminLib.volumes import read_volume
 
 
 def read_pairs(folder: Path):
-    """Yields case name and the two arrays in [0, 1], through the windows that the product chooses."""
+    """Yields case name, the two arrays in [0, 1] through the windows that the product chooses, and whether the second
+    shows uptake.
+    """
     for anatomical in sorted(folder.glob("*_mr.nrrd")):
         for modality in ("pet", "spect", "ct"):
             functional = anatomical.with_name(anatomical.name.replace("_mr", f"_{modality}"))
             if functional.exists():
                 arrays = (sitk.GetArrayFromImage(read_volume(path)) for path in (anatomical, functional))
                 roles = ("anatomical", "functional")
-                yield functional.stem, *(choose_window(x, role=role).to_unit(x) for x, role in zip(arrays, roles))
+                units = (choose_window(x, role=role).to_unit(x) for x, role in zip(arrays, roles))
+                yield functional.stem, *units, modality != "ct"
+
+
+def methods(names, uptake: bool):
+    """Name and fusing function; of the network's slices as a volume, and each as it would come out alone."""
+    for name in names:
+        if name != "network":
+            yield name, BASELINES[name]
+            continue
+        from MMIFAminLib.fusion import VolumeFuser
+
+        fuser = VolumeFuser.load()
+        yield name, partial(fuser.fuse_arrays, uptake=uptake, consecutive=True)
+        yield "network, slice by slice", partial(fuser.fuse_arrays, uptake=uptake)
 
 
 def main():
@@ -35,14 +52,9 @@ def main():
     parser.add_argument("--methods", nargs="+", choices=["network", *BASELINES], default=["network", *BASELINES])
     options = parser.parse_args()
 
-    methods = {name: BASELINES[name] for name in options.methods if name != "network"}
-    if "network" in options.methods:
-        from MMIFAminLib.fusion import VolumeFuser
-
-        methods = {"network": VolumeFuser.load().fuse_arrays, **methods}
     rows = []
-    for case, a, b in read_pairs(options.data):
-        for method, fuse in methods.items():
+    for case, a, b, uptake in read_pairs(options.data):
+        for method, fuse in methods(options.methods, uptake):
             rows.append({"method": method, "case": case, "ratio": through_plane_ratio(a, b, fuse(a, b))})
             print(f"{case:14} {method:18} {rows[-1]['ratio']:.3f}", flush=True)
     write_csv(rows, options.output)

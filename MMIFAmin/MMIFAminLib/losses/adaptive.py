@@ -1,61 +1,86 @@
-"""The adaptive loss: each image says by itself which term it still owes.
+"""The adaptive loss: what each term is worth is learned during training, for each kind of image pair.
 
-Maximum, guided-filter and Laplacian-pyramid fusion each win some of the field's measures on some images; no learned
-method beats them in all. So they set the goals: for each image and each term the best of the three. A term's weight grows
-exponentially with how far the fused image stays behind that goal, and fades once it is ahead, image by image:
-
-    w = priority * exp(sharpness * (value / goal - 1))
-
-so that the term which is furthest behind is worked on first.
+Fusion methods are compared by their ranks in many measures, and what a little more of a measure is worth depends on how
+close the competitors are: where four of them lie within a hair, a small gain overtakes them all; where none is near, it
+changes nothing. So at every validation the field is looked at from where the network then stands, and the terms' weights
+follow. The network's weights are trained on training images, the few weights here on the validation images.
 """
 
 import torch
 from torch import nn
 
-from ..baselines import guided_filter, laplacian_pyramid
 from .terms import TERMS
 
-_SMALLEST_GOAL = 0.02  # a goal of almost 0 would make its term the only one that counts
-_WORST = 0.6  # relative shortfall beyond which the weight grows no further
+MEASURES = {
+    "structure": ("SSIM",),
+    "differences": ("SCD",),
+    "visual_information": ("VIF",),
+    "edge_transfer": ("Qabf",),
+    "mutual_information": ("MI",),
+    "entropy": ("ENfg",),
+    "contrast": ("SD",),
+    "sharpness": ("SF", "AG"),
+}
+"""The metrics that each term stands for."""
+
+_NEIGHBOURS = 4  # competitors that say how crowded the field is
+_UNIT = 0.8  # weight of a term that is worth the whole field; keeps the sum in proportion to the anchors
+_BOUNDS = (0.1, 50.0)  # of a weight
 
 
 class AdaptiveLoss(nn.Module):
-    """Terms weighted per image by their shortfall behind the best classical fusion of that image.
+    """A weighted sum of terms, with weights of its own for each of ``tasks`` kinds of image pairs.
 
-    ``priorities`` ``{term: priority}`` say how much a term counts when it is on its goal; ``sharpness`` how fast that
-    changes off it; ``anchors`` ``{term: weight}`` are added with constant weights (terms that a classical method meets
-    exactly, such as the distance to the maximum, have no goal).
+    ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are worth,
+    by the share ``rate`` (in logarithms; 0: the weights stay as given). ``anchors`` ``{term: weight}`` are added with
+    constant weights: a classical method meets these terms exactly, so that there is nothing to win.
     """
 
-    def __init__(self, priorities: dict[str, float], sharpness: float = 1.0, anchors: dict[str, float] | None = None):
+    def __init__(
+        self, weights: dict[str, float], rate: float = 0.4, anchors: dict[str, float] | None = None, tasks: int = 1
+    ):
         super().__init__()
-        self.priorities = dict(priorities)
-        self.sharpness = sharpness
+        self.names = tuple(weights)
+        self.rate = rate
         self.anchors = dict(anchors or {})
+        start = torch.tensor([float(weight) for weight in weights.values()])
+        self.register_buffer("log_weights", start.log().repeat(tasks, 1))
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor
+        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, task: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its mean weight."""
-        values = {name: TERMS[name](a, b, f) for name in (*self.priorities, *self.anchors)}
+        """Sources and fused ``(N, 1, H, W)`` in [0, 1] and the number of each one's task ``(N,)`` to the loss, the value
+        of every term, and its mean weight.
+        """
+        values = {name: TERMS[name](a, b, f) for name in (*self.names, *self.anchors)}
         report = {name: value.mean() for name, value in values.items()}
         loss = sum(weight * report[name] for name, weight in self.anchors.items())
-        goals = self.goals(a, b)
-        for name, priority in self.priorities.items():
-            shortfall = (values[name].detach() / goals[name] - 1).clamp(-1.0, _WORST)
-            weight = priority * torch.exp(self.sharpness * shortfall)
+        for name, weight in zip(self.names, self.log_weights.exp()[task].unbind(dim=1)):
             loss = loss + (weight * values[name]).mean()
             report[f"weight of {name}"] = weight.mean()
         return loss, report
 
+    def weights(self, task: int) -> dict[str, float]:
+        """The weights that the terms have for ``task`` now."""
+        return dict(zip(self.names, self.log_weights[task].exp().tolist()))
+
     @torch.no_grad()
-    def goals(self, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
-        """For each term the best value ``(N,)`` of maximum, guided-filter and Laplacian-pyramid fusion of each pair."""
-        first, second = a[:, 0].cpu().numpy(), b[:, 0].cpu().numpy()
-        filtered = [torch.from_numpy(fuse(first, second)).unsqueeze(1).to(a) for fuse in (guided_filter, laplacian_pyramid)]
-        candidates = torch.cat((torch.maximum(a, b), *filtered))
-        a, b = a.repeat(3, 1, 1, 1), b.repeat(3, 1, 1, 1)
-        return {
-            name: TERMS[name](a, b, candidates).view(3, -1).amin(dim=0).clamp(min=_SMALLEST_GOAL)
-            for name in self.priorities
-        }
+    def adapt(self, task: int, worths: dict[str, float]) -> None:
+        """Move the weights for ``task`` towards the ``worths`` of the terms (see ``worth``)."""
+        wanted = self.log_weights.new_tensor([worths[name] * _UNIT for name in self.names]).clamp(*_BOUNDS).log()
+        self.log_weights[task].lerp_(wanted, self.rate)
+
+
+def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]]) -> float:
+    """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
+
+    ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every
+    competitor, at least one. A metric m = c (1 - term) rises by c on that way; the competitors' density around it, from the distance
+    to the fourth nearest, says what share of them lies on a unit of it.
+    """
+    share = 0.0
+    for metric in MEASURES[name]:
+        distances = sorted(abs(scores[metric] - own[metric]) for scores in field)[:_NEIGHBOURS]
+        density = len(distances) / len(field) / (2 * max(distances[-1], 1e-6))
+        share += density * own[metric] / max(1 - value, 1e-6)
+    return share

@@ -9,23 +9,25 @@ from .terms import TERMS
 class UncertaintyLoss(nn.Module):
     """``sum p * (exp(-s) * T + s)`` with one learned ``s`` a term: a term that stays large is believed less.
 
-    ``priorities`` ``{term: p}``; ``anchors`` ``{term: weight}`` are added with constant weights.
+    ``weights`` ``{term: p}``; ``anchors`` ``{term: weight}`` are added with constant weights.
     """
 
-    def __init__(self, priorities: dict[str, float], anchors: dict[str, float] | None = None):
+    def __init__(self, weights: dict[str, float], anchors: dict[str, float] | None = None):
         super().__init__()
-        self.priorities = dict(priorities)
+        self.weights = dict(weights)
         self.anchors = dict(anchors or {})
-        self.log_scales = nn.Parameter(torch.zeros(len(self.priorities)))
+        self.log_scales = nn.Parameter(torch.zeros(len(self.weights)))
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor
+        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, task: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its weight."""
-        report = {name: TERMS[name](a, b, f).mean() for name in (*self.priorities, *self.anchors)}
+        """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its weight; the images'
+        ``task`` ``(N,)`` does not matter.
+        """
+        report = {name: TERMS[name](a, b, f).mean() for name in (*self.weights, *self.anchors)}
         loss = sum(weight * report[name] for name, weight in self.anchors.items())
-        for (name, priority), scale in zip(self.priorities.items(), self.log_scales):
-            weight = torch.exp(-scale)
-            loss = loss + priority * (weight * report[name] + scale)
-            report[f"weight of {name}"] = priority * weight.detach()
+        for (name, given), scale in zip(self.weights.items(), self.log_scales):
+            belief = torch.exp(-scale)
+            loss = loss + given * (belief * report[name] + scale)
+            report[f"weight of {name}"] = given * belief.detach()
         return loss, report

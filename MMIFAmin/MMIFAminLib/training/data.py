@@ -81,8 +81,8 @@ class DrawPatch:
     """The training sample of a given number, as a pure function of seed and number.
 
     Resuming a run, and sharing it between processes, therefore changes nothing about what is seen at which step.
-    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1), "uptake": bool}``;
-    ``uptake`` says that ``b`` shows uptake.
+    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1), "uptake": bool, "task":
+    int}``; ``uptake`` says that ``b`` shows uptake, ``task`` counts the configuration's tasks from 0.
     """
 
     def __init__(self, config: Config, cases: dict[str, list[Case]]):
@@ -92,7 +92,8 @@ class DrawPatch:
     def __call__(self, number: int) -> dict[str, torch.Tensor]:
         """Sample ``number``; tasks take turns within a batch."""
         rng = np.random.default_rng((self.config.seed, number))
-        task, cases = self.cases[number % self.config.batch % len(self.cases)]
+        index = number % self.config.batch % len(self.cases)
+        task, cases = self.cases[index]
         for _ in range(_TRIES):
             a, b, uptake = self._patch(rng, task, cases[rng.integers(len(cases))])
             if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
@@ -105,7 +106,8 @@ class DrawPatch:
         if rng.random() < task.swap:
             a, b, uptake = b, a, False
         a, b = (torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for image in (a, b))
-        return {"a": a, "b": b, "lesion": torch.from_numpy(rng.random(5, dtype=np.float32)), "uptake": uptake}
+        lesion = torch.from_numpy(rng.random(5, dtype=np.float32))
+        return {"a": a, "b": b, "lesion": lesion, "uptake": uptake, "task": index}
 
     def _patch(self, rng: np.random.Generator, task: Task, case: Case) -> tuple[np.ndarray, np.ndarray, bool]:
         size = self.config.patch

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
+from ..losses.adaptive import AdaptiveLoss, worth
 from ..report import write_csv
 from ..weights import load_weights, save_weights
 from .config import Config, load_config
@@ -22,7 +23,7 @@ from .data import Case, load_cases, subset, training_loader
 from .plots import draw_progress
 from .record import CHECKPOINT, LOG, VALIDATION, Log, load_checkpoint, save_checkpoint
 from .step import TrainingStep
-from .validation import fuse_case, read_peers, score_cases, summarize
+from .validation import competitors, fuse_case, read_peers, score_cases, score_classical, summarize, term_means
 
 
 def train(
@@ -50,7 +51,10 @@ def train(
     _require_ignite()
     train_cases, val_cases = load_cases(config, data)
     with _processes(config) as (rank, world):
-        run = Run(config, train_cases, val_cases, read_peers(data), output, source, rank, world, progress)
+        peers = read_peers(data)
+        known = {row["task"] for row in peers}
+        peers += score_classical([case for task, cases in val_cases.items() if task not in known for case in cases])
+        run = Run(config, train_cases, val_cases, peers, output, source, rank, world, progress)
         run.train()
     return output / f"{config.name}.safetensors"
 
@@ -93,7 +97,8 @@ class Run:
         self.sums: dict[str, list[float]] = {}
         output.mkdir(parents=True, exist_ok=True)
         self.log, self.validation = Log(output / LOG, self.step), Log(output / VALIDATION, self.step)
-        # A single process computes with the module itself, so that its results do not depend on DDP.
+        # A single process computes with the module itself, so that its results do not depend on DDP. With several, DDP
+        # hands what the loss learns in the first one to the others, as buffers.
         self.parallel = DistributedDataParallel(self.model) if world > 1 else self.model
 
     def train(self) -> None:
@@ -146,7 +151,7 @@ class Run:
         torch.manual_seed((self.config.seed * 2**32 + engine.state.iteration) * self.world + self.rank)
         self.parallel.train()
         self.optimizer.zero_grad()
-        loss, parts = self.parallel(a, b, batch["lesion"], batch["uptake"])
+        loss, parts = self.parallel(a, b, batch["lesion"], batch["uptake"], batch["task"])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
@@ -178,16 +183,27 @@ class Run:
         cases = {task: subset(cases, self.config.validation_pairs) for task, cases in self.val_cases.items()}
         rows = score_cases(self.model.network, [case for task in cases.values() for case in task])
         summary = summarize(rows, self.peers)
-        self.validation.add(*({"step": self.step} | row for row in summary))
+        self.validation.add(*({"step": self.step} | row | self._adapt(row, cases[row["task"]]) for row in summary))
         panels = {}
         for task, pairs in cases.items():
             case = pairs[len(pairs) // 2]
             panels[task] = (case.anatomical, case.functional, fuse_case(self.model.network, case))
         title = f"{self.config.name}, step {self.step} of {self.config.steps}"
         draw_progress(self.output / "progress.png", self.log.rows, self.validation.rows, panels, title)
-        name = "mean_rank" if self.peers else "Qabf"
-        found = ", ".join(f"{row['task']} {row[name]:.2f}" for row in summary)
-        self.progress(self.step / self.config.steps, f"step {self.step}, {name.replace('_', ' ')}: {found}")
+        found = ", ".join(f"{row['task']} {row['mean_rank']:.2f}" for row in summary)
+        self.progress(self.step / self.config.steps, f"step {self.step}, mean rank: {found}")
+
+    def _adapt(self, own: dict, cases: list[Case]) -> dict[str, float]:
+        """Let an adaptive loss learn from the scores ``own`` of one task; returns the weights that its terms then have."""
+        loss = self.model.loss
+        if not isinstance(loss, AdaptiveLoss):
+            return {}
+        task = [task.name for task in self.config.tasks].index(own["task"])
+        values = term_means(self.model.network, cases, loss.names)
+        field = list(competitors({(case.task, case.name) for case in cases}, self.peers).values())
+        if field:
+            loss.adapt(task, {name: worth(name, value, own, field) for name, value in values.items()})
+        return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:
         self.seconds = time.monotonic() - self.started
@@ -218,9 +234,16 @@ class Run:
             "device": self.device.type,
             "processes": self.world,
             "versions": {"mmifamin": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            **({"loss_weights": self._loss_weights()} if isinstance(self.model.loss, AdaptiveLoss) else {}),
             "validation": [{key: _rounded(value) for key, value in row.items()} for row in summary],
             "config": config.for_card(),
         }
+
+
+    def _loss_weights(self) -> dict[str, dict[str, float]]:
+        """What an adaptive loss has learned: the weight of each term for each task."""
+        learned = {task.name: self.model.loss.weights(number) for number, task in enumerate(self.config.tasks)}
+        return {task: {name: round(value, 4) for name, value in weights.items()} for task, weights in learned.items()}
 
 
 def _rounded(value):

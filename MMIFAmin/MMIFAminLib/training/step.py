@@ -10,16 +10,22 @@ from ..losses.lesion import lesion_shortfall, plant_lesions
 from ..network import MMIFAMIN
 from .config import Config
 
-_LOSSES = {"adaptive": "AdaptiveLoss", "information": "InformationLoss", "uncertainty": "UncertaintyLoss"}
+_LOSSES = {
+    "adaptive": "AdaptiveLoss",
+    "information": "InformationLoss",
+    "shortfall": "ShortfallLoss",
+    "uncertainty": "UncertaintyLoss",
+}
 
 
 def build_loss(config: Config) -> nn.Module:
-    """The loss that ``config`` names: maps (a, b, f) to (scalar, {term: scalar})."""
+    """The loss that ``config`` names: maps (a, b, f, task) to (scalar, {term: scalar})."""
     if config.loss.name not in _LOSSES:
         raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
     module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
+    own = {"tasks": len(config.tasks)} if config.loss.name == "adaptive" else {}
     try:
-        return getattr(module, _LOSSES[config.loss.name])(**config.loss.options)
+        return getattr(module, _LOSSES[config.loss.name])(**config.loss.options, **own)
     except TypeError as error:
         raise InputError(f"loss.options do not fit the {config.loss.name} loss ({error}).") from None
 
@@ -38,15 +44,16 @@ class TrainingStep(nn.Module):
         self.loss = build_loss(config)
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, lesion: torch.Tensor, uptake: torch.Tensor
+        self, a: torch.Tensor, b: torch.Tensor, lesion: torch.Tensor, uptake: torch.Tensor, task: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """``a``, ``b`` ``(N, 1, H, W)`` and the lesion draws ``(N, 5)`` to the loss and its parts, detached.
+        """``a``, ``b`` ``(N, 1, H, W)``, the lesion draws ``(N, 5)`` and the number of each one's task ``(N,)`` to the
+        loss and its parts, detached.
 
         Lesions are planted where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake: luma is no measure of it.
         """
         fused = self._fuse(a, b, uptake)
         clipped = fused.clamp(0, 1)
-        loss, terms = self.loss(a, b, clipped)
+        loss, terms = self.loss(a, b, clipped, task)
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
         loss = loss + self.config.overshoot * parts["overshoot"]
         if self.config.lesion.weight > 0 and uptake.any():
