@@ -128,7 +128,9 @@ def test_any_two_volumes_are_fused_in_place_or_refused_in_a_sentence(maximum, an
         assert 0 < fused.overlap.fraction <= 1
         a, b = sitk.GetArrayFromImage(anatomical), sitk.GetArrayFromImage(fused.functional)
         if a.ndim == 3 and np.isfinite(a).all():
-            assert np.array_equal(values, np.maximum(fused.anatomical_window.to_unit(a), fused.functional_window.to_unit(b)))
+            brighter = np.maximum(fused.anatomical_window.to_unit(a), fused.functional_window.to_unit(b))
+            damping = fused.report["through_plane"]["damping"]
+            assert np.array_equal(values, brighter) if damping == 0 else np.abs(values - brighter).max() < damping + 1e-4
         assert fused.rgb("inferno").GetSize() == anatomical.GetSize()
     assert (fingerprint(anatomical), fingerprint(functional)) == before
 

@@ -178,8 +178,8 @@ def ablation_section() -> str:
         if rows:
             steps = max(int(row["steps"]) for row in rows)
             text = (
-                f"{heading}\n\nEach network was trained for {steps:,} steps {start}, all with the same batches; the shipped "
-                "weights were\ntrained longer. Ranks are among the published methods, each variant on its own.\n\n"
+                f"{heading}\n\nEach network was trained for {steps:,} steps {start},\nall with the same batches; the shipped "
+                "weights were trained longer. Ranks are among the published methods, each variant on its own.\n\n"
             )
             parts.append(text + to_markdown([typed(row) for row in rows]))
     return "\n".join(parts)

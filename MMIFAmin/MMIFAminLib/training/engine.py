@@ -50,6 +50,7 @@ def train(
         raise InputError(f"{output} already holds a run: continue it with --resume or choose another folder.")
     _require_ignite()
     train_cases, val_cases = load_cases(config, data)
+    torch.set_num_threads(config.threads)  # before anything is computed: sums depend on it in their last bits
     with _processes(config) as (rank, world):
         peers = read_peers(data)
         known = {row["task"] for row in peers}
