@@ -68,7 +68,8 @@ class AdaptiveLoss(nn.Module):
     def adapt(self, task: int, worths: dict[str, float]) -> None:
         """Move the weights for ``task`` towards the ``worths`` of the terms (see ``worth``)."""
         wanted = self.log_weights.new_tensor([worths[name] * _UNIT for name in self.names]).clamp(*_BOUNDS).log()
-        self.log_weights[task].lerp_(wanted, self.rate)
+        # Rounded: the last bits of a metric depend on the number of threads, and a resumed run must not.
+        self.log_weights[task].lerp_(wanted.round(decimals=4), self.rate)
 
 
 def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]]) -> float:
