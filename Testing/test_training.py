@@ -304,19 +304,21 @@ def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
     assert train(Config.from_dict(TINY), data, finished, resume=True).is_file()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(data, finished, tmp_path):
+def test_a_killed_run_resumes_to_the_same_weights(data, tmp_path):
     """SIGKILL while the second checkpoint (step 4) is written: resumed from the first, the run equals one without."""
-    config, output = write_config(tmp_path / "tiny.yaml"), tmp_path / "out"
-    killer = [sys.executable, "-c", KILLER, config, data, output]
-    killed = subprocess.run(killer, env=ENVIRONMENT, capture_output=True, text=True)
+    config, output, whole = write_config(tmp_path / "tiny.yaml"), tmp_path / "out", tmp_path / "whole"
+    run = {"env": ENVIRONMENT, "capture_output": True, "text": True}
+    killed = subprocess.run([sys.executable, "-c", KILLER, config, data, output], **run)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (output / "tiny.safetensors").exists()
-    told = []
-    train(config, data, output, resume=True, progress=lambda fraction, text: told.append(text))
-    assert [int(text.split()[1]) for text in told if " of 8" in text] == [4, 6, 8]
-    assert (output / "tiny.safetensors").read_bytes() == (finished / "tiny.safetensors").read_bytes()
+    resumed = subprocess.run(command(config, data, output, "--resume"), **run)
+    assert resumed.returncode == 0, resumed.stderr
+    steps = [line.split("step ")[1] for line in resumed.stdout.splitlines() if " of 8" in line]
+    assert [int(step.split()[0]) for step in steps] == [4, 6, 8]
+    assert subprocess.run(command(config, data, whole), **run).returncode == 0
+    assert (output / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
     for name in ("log.csv", "validation.csv", "scores.csv"):
-        assert without_time(output / name) == without_time(finished / name)
+        assert without_time(output / name) == without_time(whole / name)
 
 
 def test_two_processes_train_what_one_does(data, tmp_path):
