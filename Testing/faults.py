@@ -24,7 +24,7 @@ import phantoms
 import psutil
 import SimpleITK as sitk
 from PIL import Image
-from test_training import TINY
+from tiny_run import TINY
 
 from MMIFAminLib import cli, training  # noqa: F401 - imported once, before the children
 from MMIFAminLib.fusion import VolumeFuser

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 import yaml
-from test_training import TINY, data  # noqa: F401 (a fixture)
+from tiny_run import TINY, data  # noqa: F401 (a fixture)
 
 from MMIFAminLib import metrics
 from MMIFAminLib.errors import InputError

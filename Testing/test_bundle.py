@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from test_training import ENVIRONMENT, TINY, data  # noqa: F401 (data is a fixture)
+from tiny_run import ENVIRONMENT, TINY, data  # noqa: F401 (data is a fixture)
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.network import MMIFAMIN, Architecture

@@ -98,10 +98,10 @@ def test_the_fused_head_is_not_darker_than_both_sources(pair):
     """
     anatomical, functional = pair
     resampled, _ = geometry.resample_to(functional, anatomical)
-    windows = (choose_window(sitk.GetArrayFromImage(image), role=role) for image, role in zip(pair, ("anatomical", "functional")))
-    a, b = (
-        window.to_unit(sitk.GetArrayFromImage(image)[40:140:10]) for window, image in zip(windows, (anatomical, resampled))
-    )
+    roles = ("anatomical", "functional")
+    windows = [choose_window(sitk.GetArrayFromImage(image), role=role) for image, role in zip(pair, roles)]
+    shown = (sitk.GetArrayFromImage(image)[40:140:10] for image in (anatomical, resampled))
+    a, b = (window.to_unit(slices) for window, slices in zip(windows, shown))
     fused = VolumeFuser.load("cpu", "fp32").fuse_arrays(a, b)
     darkest = np.stack([minimum_filter(np.minimum(x, y), 3) for x, y in zip(a, b)])
     head = np.maximum(a, b) > 12 / 255

@@ -8,6 +8,7 @@ from PIL import Image
 from MMIFAminLib.baselines import laplacian_pyramid
 from MMIFAminLib.losses.adaptive import MEASURES, AdaptiveLoss, worth
 from MMIFAminLib.losses.information import InformationLoss
+from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
 from MMIFAminLib.losses.shortfall import ShortfallLoss
 from MMIFAminLib.losses.terms import TERMS
 from MMIFAminLib.losses.uncertainty import UncertaintyLoss
@@ -76,15 +77,25 @@ def test_what_neither_source_shows_is_an_invention(phantom):
     assert TERMS["invention"](a, b, fine).min() > TERMS["invention"](fine, b, fine).max() == 0
 
 
+def test_what_is_darker_than_both_sources_is_dark(phantom):
+    a, b, _ = phantom
+    a, b = 0.3 + 0.7 * a, 0.2 + 0.7 * b
+    for f in (torch.maximum(a, b), torch.minimum(a, b), (a + b) / 2):
+        assert TERMS["darkness"](a, b, f).max() == 0
+    hole = torch.full_like(a, 0.5)
+    assert TERMS["darkness"](hole, 1.5 * hole, hole - 0.1) == pytest.approx(torch.full((2,), 0.1), abs=1e-3)
+
+
 ONE = torch.zeros(2, dtype=torch.long)
 
 
-def test_adaptive_weights_belong_to_the_task_of_each_image(phantom):
-    loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, rate=0.5, tasks=2)
+def test_adaptive_weights_belong_to_the_kind_of_each_image(phantom):
+    loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, rate=0.5, kinds=2)
     before, _ = loss(*phantom, torch.tensor([0, 1]))
     loss.adapt(1, {"structure": 1e3, "contrast": 2.5})
     assert loss.weights(0) == pytest.approx({"structure": 1.0, "contrast": 2.5})
-    assert loss.weights(1) == pytest.approx({"structure": 50**0.5, "contrast": 5**0.5}, rel=1e-3)  # half way to the bound, and to 2
+    # Half way to the bound, and to 2.
+    assert loss.weights(1) == pytest.approx({"structure": 50**0.5, "contrast": 5**0.5}, rel=1e-3)
     after, report = loss(*phantom, torch.tensor([0, 1]))
     second = [x[1:] for x in phantom]
     gains = {"structure": 50**0.5 - 1, "contrast": 5**0.5 - 2.5}
@@ -150,3 +161,21 @@ def test_information_follows_the_source_with_detail():
     loss = InformationLoss(intensity=1.0, gradient=1.0)
     assert loss.share_of_first(detailed, flat).min() > 0.9
     assert loss.share_of_first(flat, detailed).max() < 0.1
+
+
+def test_lesions_are_planted_as_drawn():
+    b = torch.full((2, 1, 64, 64), 0.5)
+    draws = torch.tensor([[0.5, 0.5, 0.0, 1.0, 0.9], [0.5, 0.5, 1.0, 0.0, 0.1]])
+    changed, profile = plant_lesions(b, draws)
+    assert changed[0, 0, 32, 32].item() == pytest.approx(0.8) and changed[1, 0, 32, 32].item() == pytest.approx(0.4)
+    for image, width in zip(profile[:, 0], (6, 15)):  # full width at half maximum, pixels
+        assert (image[32] >= 0.5).sum().item() == pytest.approx(width, abs=1)
+
+
+def test_lesion_shortfall_is_zero_for_a_response_and_grows_when_inverted():
+    b = torch.full((1, 1, 64, 64), 0.5)
+    changed, profile = plant_lesions(b, torch.tensor([[0.5, 0.5, 0.5, 0.5, 0.1]]))
+    change = changed - b
+    assert lesion_shortfall(change, 0.6 * change, profile, 0.5).item() == pytest.approx(0, abs=1e-6)
+    assert lesion_shortfall(change, 0 * change, profile, 0.5).item() == pytest.approx(0.5, abs=1e-3)
+    assert lesion_shortfall(change, -change, profile, 0.5).item() == pytest.approx(1.5, abs=1e-3)

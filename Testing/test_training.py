@@ -1,100 +1,24 @@
-"""Training: configuration, data checks, sampling, resuming after a kill, several processes, and what a run leaves."""
+"""Training: the loss's part in a step, resuming after a kill, several processes, and what a run leaves."""
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
+from tiny_run import ENVIRONMENT, TINY, command, data, write_config  # noqa: F401 (data is a fixture)
 
-from MMIFAminLib.color import ColorTable
 from MMIFAminLib.errors import InputError
-from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
-from MMIFAminLib.training import Config, load_config, train
+from MMIFAminLib.training import Config, train
 from MMIFAminLib.training.__main__ import main
-from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
-from MMIFAminLib.training.step import TrainingStep, build_loss
+from MMIFAminLib.training.data import load_cases, training_loader
+from MMIFAminLib.training.step import TrainingStep
 from MMIFAminLib.training.validation import OURS, summarize
 from MMIFAminLib.weights import load_weights
-
-TINY = {
-    "name": "tiny",
-    "steps": 8,
-    "batch": 4,
-    "patch": 32,
-    "seed": 5,
-    "learning_rate": 0.01,
-    "log_every": 2,
-    "checkpoint_every": 2,
-    "validate_every": 4,
-    "validation_pairs": 1,
-    "architecture": {"idn_blocks": 1, "idn_growth": 4, "channels": 12, "transformer_blocks": 1, "decoder_width": 8},
-    "loss": {
-        "name": "adaptive",
-        "options": {"weights": {"structure": 1, "edge_transfer": 2}, "anchors": {"intensity": 1, "gradient": 5}},
-    },
-    "lesion": {"weight": 0.5},
-    "tasks": [
-        {"name": "CT", "train": "train/CT", "val": "val/CT", "anatomical": "MRI", "functional": "CT", "swap": 0.5},
-        {
-            "name": "PET",
-            "train": "train/PET",
-            "val": "val/PET",
-            "anatomical": "MRI",
-            "functional": "PET",
-            "uptake": 0.7,
-        },
-    ],
-}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A data folder of two tasks with small smooth random pairs; PET is colour-coded."""
-    colors = np.rint(ColorTable.named("harvard-pet").colors * 255).astype(np.uint8)
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        for task in ("CT", "PET"):
-            for kind in ("MRI", task):
-                path = folder / split / task / kind
-                path.mkdir(parents=True)
-                for index in range(count):
-                    coarse = Image.fromarray(rng.integers(30, 255, (8, 8), dtype=np.uint8))
-                    image = np.asarray(coarse.resize((48, 48), Image.BICUBIC))
-                    coded = colors[image.astype(int) * (len(colors) - 1) // 255] if kind == "PET" else image
-                    Image.fromarray(coded).save(path / f"{index}.png")
-    return folder
-
-
-def write_config(path, **changes):
-    path.write_text(yaml.safe_dump(TINY | changes))
-    return path
-
-
-def command(config, data, output, *options):
-    return [
-        sys.executable,
-        "-m",
-        "MMIFAminLib.training",
-        "--config",
-        config,
-        "--data",
-        data,
-        "--output",
-        output,
-        *options,
-    ]
-
-
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def tensors(path):
@@ -112,112 +36,6 @@ def finished(data, tmp_path_factory):
 def without_time(path):
     with open(path, newline="") as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
-@pytest.mark.parametrize("name", ["medical", "medical-1", "medical-2", "medical-3", "medical-4", "medical-5", "roadscene"])
-def test_shipped_configurations_load_and_come_back(name):
-    config = load_config(name)
-    assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
-    build_loss(config)
-
-
-@pytest.mark.parametrize(
-    "changes, words",
-    [
-        ({"stesp": 3}, ["stesp", "steps"]),
-        ({"architecture": {"blocks": 2}}, ["architecture.blocks", "idn_blocks"]),
-        ({"tasks": [{"name": "CT"}]}, ["tasks[0].train", "missing"]),
-        ({"batch": "many"}, ["batch", "many"]),
-        ({"learning_rate": True}, ["learning_rate"]),
-        ({"loss": {"name": "magic"}}, ["magic", "adaptive"]),
-        ({"loss": {"name": "adaptive", "options": {"wieghts": {}}}}, ["loss.options", "wieghts"]),
-        ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
-        ({"precision": "int4"}, ["int4", "bf16"]),
-    ],
-)
-def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
-    path = write_config(tmp_path / "bad.yaml", **changes)
-    with pytest.raises(InputError) as caught:
-        train(path, data, tmp_path / "out")
-    assert all(word in str(caught.value) for word in words)
-
-
-def test_a_configuration_extends_another(tmp_path):
-    base = write_config(tmp_path / "base.yaml")
-    options = {"weights": {"structure": None, "entropy": 0.5}}
-    path = tmp_path / "more.yaml"
-    path.write_text(
-        yaml.safe_dump({"extends": str(base), "steps": 3, "loss": {"options": options}, "tasks": TINY["tasks"][:1]})
-    )
-    config, other = load_config(path), load_config(base)
-    assert config.loss.options == {
-        "weights": {"edge_transfer": 2, "entropy": 0.5},
-        "anchors": {"intensity": 1, "gradient": 5},
-    }
-    assert (config.steps, len(config.tasks)) == (3, 1) and config.architecture == other.architecture
-    with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations:.*medical"):
-        load_config("nowhere.yaml")
-
-
-def test_scientific_notation_is_a_number(tmp_path):
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(TINY).replace("learning_rate: 0.01", "learning_rate: 1e-2"))
-    assert load_config(path).learning_rate == 0.01
-
-
-def test_all_problems_of_the_data_are_named_at_once(tmp_path, data):
-    folder = tmp_path / "data"
-    for path in data.rglob("*.png"):
-        target = folder / path.relative_to(data)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
-    (folder / "train/CT/CT/0.png").unlink()
-    Image.new("L", (40, 48)).save(folder / "train/PET/PET/1.png")
-    (folder / "val/PET/MRI/1.png").write_bytes(b"not a picture")
-    Image.new("L", (20, 20)).save(folder / "train/CT/CT/2.png")
-    Image.new("L", (20, 20)).save(folder / "train/CT/MRI/2.png")
-    with pytest.raises(InputError) as caught:
-        load_cases(Config.from_dict(TINY), folder)
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith("4 problems")
-    for path, word in (
-        ("train/CT/MRI/0.png", "partner"),
-        ("train/PET/PET/1.png", "40x48"),
-        ("val/PET/MRI/1.png", "read"),
-        ("train/CT/MRI/2.png", "smaller"),
-    ):
-        assert any(str(folder / path) in line and word in line for line in lines[1:])
-    with pytest.raises(InputError, match="8 problems|4 problems"):
-        load_cases(Config.from_dict(TINY), tmp_path / "nowhere")
-
-
-def test_uptake_of_real_pairs_is_read(shared):
-    task = {"name": "PET", "anatomical": "MRI", "functional": "PET", "uptake": 1.0}
-    task |= {"train": "harvard/val/PET-MRI", "val": "harvard/val/CT-MRI"}
-    config = Config.from_dict(TINY | {"tasks": [task | {"val": "harvard/val/PET-MRI"}]})
-    cases = load_cases(config, shared / "data")[0]["PET"]
-    assert all(case.uptake is not None and 0 <= case.uptake.min() and case.uptake.max() <= 1 for case in cases)
-    # Warm yellow is brighter in luma than the hotter red: uptake is not luma on another scale.
-    case = max(cases, key=lambda case: case.uptake.max())
-    hottest = case.uptake > 0.97
-    assert hottest.any() and case.functional[hottest].mean() < 0.9 * case.functional.max()
-    drawn = DrawPatch(config, {"PET": cases})(0)
-    assert 0 < drawn["b"].max() <= 1
-
-
-def test_samples_are_a_function_of_seed_and_number(data):
-    config = Config.from_dict(TINY)
-    cases = load_cases(config, data)[0]
-    whole = list(training_loader(config, cases, 0, 0, 1))
-    assert len(whole) == config.steps
-    resumed = list(training_loader(config, cases, 5, 0, 1))
-    assert all(torch.equal(x[key], y[key]) for x, y in zip(whole[5:], resumed) for key in x)
-    first, second = (list(training_loader(config, cases, 0, rank, 2)) for rank in (0, 1))
-    for x, y, z in zip(whole, first, second):
-        assert torch.equal(x["a"], torch.stack((y["a"], z["a"]), dim=1).flatten(0, 1))
-    other = list(training_loader(replace(config, seed=6), cases, 0, 0, 1))
-    assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(whole, other))
-    assert not torch.equal(whole[0]["a"], whole[1]["a"])
 
 
 def test_a_run_leaves_weights_card_logs_and_picture(data, finished):
@@ -372,6 +190,23 @@ def test_every_loss_trains_the_network_and_itself(data, name):
     assert grouped == {id(parameter) for parameter in step.parameters()}
 
 
+def test_uptake_is_a_kind_of_pair_of_its_own(data):
+    """No validation image shows it, so that its weights stay as given; the loss sees it with the planted lesion."""
+    config = Config.from_dict(TINY)
+    step = TrainingStep(config)
+    step.loss.log_weights[:2] = float("nan")  # what the tasks have learned
+    a, b = torch.rand(2, 4, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    task, lesion = torch.tensor([0, 1, 0, 1]), torch.full((4, 5), 0.5)
+    loss, _ = step(a, b, lesion, torch.ones(4, dtype=torch.bool), task)
+    assert torch.isfinite(loss)
+    loss, _ = step(a, b, lesion, torch.tensor([True, True, True, False]), task)
+    assert torch.isnan(loss)
+    seen = []
+    step.loss.register_forward_pre_hook(lambda module, given: seen.append(given[1]))
+    step(a, b, lesion, torch.tensor([True, False, False, False]), task)
+    assert not torch.equal(seen[0][0], b[0]) and torch.equal(seen[0][1:], b[1:])
+
+
 def test_mean_rank_is_among_peers_on_the_same_pairs():
     def row(task, name, value, **more):
         return (
@@ -389,21 +224,3 @@ def test_mean_rank_is_among_peers_on_the_same_pairs():
     assert summary["mean_rank"] == 2 and summary["pairs"] == 1 and summary["VIF"] == 3.0
     assert np.isnan(summarize([row("PET", "3", 3.0)], peers)[0]["mean_rank"])
     assert OURS not in {peer["method"] for peer in peers}
-
-
-def test_lesions_are_planted_as_drawn():
-    b = torch.full((2, 1, 64, 64), 0.5)
-    draws = torch.tensor([[0.5, 0.5, 0.0, 1.0, 0.9], [0.5, 0.5, 1.0, 0.0, 0.1]])
-    changed, profile = plant_lesions(b, draws)
-    assert changed[0, 0, 32, 32].item() == pytest.approx(0.8) and changed[1, 0, 32, 32].item() == pytest.approx(0.4)
-    for image, width in zip(profile[:, 0], (6, 15)):  # full width at half maximum, pixels
-        assert (image[32] >= 0.5).sum().item() == pytest.approx(width, abs=1)
-
-
-def test_lesion_shortfall_is_zero_for_a_response_and_grows_when_inverted():
-    b = torch.full((1, 1, 64, 64), 0.5)
-    changed, profile = plant_lesions(b, torch.tensor([[0.5, 0.5, 0.5, 0.5, 0.1]]))
-    change = changed - b
-    assert lesion_shortfall(change, 0.6 * change, profile, 0.5).item() == pytest.approx(0, abs=1e-6)
-    assert lesion_shortfall(change, 0 * change, profile, 0.5).item() == pytest.approx(0.5, abs=1e-3)
-    assert lesion_shortfall(change, -change, profile, 0.5).item() == pytest.approx(1.5, abs=1e-3)

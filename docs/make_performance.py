@@ -8,31 +8,11 @@ A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text around t
 number that a table says.
 """
 
-import argparse
-import csv
-import re
-import sys
-from pathlib import Path
+from pages import DOCS, fill_in, read, table
 
-from MMIFAminLib.volumes import atomic_path
-
-HERE = Path(__file__).resolve().parent
-PAGE = HERE / "performance.md"
-RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
 STAGES = ("copy from nodes", "check", "resample", "intensity", "network", "through-plane", "colour")
 WEIGHTS = {"mmif-amin": "as shipped", "stirred": "drawn at random for the shipped architecture, which costs the same"}
 WAYS = ("a slice a thread", "all threads on a batch", "channels first", "IFCNN-like network")
-
-
-def read(name):
-    """Rows of a CSV of the results folder."""
-    with open(RESULTS / name, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def table(header, rows):
-    """A markdown table."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows))
 
 
 class Speed:
@@ -186,31 +166,12 @@ def precision(rows):
     return table(["task", "pairs", *names, "largest in SSIM"], body)
 
 
-def filled(text):
-    """The page with its tables made from the CSVs."""
+def tables():
+    """Every table of the page, by name."""
     speed = Speed(read("speed.csv"))
     made = {f.__name__: f(speed) for f in (machine, targets, references, volumes, variants, parts, operators, start, inferer)}
-    made |= {"tried": tried(read("tried.csv")), "precision": precision(read("precision.csv"))}
-    for name, content in made.items():
-        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
-        if count != 1:
-            raise SystemExit(f"docs/performance.md has {count} places for the table {name!r}; it needs one.")
-    return text
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is not that of the CSVs")
-    options = parser.parse_args()
-    text = PAGE.read_text(encoding="utf-8")
-    new = filled(text)
-    if options.check:
-        if new != text:
-            sys.exit("docs/performance.md does not show the numbers of the CSVs: run python docs/make_performance.py")
-        return
-    with atomic_path(PAGE) as temporary:
-        Path(temporary).write_text(new, encoding="utf-8")
+    return made | {"tried": tried(read("tried.csv")), "precision": precision(read("precision.csv"))}
 
 
 if __name__ == "__main__":
-    main()
+    fill_in(DOCS / "performance.md", tables)

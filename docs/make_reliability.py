@@ -7,33 +7,13 @@ The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``T
 ``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
 """
 
-import argparse
-import csv
-import re
-import sys
-from pathlib import Path
+from pages import DOCS, fill_in, read, table
 
-from MMIFAminLib.volumes import atomic_path
-
-HERE = Path(__file__).resolve().parent
-PAGE = HERE / "reliability.md"
-RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
 FUZZED = {
     "volumes": "pairs of volumes through `VolumeFuser.fuse`",
     "nodes": "pairs of nodes under transforms through `fuse_nodes`",
     "headers": "damaged headers through `mmifamin fuse`",
 }
-
-
-def read(name: str) -> list[dict]:
-    """Rows of a CSV of the results folder."""
-    with open(RESULTS / name, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def table(header: list[str], rows: list[list]) -> str:
-    """A markdown table."""
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in (header, ["---"] * len(header), *rows))
 
 
 def fuzz(rows: list[dict]) -> str:
@@ -74,30 +54,15 @@ def local_range(rows: list[dict]) -> str:
     return table(["task", "method", "pairs", *columns], body)
 
 
-def filled(text: str) -> str:
-    """The page with its tables made from the CSVs."""
-    made = {"fuzz": fuzz(read("fuzz.csv")), "local range": local_range(read("local_range.csv"))}
-    made |= {"faults": faults(read("faults.csv")), "scene": scene(read("faults.csv"))}
-    for name, content in made.items():
-        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
-        if count != 1:
-            raise SystemExit(f"docs/reliability.md has {count} places for the table {name!r}; it needs one.")
-    return text
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is not that of the CSVs")
-    options = parser.parse_args()
-    text = PAGE.read_text(encoding="utf-8")
-    new = filled(text)
-    if options.check:
-        if new != text:
-            sys.exit("docs/reliability.md does not show the counts of the CSVs: run python docs/make_reliability.py")
-        return
-    with atomic_path(PAGE) as temporary:
-        temporary.write_text(new, encoding="utf-8")
+def tables() -> dict[str, str]:
+    """Every table of the page, by name."""
+    return {
+        "fuzz": fuzz(read("fuzz.csv")),
+        "faults": faults(read("faults.csv")),
+        "scene": scene(read("faults.csv")),
+        "local range": local_range(read("local_range.csv")),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    fill_in(DOCS / "reliability.md", tables)

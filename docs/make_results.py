@@ -16,13 +16,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from pages import DOCS, read
+from pages import table as plain_table
 
 from MMIFAminLib import images, metrics
 from MMIFAminLib.volumes import atomic_path
 from MMIFAminLib.weights import load_weights
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent / "Testing" / "benchmarks" / "results"
 OURS = "MMIF-AMIN"
 CLASSICAL = ("average", "maximum", "lappyr", "gff")
 FUNCTIONAL = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
@@ -56,15 +56,6 @@ are among the methods of the table.
 """
 
 
-def read(name: str) -> list[dict]:
-    """Rows of a CSV of the results folder; empty where it is missing."""
-    path = RESULTS / name
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def means(rows: list[dict]) -> dict[str, dict[str, float]]:
     """Mean of every metric for each method of `rows`."""
     grouped = defaultdict(list)
@@ -76,9 +67,7 @@ def means(rows: list[dict]) -> dict[str, dict[str, float]]:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A markdown table; rows whose first cell begins with our name are set in bold."""
-    lines = [header, ["---"] * len(header)]
-    lines += [[f"**{cell}**" for cell in row] if row[0].startswith(OURS) else row for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return plain_table(header, [[f"**{cell}**" for cell in row] if row[0].startswith(OURS) else row for row in rows]) + "\n"
 
 
 def ranked_table(rows: list[dict]) -> tuple[str, dict[str, float]]:
@@ -278,12 +267,12 @@ def draw_pictures(shared: Path, peers: list[dict]) -> None:
     for task, functional in FUNCTIONAL.items():
         pairs = chosen_pairs([row for row in own + peers if row["task"] == task], OURS)
         folder = shared / "data" / "harvard" / "val" / task
-        draw_panels(HERE / "pictures" / f"val-{task.lower()}.png", folder / "MRI", folder / functional, pairs, None)
+        draw_panels(DOCS / "pictures" / f"val-{task.lower()}.png", folder / "MRI", folder / functional, pairs, None)
     rows = read("scores_roadscene.csv")
     if rows:
         pairs = chosen_pairs(rows, rows[0]["method"])
         folder = shared / "data" / "roadscene" / "val"
-        path = HERE / "pictures" / "val-roadscene.png"
+        path = DOCS / "pictures" / "val-roadscene.png"
         draw_panels(path, folder / "VIS", folder / "IR", pairs, "mmif-amin-roadscene")
 
 
@@ -294,9 +283,9 @@ def main():
     options = parser.parse_args()
     with open(options.shared / "reference" / "peers_val.csv", newline="", encoding="utf-8") as file:
         peers = list(csv.DictReader(file))
-    pages = {HERE / "results.md": results_page(peers)}
+    pages = {DOCS / "results.md": results_page(peers)}
     if read("scores_roadscene.csv"):
-        pages[HERE / "other_tasks.md"] = other_tasks_page()
+        pages[DOCS / "other_tasks.md"] = other_tasks_page()
     if options.check:
         old = [
             path.name for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text

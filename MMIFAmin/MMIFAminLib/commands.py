@@ -208,13 +208,14 @@ def lesions(options) -> None:
     fused image in the right direction and how much of their contrast arrives.
     """
     from . import baselines
-    from .lesions import lesion_study, load_case
+    from .lesions import check_protocol, lesion_study, load_case
     from .report import write_csv
 
     _check_outputs([options.csv], [])
     methods = ("mmif-amin", *baselines.BASELINES)
     if options.method not in methods:
         raise InputError(f"there is no method '{options.method}': choose one of {', '.join(methods)}")
+    check_protocol(options.protocol)
     if options.method == "mmif-amin":
         fuse = partial(_load(options).fuse_arrays, uptake=options.protocol == "scalar", consecutive=True)
     else:

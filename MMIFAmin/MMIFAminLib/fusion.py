@@ -185,10 +185,9 @@ class VolumeFuser:
         factors = squaring(*view.pixel_spacing)
         slices = self._fuse_slices(sources, factors, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
         clock.lap("network")
-        ratio, damping = steady(view.take(fused), sources)
+        steadied = steady(view.take(fused), sources)
         clock.lap("through-plane")
-        report = self._report(plane, window_a, window_b, overlap, slices, clock, warnings)
-        report["through_plane"] = {"ratio": round(ratio, 4) if np.isfinite(ratio) else None, "damping": round(damping, 4)}
+        report = self._report(plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
     def _fuse_slices(self, sources, factors, uptake: bool, out, progress: "_Reporter", warnings: list[str]) -> int:
@@ -267,10 +266,11 @@ class VolumeFuser:
                     torch.cuda.synchronize()  # other threads read the weights in streams of their own
             return self._prepared[key]
 
-    def _report(self, plane, window_a, window_b, overlap, slices, clock, warnings) -> dict:
+    def _report(self, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
         import monai
 
         seconds = clock.seconds
+        ratio, damping = steadied
         return {
             "notice": NOTICE,
             "versions": {
@@ -290,6 +290,7 @@ class VolumeFuser:
             },
             "overlap": overlap.fraction,
             "slices": slices,
+            "through_plane": {"ratio": round(ratio, 4) if np.isfinite(ratio) else None, "damping": round(damping, 4)},
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
             "slices_per_second": round(slices / max(seconds["network"], 1e-9), 2),
             "peak_memory_mb": peak_memory_mb(),

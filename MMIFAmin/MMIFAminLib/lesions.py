@@ -180,8 +180,7 @@ def lesion_study(
     mean of the former, the largest of the latter). `progress(fraction, text)` is told how far the study is.
     """
     cases = list(cases)
-    if protocol not in PROTOCOLS:
-        raise InputError(f"There is no protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}.")
+    check_protocol(protocol)
     if not cases or n < 1:
         raise InputError("A lesion study needs at least one case and one lesion.")
     rows, every = [], []
@@ -208,6 +207,12 @@ def lesion_study(
             "through_plane": max(row["through_plane"] for row in rows),
         }
     ]
+
+
+def check_protocol(name: str) -> None:
+    """Raise InputError if there is no protocol of that name."""
+    if name not in PROTOCOLS:
+        raise InputError(f"There is no protocol '{name}': choose one of {', '.join(PROTOCOLS)}.")
 
 
 def _shown(case: Case, unit: np.ndarray, protocol: str) -> np.ndarray:

@@ -33,7 +33,7 @@ def methods(names):
             from MMIFAminLib.fusion import VolumeFuser
 
             fuser = VolumeFuser.load()
-            yield name, {p: partial(fuser.fuse_arrays, uptake=p == "scalar") for p in PROTOCOLS}
+            yield name, {p: partial(fuser.fuse_arrays, uptake=p == "scalar", consecutive=True) for p in PROTOCOLS}
         else:
             yield name, dict.fromkeys(PROTOCOLS, BASELINES[name])
 

@@ -5,9 +5,9 @@
 A pixel is inside when it lies between the least and the greatest value of both sources in its 3x3 neighbourhood, and
 outside by as much as it leaves that interval. For every validation pair and for classical fusions beside it: the share
 of pixels with content that are outside by more than 1, 5 and 10 grey levels of 255, of those that are darker than both
-sources by more than 5, the largest excess, and by how many grey levels neighbouring pixels differ on average beyond what both
-sources allow there (the loss's term ``invention``): texture that no source shows. Images in colours are fused by their luma, and once more by the uptake
-that the colours stand for.
+sources by more than 5, the largest excess, and by how many grey levels neighbouring pixels differ on average beyond what
+both sources allow there (the loss's term ``invention``): texture that no source shows. Images in colours are fused by
+their luma, and once more by the uptake that the colours stand for.
 """
 
 import argparse

@@ -29,7 +29,7 @@ _BOUNDS = (0.1, 50.0)  # of a weight
 
 
 class AdaptiveLoss(nn.Module):
-    """A weighted sum of terms, with weights of its own for each of ``tasks`` kinds of image pairs.
+    """A weighted sum of terms, with weights of its own for each of ``kinds`` kinds of image pairs.
 
     ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are worth,
     by the share ``rate`` (in logarithms; 0: the weights stay as given). ``anchors`` ``{term: weight}`` are added with
@@ -37,14 +37,14 @@ class AdaptiveLoss(nn.Module):
     """
 
     def __init__(
-        self, weights: dict[str, float], rate: float = 0.4, anchors: dict[str, float] | None = None, tasks: int = 1
+        self, weights: dict[str, float], rate: float = 0.4, anchors: dict[str, float] | None = None, kinds: int = 1
     ):
         super().__init__()
         self.names = tuple(weights)
         self.rate = rate
         self.anchors = dict(anchors or {})
         start = torch.tensor([float(weight) for weight in weights.values()])
-        self.register_buffer("log_weights", start.log().repeat(tasks, 1))
+        self.register_buffer("log_weights", start.log().repeat(kinds, 1))
 
     def forward(
         self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, task: torch.Tensor
@@ -76,8 +76,8 @@ def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, 
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every
-    competitor, at least one. A metric m = c (1 - term) rises by c on that way; the competitors' density around it, from the distance
-    to the fourth nearest, says what share of them lies on a unit of it.
+    competitor, at least one. A metric m = c (1 - term) rises by c on that way; the competitors' density around it, from
+    the distance to the fourth nearest, says what share of them lies on a unit of it.
     """
     share = 0.0
     for metric in MEASURES[name]:

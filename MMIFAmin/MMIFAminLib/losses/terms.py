@@ -36,6 +36,15 @@ def invention(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor
     return _foreground_mean(beyond, torch.maximum(a, b))
 
 
+def darkness(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+    """Mean depth of ``f`` below the darkest value that either source has within a pixel of it.
+
+    Dark places beside bright ones would win contrast and entropy; what is darker than both sources is in neither.
+    """
+    darkest = -F.max_pool2d(-torch.minimum(a, b), 3, stride=1, padding=1)
+    return _foreground_mean(F.relu(darkest - f), torch.maximum(a, b))
+
+
 def structure(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     """``1 - mean SSIM`` to the two sources (7x7 uniform window, sample covariance; Wang et al., 2004)."""
     window = f.new_full((7,), 1.0 / 7.0)
@@ -101,6 +110,7 @@ TERMS = {
     "intensity": intensity,
     "gradient": gradient,
     "invention": invention,
+    "darkness": darkness,
     "structure": structure,
     "differences": differences,
     "visual_information": visual_information,

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from monai.data import DataLoader, Dataset
+from scipy.ndimage import gaussian_filter
 
 from .. import color, images
 from ..errors import InputError
 from .config import Config, Task
 
+_WINDOW = (0.4, 1.0)  # of the window that measured uptake fills, without its lesion
+_BLUR = (1.5, 2.5)  # pixels; largest sigma for the anatomical image and for uptake
 _TRIES = 50  # draws of a patch before one with less foreground is accepted
 
 
@@ -115,8 +118,12 @@ class DrawPatch:
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
         part = (slice(y, y + size), slice(x, x + size))
         as_uptake = rng.random() < task.uptake and case.uptake is not None
-        b = case.uptake[part] if as_uptake else _unit(case.functional[part])
-        return _unit(case.anatomical[part]), b, as_uptake
+        a = _unit(case.anatomical[part])
+        if not as_uptake:
+            return a, _unit(case.functional[part]), False
+        # Volumes are often smoother than the atlas, and their windows leave room for the hottest lesion.
+        b = case.uptake[part] * np.float32(rng.uniform(*_WINDOW))
+        return gaussian_filter(a, rng.uniform(0, _BLUR[0])), gaussian_filter(b, rng.uniform(0, _BLUR[1])), True
 
 
 def training_loader(config: Config, cases: dict[str, list[Case]], first_step: int, rank: int, world: int) -> DataLoader:

@@ -240,11 +240,11 @@ class Run:
             "config": config.for_card(),
         }
 
-
     def _loss_weights(self) -> dict[str, dict[str, float]]:
-        """What an adaptive loss has learned: the weight of each term for each task."""
-        learned = {task.name: self.model.loss.weights(number) for number, task in enumerate(self.config.tasks)}
-        return {task: {name: round(value, 4) for name, value in weights.items()} for task, weights in learned.items()}
+        """What an adaptive loss has learned: the weight of each term for each kind of pair."""
+        kinds = [*(task.name for task in self.config.tasks), "uptake"]
+        learned = {kind: self.model.loss.weights(number) for number, kind in enumerate(kinds)}
+        return {kind: {name: round(value, 4) for name, value in weights.items()} for kind, weights in learned.items()}
 
 
 def _rounded(value):

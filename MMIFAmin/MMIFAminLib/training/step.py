@@ -23,7 +23,7 @@ def build_loss(config: Config) -> nn.Module:
     if config.loss.name not in _LOSSES:
         raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
     module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
-    own = {"tasks": len(config.tasks)} if config.loss.name == "adaptive" else {}
+    own = {"kinds": len(config.tasks) + 1} if config.loss.name == "adaptive" else {}
     try:
         return getattr(module, _LOSSES[config.loss.name])(**config.loss.options, **own)
     except TypeError as error:
@@ -49,20 +49,21 @@ class TrainingStep(nn.Module):
         """``a``, ``b`` ``(N, 1, H, W)``, the lesion draws ``(N, 5)`` and the number of each one's task ``(N,)`` to the
         loss and its parts, detached.
 
-        Lesions are planted where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake: luma is no measure of it.
+        Where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake, it gets a lesion (luma is no measure of it), and the
+        loss takes it as a kind of pair of its own.
         """
+        clean, anatomical = b[uptake], a[uptake]
+        with_lesion, profile = plant_lesions(clean, lesion[uptake])
+        b = b.clone()
+        b[uptake] = with_lesion
         fused = self._fuse(a, b, uptake)
         clipped = fused.clamp(0, 1)
-        loss, terms = self.loss(a, b, clipped, task)
+        loss, terms = self.loss(a, b, clipped, torch.where(uptake, len(self.config.tasks), task))
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
         loss = loss + self.config.overshoot * parts["overshoot"]
         if self.config.lesion.weight > 0 and uptake.any():
-            a, b, fused = a[uptake], b[uptake], fused[uptake]
-            changed, profile = plant_lesions(b, lesion[uptake])
-            recovery = self.config.lesion.recovery
-            parts["lesion"] = lesion_shortfall(
-                changed - b, self._fuse(a, changed, uptake[uptake]) - fused, profile, recovery
-            )
+            change = fused[uptake] - self._fuse(anatomical, clean, uptake[uptake])
+            parts["lesion"] = lesion_shortfall(with_lesion - clean, change, profile, self.config.lesion.recovery)
             loss = loss + self.config.lesion.weight * parts["lesion"]
         return loss, {name: value.detach() for name, value in parts.items()}
 
