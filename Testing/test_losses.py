@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from MMIFAminLib.baselines import laplacian_pyramid
-from MMIFAminLib.losses.adaptive import MEASURES, AdaptiveLoss, worth
+from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, worth
 from MMIFAminLib.losses.information import InformationLoss
 from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
 from MMIFAminLib.losses.shortfall import ShortfallLoss
@@ -94,11 +94,11 @@ def test_adaptive_weights_belong_to_the_kind_of_each_image(phantom):
     before, _ = loss(*phantom, torch.tensor([0, 1]))
     loss.adapt(1, {"structure": 1e3, "contrast": 2.5})
     assert loss.weights(0) == pytest.approx({"structure": 1.0, "contrast": 2.5})
-    # Half way to the bound, and to 2.
-    assert loss.weights(1) == pytest.approx({"structure": 50**0.5, "contrast": 5**0.5}, rel=1e-3)
+    # Half way to the bound, and to 1.1 times 2.5.
+    assert loss.weights(1) == pytest.approx({"structure": 50**0.5, "contrast": 6.875**0.5}, rel=1e-3)
     after, report = loss(*phantom, torch.tensor([0, 1]))
     second = [x[1:] for x in phantom]
-    gains = {"structure": 50**0.5 - 1, "contrast": 5**0.5 - 2.5}
+    gains = {"structure": 50**0.5 - 1, "contrast": 6.875**0.5 - 2.5}
     expected = sum(gain * TERMS[name](*second).item() / 2 for name, gain in gains.items())
     assert (after - before).item() == pytest.approx(expected, rel=1e-3)
     assert report["weight of structure"].item() == pytest.approx((1 + 50**0.5) / 2, rel=1e-3)
@@ -106,7 +106,7 @@ def test_adaptive_weights_belong_to_the_kind_of_each_image(phantom):
 
 def test_every_ranked_metric_has_a_term():
     assert sorted(metric for found in MEASURES.values() for metric in found) == sorted(RANKED)
-    assert set(MEASURES) < set(TERMS)
+    assert set(MEASURES) < set(TERMS) and set(STEP) == set(RANKED)
 
 
 def test_adaptive_weights_stay_as_given_with_rate_0():
@@ -117,14 +117,20 @@ def test_adaptive_weights_stay_as_given_with_rate_0():
 
 def test_a_term_is_worth_what_it_can_overtake():
     own = {"SSIM": 1.2, "SF": 10.0, "AG": 4.0}
-    crowd = [{"SSIM": 1.2 + 0.01 * k, "SF": 10.0 + k, "AG": 4.0 + k} for k in (-2, -1, 1, 2)]
-    far = [{"SSIM": 0.6 - 0.01 * k, "SF": 10.0 + k, "AG": 4.0 + k} for k in (-2, -1, 1, 2)]
-    # All four competitors within 0.02 on either side: 25 fields on a unit of SSIM; SSIM = 2 (1 - structure).
-    assert worth("structure", 0.4, own, crowd) == pytest.approx(50)
-    assert worth("structure", 0.4, own, far) < 2.5
-    assert worth("structure", 0.4, own, crowd + 4 * far) == pytest.approx(10)  # a fifth of a larger field
-    assert worth("sharpness", 0.5, own, crowd) == pytest.approx(1 / (2 * 2) * (10.0 + 4.0) / 0.5)
-    assert np.isfinite(worth("structure", 1.0, own, [own] * 4))
+
+    def field(shift, count=4):
+        ratio = np.exp(shift * 2 * STEP["SSIM"])
+        return [{"SSIM": 1.2 * ratio, "SF": 10.0, "AG": 4.0}] * count
+
+    # All competitors level: half of them within the reach on either side; SSIM = 2 (1 - structure) grows by 1 / 0.6.
+    level = worth("structure", 0.4, own, field(0), 2)
+    assert level == pytest.approx(1 / (4 * STEP["SSIM"]) / 0.6)
+    assert worth("structure", 0.4, own, field(1), 2) == pytest.approx(level / np.e)
+    assert worth("structure", 0.4, own, field(-2), 2) == pytest.approx(level / np.e**2)  # ahead and behind alike
+    assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2) == pytest.approx(level / 4)
+    both = 1 / (4 * STEP["SF"]) + 1 / (4 * STEP["AG"])
+    assert worth("sharpness", 0.5, own, field(0), 2) == pytest.approx(both / 0.5)
+    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}]))
 
 
 def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):
@@ -179,3 +185,10 @@ def test_lesion_shortfall_is_zero_for_a_response_and_grows_when_inverted():
     assert lesion_shortfall(change, 0.6 * change, profile, 0.5).item() == pytest.approx(0, abs=1e-6)
     assert lesion_shortfall(change, 0 * change, profile, 0.5).item() == pytest.approx(0.5, abs=1e-3)
     assert lesion_shortfall(change, -change, profile, 0.5).item() == pytest.approx(1.5, abs=1e-3)
+
+
+def test_a_lesion_that_nobody_could_see_counts_for_little():
+    profile = torch.ones(1, 1, 8, 8)
+    change = 1e-4 * profile
+    assert lesion_shortfall(change, -100 * change, profile, 0.7) < 1
+    assert lesion_shortfall(0 * change, 0 * change, 0 * profile, 0.7) == 0

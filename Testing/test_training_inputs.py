@@ -14,7 +14,10 @@ from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
 from MMIFAminLib.training.step import build_loss
 
 
-@pytest.mark.parametrize("name", ["medical", "medical-1", "medical-2", "medical-3", "medical-4", "medical-5", "roadscene"])
+STAGES = [f"medical-{number}" for number in range(1, 8)]
+
+
+@pytest.mark.parametrize("name", ["medical", *STAGES, "roadscene"])
 def test_shipped_configurations_load_and_come_back(name):
     config = load_config(name)
     assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config

@@ -6,6 +6,8 @@ changes nothing. So at every validation the field is looked at from where the ne
 follow. The network's weights are trained on training images, the few weights here on the validation images.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -23,8 +25,22 @@ MEASURES = {
 }
 """The metrics that each term stands for."""
 
-_NEIGHBOURS = 4  # competitors that say how crowded the field is
-_UNIT = 0.8  # weight of a term that is worth the whole field; keeps the sum in proportion to the anchors
+STEP = {
+    "SSIM": 0.003,
+    "SCD": 0.018,
+    "VIF": 0.02,
+    "Qabf": 0.008,
+    "MI": 0.018,
+    "ENfg": 0.006,
+    "SD": 0.018,
+    "SF": 0.0125,
+    "AG": 0.017,
+}
+"""What each metric of a network in training moves from one validation to the next, as a share of itself: means over two
+runs from trained weights, rounded.
+"""
+
+_UNIT = 1.1  # weight of a term that is worth the whole field; keeps the sum in proportion to the anchors
 _BOUNDS = (0.1, 50.0)  # of a weight
 
 
@@ -32,16 +48,22 @@ class AdaptiveLoss(nn.Module):
     """A weighted sum of terms, with weights of its own for each of ``kinds`` kinds of image pairs.
 
     ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are worth,
-    by the share ``rate`` (in logarithms; 0: the weights stay as given). ``anchors`` ``{term: weight}`` are added with
-    constant weights: a classical method meets these terms exactly, so that there is nothing to win.
+    by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times a
+    metric's ``STEP`` matter. ``anchors`` ``{term: weight}`` are added with constant weights: a classical method meets
+    these terms exactly, so that there is nothing to win.
     """
 
     def __init__(
-        self, weights: dict[str, float], rate: float = 0.4, anchors: dict[str, float] | None = None, kinds: int = 1
+        self,
+        weights: dict[str, float],
+        rate: float = 0.4,
+        reach: float = 1.5,
+        anchors: dict[str, float] | None = None,
+        kinds: int = 1,
     ):
         super().__init__()
         self.names = tuple(weights)
-        self.rate = rate
+        self.rate, self.reach = rate, reach
         self.anchors = dict(anchors or {})
         start = torch.tensor([float(weight) for weight in weights.values()])
         self.register_buffer("log_weights", start.log().repeat(kinds, 1))
@@ -72,16 +94,18 @@ class AdaptiveLoss(nn.Module):
         self.log_weights[task].lerp_(wanted.round(decimals=4), self.rate)
 
 
-def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]]) -> float:
+def worth(
+    name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float = 1.5
+) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every
-    competitor, at least one. A metric m = c (1 - term) rises by c on that way; the competitors' density around it, from
-    the distance to the fourth nearest, says what share of them lies on a unit of it.
+    competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself; the
+    density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of ratios.
     """
-    share = 0.0
+    density = 0.0
     for metric in MEASURES[name]:
-        distances = sorted(abs(scores[metric] - own[metric]) for scores in field)[:_NEIGHBOURS]
-        density = len(distances) / len(field) / (2 * max(distances[-1], 1e-6))
-        share += density * own[metric] / max(1 - value, 1e-6)
-    return share
+        width, here = reach * STEP[metric], max(own[metric], 1e-3)
+        near = (math.exp(-abs(math.log(max(scores[metric], 1e-3) / here)) / width) for scores in field)
+        density += sum(near) / (2 * width * len(field))
+    return density / max(1 - value, 1e-6)

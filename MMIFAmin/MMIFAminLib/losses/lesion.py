@@ -9,6 +9,7 @@ import torch
 _MARGIN = 0.125  # of the patch: lesions are centred inside it
 _SIGMA = (2.5, 6.4)  # pixels; 6 to 15 pixels full width at half maximum
 _CONTRAST = (0.2, 0.6)
+_VISIBLE = 0.02  # of the grey range: a mean change that can be seen
 
 
 def plant_lesions(b: torch.Tensor, draws: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,7 +36,8 @@ def lesion_shortfall(
     """How far the fused image's response falls short of ``recovery`` times the change of the functional image.
 
     ``change_b`` and ``change_f`` ``(N, 1, H, W)`` are with minus without lesion. A scalar: 0 where every lesion shows
-    with at least ``recovery`` of its contrast, ``recovery`` where none shows, more where they show inverted.
+    with at least ``recovery`` of its contrast, ``recovery`` where none shows, more where they show inverted. Lesions
+    that hardly change the uptake themselves (outside the head) count for little.
     """
     missing = torch.relu(recovery * change_b.abs() - change_f * change_b.sign()) * profile
-    return missing.sum() / ((change_b.abs() * profile).sum() + 1e-6)
+    return missing.sum() / torch.maximum((change_b.abs() * profile).sum(), _VISIBLE * profile.sum()).clamp(min=1e-6)

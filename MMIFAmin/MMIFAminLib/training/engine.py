@@ -203,7 +203,7 @@ class Run:
         values = term_means(self.model.network, cases, loss.names)
         field = list(competitors({(case.task, case.name) for case in cases}, self.peers).values())
         if field:
-            loss.adapt(task, {name: worth(name, value, own, field) for name, value in values.items()})
+            loss.adapt(task, {name: worth(name, value, own, field, loss.reach) for name, value in values.items()})
         return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:

@@ -62,7 +62,7 @@ class TrainingStep(nn.Module):
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
         loss = loss + self.config.overshoot * parts["overshoot"]
         if self.config.lesion.weight > 0 and uptake.any():
-            change = fused[uptake] - self._fuse(anatomical, clean, uptake[uptake])
+            change = clipped[uptake] - self._fuse(anatomical, clean, uptake[uptake]).clamp(0, 1)
             parts["lesion"] = lesion_shortfall(with_lesion - clean, change, profile, self.config.lesion.recovery)
             loss = loss + self.config.lesion.weight * parts["lesion"]
         return loss, {name: value.detach() for name, value in parts.items()}
