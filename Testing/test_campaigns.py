@@ -58,7 +58,7 @@ def test_the_words_on_the_local_range_fit_its_table(results):
     for task in {task for task, method in rows}:
         ours, pyramid = rows[task, "MMIF-AMIN"], rows[task, "laplacian_pyramid"]
         assert float(ours["% outside by more than 5"]) > float(pyramid["% outside by more than 5"])
-        assert float(ours["% darker by more than 5"]) < 0.2
+        assert float(ours["% darker by more than 5"]) < 0.3
 
 
 def test_the_weights_that_ship_invent_no_texture(results):

@@ -104,6 +104,16 @@ def test_adaptive_weights_belong_to_the_kind_of_each_image(phantom):
     assert report["weight of structure"].item() == pytest.approx((1 + 50**0.5) / 2, rel=1e-3)
 
 
+def test_a_later_stage_begins_with_what_was_learned():
+    loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, kinds=2)
+    learned = [{"contrast": 4.0, "structure": 3.0}, {"structure": 5.0, "contrast": 6.0}]
+    loss.take_over(learned)
+    assert [loss.weights(kind) for kind in (0, 1)] == [pytest.approx(weights) for weights in learned]
+    for other in ([], learned[:1], [{"structure": 9.0}] * 2):
+        loss.take_over(other)
+        assert loss.weights(0)["structure"] == pytest.approx(3.0)
+
+
 def test_every_ranked_metric_has_a_term():
     assert sorted(metric for found in MEASURES.values() for metric in found) == sorted(RANKED)
     assert set(MEASURES) < set(TERMS) and set(STEP) == set(RANKED)

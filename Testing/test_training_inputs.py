@@ -14,7 +14,7 @@ from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
 from MMIFAminLib.training.step import build_loss
 
 
-STAGES = [f"medical-{number}" for number in range(1, 8)]
+STAGES = [f"medical-{number}" for number in range(1, 10)]
 
 
 @pytest.mark.parametrize("name", ["medical", *STAGES, "roadscene"])

@@ -161,7 +161,7 @@ def ablation_section() -> str:
     parts = []
     for name, heading, start in (
         ("ablation", "## Ablation", "from scratch (`mmifamin ablate --config ablation`)"),
-        ("ablation-loss", "### The loss", "from the weights of medical-4 (`--config ablation-loss`)"),
+        ("ablation-loss", "### The loss", "from the weights of medical-4 (`--config ablation-loss`) at commit 55cbdf8"),
     ):
         rows = read(f"{name}.csv")
         if rows:

@@ -87,6 +87,15 @@ class AdaptiveLoss(nn.Module):
         return dict(zip(self.names, self.log_weights[task].exp().tolist()))
 
     @torch.no_grad()
+    def take_over(self, learned: list[dict[str, float]]) -> None:
+        """Begin with what an earlier stage has learned, ``{term: weight}`` for each kind; another set of terms or kinds
+        is left aside.
+        """
+        if [set(weights) for weights in learned] == [set(self.names)] * len(self.log_weights):
+            values = [[weights[name] for name in self.names] for weights in learned]
+            self.log_weights.copy_(torch.tensor(values).log())
+
+    @torch.no_grad()
     def adapt(self, task: int, worths: dict[str, float]) -> None:
         """Move the weights for ``task`` towards the ``worths`` of the terms (see ``worth``)."""
         wanted = self.log_weights.new_tensor([worths[name] * _UNIT for name in self.names]).clamp(*_BOUNDS).log()

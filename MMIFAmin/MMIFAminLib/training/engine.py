@@ -141,6 +141,8 @@ class Run:
             self.model.network.start_from(network)
         except ValueError:
             raise InputError(f"{weights} has another architecture than the configuration: they must be equal.") from None
+        if isinstance(self.model.loss, AdaptiveLoss):
+            self.model.loss.take_over(list(info.card.get("loss_weights", {}).values()))
         self.start_sha256 = info.sha256
 
     def _state(self) -> dict:
