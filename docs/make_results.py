@@ -127,7 +127,7 @@ def lesion_section() -> str:
         ]
         text = (
             "## Uptake\n\nSynthetic hot and cold lesions (6 to 15 mm FWHM, 10 to 60 % contrast) in real volumes, fused "
-            "with and without,\nslice by slice (`mmifamin lesions`). *right*: lesions of at least 20 % contrast that change the fused "
+            "with and without\n(`mmifamin lesions`). *right*: lesions of at least 20 % contrast that change the fused "
             "volume in the right direction.\n*recovery*: median share of the contrast that arrives. *spearman*: rank "
             "correlation of fused and uptake in the brain,\nanatomy held fixed.\n\n"
         )
