@@ -13,7 +13,6 @@ from MMIFAminLib.training import Config, load_config, train
 from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
 from MMIFAminLib.training.step import build_loss
 
-
 STAGES = [f"medical-{number}" for number in range(1, 10)]
 
 
