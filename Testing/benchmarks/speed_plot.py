@@ -91,7 +91,7 @@ def draw_growth(times, memory, rows):
         memory.plot(scale, beyond, marker, label=label)
     times.loglog([1, max(ticks)], [1, max(ticks)], "k:", lw=1, label="linear")
     times.set(ylabel="seconds of the network, times those of the smallest", title="Time grows linearly or less")
-    memory.set(ylabel="MB beyond the fused volumes", title="Working memory depends on the slices' size alone")
+    memory.set(ylabel="MB beyond the fused volumes", title="Working memory beside the volumes")
     memory.set_ylim(bottom=0)
     for axes in (times, memory):
         axes.set_xticks(sorted(ticks), [f"{tick:g}" for tick in sorted(ticks)], minor=False)
