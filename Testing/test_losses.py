@@ -140,7 +140,7 @@ def test_a_term_is_worth_what_it_can_overtake():
     assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2) == pytest.approx(level / 4)
     both = 1 / (4 * STEP["SF"]) + 1 / (4 * STEP["AG"])
     assert worth("sharpness", 0.5, own, field(0), 2) == pytest.approx(both / 0.5)
-    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}]))
+    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2))
 
 
 def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):

@@ -122,7 +122,7 @@ def test_samples_are_a_function_of_seed_and_number(data):
     assert not torch.equal(whole[0]["a"], whole[1]["a"])
 
 
-def test_uptake_is_shown_in_wider_windows_and_smoother(data):
+def test_uptake_is_shown_in_wider_windows(data):
     config = Config.from_dict(TINY)
     cases = load_cases(config, data)[0]
     samples = [DrawPatch(config, cases)(number) for number in range(40)]

@@ -41,6 +41,8 @@ configuration and data are on the model card in `MMIFAmin/Resources/Models`. One
 8-bit images as `mmifamin pairs` writes them (ycbcr protocol), scored as `mmifamin metrics` does, against the published
 scores of twelve learned methods and four classical ones on the same images. Mean rank is over {ranked}
 (1 = best; the first value of a task's table). Nothing is done to an image after the network.
+The loss learned its weights from the competitors' scores on these very images, and the stages of the training were chosen
+on them: on cases nobody tuned on the ranks may be worse.
 The ycbcr protocol uses the network as for pictures; the section *Uptake* below uses it as for measured uptake
 (docs/method.md).
 """

@@ -69,22 +69,22 @@ class AdaptiveLoss(nn.Module):
         self.register_buffer("log_weights", start.log().repeat(kinds, 1))
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, task: torch.Tensor
+        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, kind: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Sources and fused ``(N, 1, H, W)`` in [0, 1] and the number of each one's task ``(N,)`` to the loss, the value
+        """Sources and fused ``(N, 1, H, W)`` in [0, 1] and the number of each one's kind ``(N,)`` to the loss, the value
         of every term, and its mean weight.
         """
         values = {name: TERMS[name](a, b, f) for name in (*self.names, *self.anchors)}
         report = {name: value.mean() for name, value in values.items()}
         loss = sum(weight * report[name] for name, weight in self.anchors.items())
-        for name, weight in zip(self.names, self.log_weights.exp()[task].unbind(dim=1)):
+        for name, weight in zip(self.names, self.log_weights.exp()[kind].unbind(dim=1)):
             loss = loss + (weight * values[name]).mean()
             report[f"weight of {name}"] = weight.mean()
         return loss, report
 
-    def weights(self, task: int) -> dict[str, float]:
-        """The weights that the terms have for ``task`` now."""
-        return dict(zip(self.names, self.log_weights[task].exp().tolist()))
+    def weights(self, kind: int) -> dict[str, float]:
+        """The weights that the terms have for ``kind`` now."""
+        return dict(zip(self.names, self.log_weights[kind].exp().tolist()))
 
     @torch.no_grad()
     def take_over(self, learned: list[dict[str, float]]) -> None:
@@ -96,16 +96,14 @@ class AdaptiveLoss(nn.Module):
             self.log_weights.copy_(torch.tensor(values).log())
 
     @torch.no_grad()
-    def adapt(self, task: int, worths: dict[str, float]) -> None:
-        """Move the weights for ``task`` towards the ``worths`` of the terms (see ``worth``)."""
+    def adapt(self, kind: int, worths: dict[str, float]) -> None:
+        """Move the weights for ``kind`` towards the ``worths`` of the terms (see ``worth``)."""
         wanted = self.log_weights.new_tensor([worths[name] * _UNIT for name in self.names]).clamp(*_BOUNDS).log()
-        # Rounded: the last bits of a metric depend on the number of threads, and a resumed run must not.
-        self.log_weights[task].lerp_(wanted.round(decimals=4), self.rate)
+        # Rounded, so that the last bits of a metric do not make two runs differ.
+        self.log_weights[kind].lerp_(wanted.round(decimals=4), self.rate)
 
 
-def worth(
-    name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float = 1.5
-) -> float:
+def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every

@@ -23,10 +23,10 @@ class InformationLoss(nn.Module):
         self.squeeze = HaarSqueeze(2)
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, task: torch.Tensor
+        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, kind: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Sources and fused ``(N, 1, H, W)`` in [0, 1], H and W multiples of 4, to the loss and its parts; the images'
-        ``task`` ``(N,)`` does not matter.
+        ``kind`` ``(N,)`` does not matter.
         """
         report = {name: TERMS[name](a, b, f).mean() for name in self.anchors}
         loss = sum(weight * report[name] for name, weight in self.anchors.items())

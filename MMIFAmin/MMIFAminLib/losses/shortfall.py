@@ -34,10 +34,10 @@ class ShortfallLoss(nn.Module):
         self.anchors = dict(anchors or {})
 
     def forward(
-        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, task: torch.Tensor
+        self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, kind: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its mean weight; the
-        images' ``task`` ``(N,)`` does not matter.
+        images' ``kind`` ``(N,)`` does not matter.
         """
         values = {name: TERMS[name](a, b, f) for name in (*self.weights, *self.anchors)}
         report = {name: value.mean() for name, value in values.items()}
