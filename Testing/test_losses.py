@@ -133,14 +133,16 @@ def test_a_term_is_worth_what_it_can_overtake():
         return [{"SSIM": 1.2 * ratio, "SF": 10.0, "AG": 4.0}] * count
 
     # All competitors level: half of them within the reach on either side; SSIM = 2 (1 - structure) grows by 1 / 0.6.
-    level = worth("structure", 0.4, own, field(0), 2)
+    level = worth("structure", 0.4, own, field(0), 2, 1)
     assert level == pytest.approx(1 / (4 * STEP["SSIM"]) / 0.6)
-    assert worth("structure", 0.4, own, field(1), 2) == pytest.approx(level / np.e)
-    assert worth("structure", 0.4, own, field(-2), 2) == pytest.approx(level / np.e**2)  # ahead and behind alike
-    assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2) == pytest.approx(level / 4)
+    assert worth("structure", 0.4, own, field(1), 2, 1) == pytest.approx(level / np.e)
+    assert worth("structure", 0.4, own, field(-2), 2, 1) == pytest.approx(level / np.e**2)  # ahead and behind alike
+    assert worth("structure", 0.4, own, field(-1), 2, 3) == pytest.approx(level / np.e**3)
+    assert worth("structure", 0.4, own, field(1), 2, 3) == pytest.approx(level / np.e)
+    assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2, 1) == pytest.approx(level / 4)
     both = 1 / (4 * STEP["SF"]) + 1 / (4 * STEP["AG"])
-    assert worth("sharpness", 0.5, own, field(0), 2) == pytest.approx(both / 0.5)
-    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2))
+    assert worth("sharpness", 0.5, own, field(0), 2, 1) == pytest.approx(both / 0.5)
+    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2, 1))
 
 
 def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):

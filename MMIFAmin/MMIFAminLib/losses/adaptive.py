@@ -49,7 +49,7 @@ class AdaptiveLoss(nn.Module):
 
     ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are worth,
     by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times a
-    metric's ``STEP`` matter. ``anchors`` ``{term: weight}`` are added with constant weights: a classical method meets
+    metric's ``STEP`` matter, and those behind count as ``behind`` times as far away. ``anchors`` ``{term: weight}`` are added with constant weights: a classical method meets
     these terms exactly, so that there is nothing to win.
     """
 
@@ -58,12 +58,13 @@ class AdaptiveLoss(nn.Module):
         weights: dict[str, float],
         rate: float = 0.4,
         reach: float = 1.5,
+        behind: float = 1.0,
         anchors: dict[str, float] | None = None,
         kinds: int = 1,
     ):
         super().__init__()
         self.names = tuple(weights)
-        self.rate, self.reach = rate, reach
+        self.rate, self.reach, self.behind = rate, reach, behind
         self.anchors = dict(anchors or {})
         start = torch.tensor([float(weight) for weight in weights.values()])
         self.register_buffer("log_weights", start.log().repeat(kinds, 1))
@@ -103,16 +104,19 @@ class AdaptiveLoss(nn.Module):
         self.log_weights[kind].lerp_(wanted.round(decimals=4), self.rate)
 
 
-def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float) -> float:
+def worth(
+    name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float, behind: float
+) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every
     competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself; the
-    density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of ratios.
+    density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of ratios. One who
+    is ahead can be overtaken, one who is ``behind`` need only be kept there: he counts as that many times as far away.
     """
     density = 0.0
     for metric in MEASURES[name]:
         width, here = reach * STEP[metric], max(own[metric], 1e-3)
-        near = (math.exp(-abs(math.log(max(scores[metric], 1e-3) / here)) / width) for scores in field)
-        density += sum(near) / (2 * width * len(field))
+        leads = (math.log(max(scores[metric], 1e-3) / here) / width for scores in field)
+        density += sum(math.exp(-lead if lead > 0 else behind * lead) for lead in leads) / (2 * width * len(field))
     return density / max(1 - value, 1e-6)

@@ -205,7 +205,8 @@ class Run:
         values = term_means(self.model.network, cases, loss.names)
         field = list(competitors({(case.task, case.name) for case in cases}, self.peers).values())
         if field:
-            loss.adapt(task, {name: worth(name, value, own, field, loss.reach) for name, value in values.items()})
+            worths = {name: worth(name, value, own, field, loss.reach, loss.behind) for name, value in values.items()}
+            loss.adapt(task, worths)
         return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:
