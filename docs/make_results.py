@@ -157,13 +157,14 @@ def lesion_section() -> str:
 
 
 def ablation_section() -> str:
-    """The ablation tables: the method's parts, and the weighting of the loss from trained weights."""
+    """The ablation tables: the method's parts, two of them trained for longer, and the loss from trained weights."""
     from MMIFAminLib.training.ablation import to_markdown
 
     parts = []
     for name, heading, start in (
         ("ablation", "## Ablation", "from scratch (`mmifamin ablate --config ablation`)"),
-        ("ablation-loss", "### The loss", "from the weights of medical-4 (`--config ablation-loss`) at commit 55cbdf8"),
+        ("ablation-long", "### IDN and MCFEM in a longer training", "from scratch (`--config ablation-long`)"),
+        ("ablation-loss", "### The loss", "from the weights of medical-10, on whole images (`--config ablation-loss`)"),
     ):
         rows = read(f"{name}.csv")
         if rows:

@@ -111,8 +111,8 @@ def worth(
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every
     competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself; the
-    density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of ratios. One who
-    is ahead can be overtaken, one who is ``behind`` need only be kept there: he counts as that many times as far away.
+    density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of ratios. A
+    competitor ahead can be overtaken, one behind need only be kept there: it counts as ``behind`` times as far away.
     """
     density = 0.0
     for metric in MEASURES[name]:
