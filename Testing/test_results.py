@@ -28,6 +28,16 @@ def test_the_table_ranks_the_means(results):
     assert first.startswith("| **MMIF-AMIN** | **1.00** | **3.00** |") and second.startswith("| peer | 2.00 | 2.00 |")
 
 
+def test_a_rank_that_hangs_on_one_pair_is_not_firm(results):
+    def ranks(first, second):
+        rows = [row("MMIF-AMIN", "1", first), row("MMIF-AMIN", "2", second), row("peer", "1", 2), row("peer", "2", 2)]
+        return results.resampled_ranks(rows, draws=200)
+
+    assert ranks(3, 3) == [1, 1, 1]
+    assert ranks(1, 1) == [2, 2, 2]
+    assert ranks(1, 5) == [1, 1, 2]  # lost where the first pair is drawn twice, a quarter of the time
+
+
 def test_best_median_and_worst_are_picked_by_rank_on_the_pair(results):
     rows = []
     for name, value in (("a", 3.0), ("b", 1.5), ("c", 0.5)):
