@@ -49,8 +49,8 @@ class AdaptiveLoss(nn.Module):
 
     ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are worth,
     by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times a
-    metric's ``STEP`` matter, and those behind count as ``behind`` times as far away. ``anchors`` ``{term: weight}`` are added with constant weights: a classical method meets
-    these terms exactly, so that there is nothing to win.
+    metric's ``STEP`` matter, and those behind count as ``behind`` times as far away. ``anchors`` ``{term: weight}`` are
+    added with constant weights: a classical method meets these terms exactly, so that there is nothing to win.
     """
 
     def __init__(
