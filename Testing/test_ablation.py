@@ -61,6 +61,10 @@ def test_an_ablation_trains_each_network_once(plan, data, tmp_path):  # noqa: F8
     (lost / "tiny.safetensors").unlink()
     (lost / "checkpoint.pt").unlink()
     told.clear()
+    older = output / "full-seed0" / "tiny.json"  # of a time when a key of the configuration did not exist
+    card = json.loads(older.read_text())
+    del card["config"]["average"]
+    older.write_text(json.dumps(card))
     ablate(plan, data, output, progress=lambda fraction, text: told.append((fraction, text)))
     assert {text.split(":")[0] for _, text in told} == {"no-idn-seed0"}
     again = {path: path.stat().st_mtime_ns for path in output.rglob("*.safetensors")}

@@ -7,6 +7,7 @@ from PIL import Image
 
 from MMIFAminLib.baselines import laplacian_pyramid
 from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, worth
+from MMIFAminLib.losses.goals import GoalLoss, goal
 from MMIFAminLib.losses.information import InformationLoss
 from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
 from MMIFAminLib.losses.shortfall import ShortfallLoss
@@ -106,12 +107,11 @@ def test_adaptive_weights_belong_to_the_kind_of_each_image(phantom):
 
 def test_a_later_stage_begins_with_what_was_learned():
     loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, kinds=2)
-    learned = [{"contrast": 4.0, "structure": 3.0}, {"structure": 5.0, "contrast": 6.0}]
-    loss.take_over(learned)
-    assert [loss.weights(kind) for kind in (0, 1)] == [pytest.approx(weights) for weights in learned]
-    for other in ([], learned[:1], [{"structure": 9.0}] * 2):
-        loss.take_over(other)
-        assert loss.weights(0)["structure"] == pytest.approx(3.0)
+    loss.take_over(1, {"contrast": 4.0, "structure": 3.0})
+    for other in ({}, {"structure": 9.0}, {"structure": 9.0, "entropy": 9.0}):
+        loss.take_over(1, other)
+    assert loss.weights(0) == pytest.approx({"structure": 1.0, "contrast": 2.5})
+    assert loss.weights(1) == pytest.approx({"structure": 3.0, "contrast": 4.0})
 
 
 def test_every_ranked_metric_has_a_term():
@@ -143,6 +143,42 @@ def test_a_term_is_worth_what_it_can_overtake():
     both = 1 / (4 * STEP["SF"]) + 1 / (4 * STEP["AG"])
     assert worth("sharpness", 0.5, own, field(0), 2, 1) == pytest.approx(both / 0.5)
     assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2, 1))
+
+
+def ahead(metric, steps):
+    """A score that is so many steps ahead of 1."""
+    return float(np.exp(steps * STEP[metric]))
+
+
+def test_a_goal_is_the_furthest_competitor_within_reach_or_the_next_behind():
+    def chosen(*steps):
+        return goal("MI", {"MI": 1.0}, [{"MI": ahead("MI", value)} for value in steps], 2.0)
+
+    assert chosen(-3, -1, 0.5, 1.9, 2.1) == pytest.approx(ahead("MI", 1.9))
+    assert chosen(-3, -1, 2.1) == pytest.approx(ahead("MI", -1))
+    assert chosen(2.1) == chosen(0) == 1.0
+
+
+def test_goals_stay_and_weights_grow_behind_them():
+    loss = GoalLoss({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0}, rate=0.5, reach=2.0, margin=0.25, kinds=2)
+    own = {"SSIM": 1.0, "ENfg": 1.0, "SF": 1.0, "AG": 1.0}
+    field = [
+        {"SSIM": ahead("SSIM", 1), "ENfg": ahead("ENfg", -0.25), "SF": ahead("SF", -5), "AG": ahead("AG", -0.5)},
+        {"SSIM": ahead("SSIM", 3), "ENfg": ahead("ENfg", 9), "SF": ahead("SF", 9), "AG": ahead("AG", 9)},
+    ]
+    loss.learn(0, own, {}, field)
+    assert loss.weights(0) == pytest.approx({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0})
+    assert dict(zip(loss.metrics, loss.goals[0].tolist())) == pytest.approx(field[0])
+    loss.learn(0, own, {}, field[1:])  # who competes later changes no goal
+    learned = loss.weights(0)
+    # SSIM is a step behind: by rate; entropy has its margin: not at all; of sharpness the worse metric counts.
+    assert learned["structure"] / learned["entropy"] == pytest.approx(2 * np.exp(0.5), rel=1e-3)
+    assert learned["sharpness"] / learned["entropy"] == pytest.approx(np.exp(0.5 * -0.25), rel=1e-3)
+    assert sum(learned.values()) == pytest.approx(16)
+    assert loss.weights(1) == pytest.approx({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0})
+    again = GoalLoss({"structure": 1.0, "entropy": 1.0, "sharpness": 1.0}, kinds=2)
+    again.load_state_dict(loss.state_dict())  # of a run that is resumed
+    assert torch.equal(again.goals[0], loss.goals[0]) and again.weights(0) == pytest.approx(learned)
 
 
 def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):

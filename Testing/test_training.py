@@ -13,11 +13,13 @@ from PIL import Image
 from tiny_run import ENVIRONMENT, TINY, command, data, write_config  # noqa: F401 (data is a fixture)
 
 from MMIFAminLib.errors import InputError
+from MMIFAminLib.losses.goals import goal
 from MMIFAminLib.training import Config, train
 from MMIFAminLib.training.__main__ import main
 from MMIFAminLib.training.data import load_cases, training_loader
+from MMIFAminLib.training.engine import Run
 from MMIFAminLib.training.step import TrainingStep
-from MMIFAminLib.training.validation import OURS, summarize
+from MMIFAminLib.training.validation import OURS, competitors, read_peers, score_classical, summarize
 from MMIFAminLib.weights import load_weights
 
 
@@ -116,6 +118,39 @@ def test_a_second_stage_starts_from_the_weights_of_the_first(data, finished, tmp
         train(other, data, tmp_path / "other")
 
 
+def test_what_is_written_is_the_mean_of_the_weights(data, tmp_path):
+    steps = []
+
+    class Watched(Run):
+        def _update(self, *args):
+            result = super()._update(*args)
+            steps.append({key: value.clone() for key, value in self.model.network.state_dict().items()})
+            return result
+
+    config = Config.from_dict(TINY | {"average": 0.75})
+    Watched(config, *load_cases(config, data), read_peers(data), tmp_path).train()
+    mean = steps[0]
+    for now in steps[1:]:
+        mean = {key: 0.75 * mean[key] + 0.25 * now[key] for key in now}
+    written = tensors(tmp_path / "tiny.safetensors")
+    assert all(torch.allclose(written[key], mean[key], atol=1e-6) for key in mean)
+    assert not all(torch.allclose(written[key], steps[-1][key], atol=1e-6) for key in mean)
+
+
+def test_goals_are_set_where_the_network_starts(data, finished, tmp_path):
+    loss = {"name": "goals", "options": TINY["loss"]["options"]}
+    config = Config.from_dict(TINY | {"start": str(finished / "tiny.safetensors"), "loss": loss, "validation_pairs": 2})
+    train(config, data, tmp_path)
+    goals = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]["loss.goals"]
+    assert goals.shape == (3, 2) and goals[:2].isfinite().all() and goals[2].isnan().all()  # none for uptake
+    start = json.loads((finished / "tiny.json").read_text())["validation"]
+    peers = read_peers(data) + score_classical([case for task in load_cases(config, data)[1].values() for case in task])
+    field = competitors({("CT", row["id"]) for row in peers if row["task"] == "CT"}, peers).values()
+    expected = [goal(metric, start[0], list(field), 1.7) for metric in ("SSIM", "Qabf")]
+    assert goals[0].tolist() == pytest.approx(expected, abs=1e-3)
+    assert json.loads((tmp_path / "tiny.json").read_text())["loss_weights"]["CT"]["structure"] != 1.0
+
+
 def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
     checkpoint = torch.load(finished / "checkpoint.pt", weights_only=True)
     del checkpoint["config"]["start"]
@@ -125,7 +160,7 @@ def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
 
 def test_a_killed_run_resumes_to_the_same_weights(data, tmp_path):
     """SIGKILL while the second checkpoint (step 4) is written: resumed from the first, the run equals one without."""
-    config, output, whole = write_config(tmp_path / "tiny.yaml"), tmp_path / "out", tmp_path / "whole"
+    config, output, whole = write_config(tmp_path / "tiny.yaml", average=0.75), tmp_path / "out", tmp_path / "whole"
     run = {"env": ENVIRONMENT, "capture_output": True, "text": True}
     killed = subprocess.run([sys.executable, "-c", KILLER, config, data, output], **run)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

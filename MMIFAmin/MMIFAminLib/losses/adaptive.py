@@ -41,7 +41,7 @@ runs from trained weights, rounded.
 """
 
 _UNIT = 1.1  # weight of a term that is worth the whole field; keeps the sum in proportion to the anchors
-_BOUNDS = (0.1, 50.0)  # of a weight
+BOUNDS = (0.1, 50.0)  # of a weight
 
 
 class AdaptiveLoss(nn.Module):
@@ -88,18 +88,23 @@ class AdaptiveLoss(nn.Module):
         return dict(zip(self.names, self.log_weights[kind].exp().tolist()))
 
     @torch.no_grad()
-    def take_over(self, learned: list[dict[str, float]]) -> None:
-        """Begin with what an earlier stage has learned, ``{term: weight}`` for each kind; another set of terms or kinds
-        is left aside.
+    def take_over(self, kind: int, learned: dict[str, float]) -> None:
+        """Begin for ``kind`` with the weights that an earlier stage has learned; those of another set of terms are left
+        aside.
         """
-        if [set(weights) for weights in learned] == [set(self.names)] * len(self.log_weights):
-            values = [[weights[name] for name in self.names] for weights in learned]
-            self.log_weights.copy_(torch.tensor(values).log())
+        if set(learned) == set(self.names):
+            self.log_weights[kind] = torch.tensor([learned[name] for name in self.names]).log()
+
+    def learn(self, kind: int, own: dict[str, float], values: dict[str, float], field: list[dict[str, float]]) -> None:
+        """Learn for ``kind`` from a validation: ``own`` ``{metric: mean}``, ``values`` ``{term: mean}`` and the scores
+        ``{metric: mean}`` of every competitor, at least one, on the same images.
+        """
+        self.adapt(kind, {name: worth(name, values[name], own, field, self.reach, self.behind) for name in self.names})
 
     @torch.no_grad()
     def adapt(self, kind: int, worths: dict[str, float]) -> None:
         """Move the weights for ``kind`` towards the ``worths`` of the terms (see ``worth``)."""
-        wanted = self.log_weights.new_tensor([worths[name] * _UNIT for name in self.names]).clamp(*_BOUNDS).log()
+        wanted = self.log_weights.new_tensor([worths[name] * _UNIT for name in self.names]).clamp(*BOUNDS).log()
         # Rounded, so that the last bits of a metric do not make two runs differ.
         self.log_weights[kind].lerp_(wanted.round(decimals=4), self.rate)
 

@@ -97,7 +97,8 @@ def _is_finished(network: Trained) -> bool:
     if not network.weights.is_file():
         return False
     card = json.loads(network.weights.with_suffix(".json").read_text(encoding="utf-8"))
-    if card["config"] != network.config.for_card():
+    made_with = Config.from_dict(card["config"]).for_card()  # with the defaults of keys that are newer than the network
+    if made_with != network.config.for_card():
         raise InputError(f"{network.folder} holds a network of another configuration: choose another output folder.")
     return True
 

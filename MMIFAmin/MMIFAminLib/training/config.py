@@ -31,7 +31,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Name of the loss ("adaptive", "information", "uncertainty"), the arguments of its class, and the learning rate of
+    """Name of the loss ("adaptive", "goals", "information", "shortfall", "uncertainty"), the arguments of its class, and the learning rate of
     its parameters where it has any.
     """
 
@@ -54,7 +54,9 @@ class Config:
 
     ``foreground`` is the least share of a patch that must not be background; ``overshoot`` weighs the part of the fused
     image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32;
-    ``start`` is the .safetensors file of weights to go on from, none for a fresh network.
+    ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that the
+    exponential mean of the network's weights keeps from step to step, and this mean is what is validated, what an adaptive
+    loss learns from, and what is written in the end (0: the weights of the last step).
     """
 
     name: str
@@ -74,6 +76,7 @@ class Config:
     weight_decay: float = 1e-4
     warmup: float = 0.05
     gradient_clip: float = 1.0
+    average: float = 0.0
     precision: str = "bf16"
     device: str = "auto"
     threads: int = 1
@@ -91,6 +94,8 @@ class Config:
             raise InputError("tasks is empty: name at least one kind of image pair.")
         if self.patch < 32:
             raise InputError(f"patch is {self.patch}: the loss needs patches of at least 32 pixels.")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average is {self.average}: it must be at least 0 and below 1.")
         if self.checkpoint_every % self.log_every:
             raise InputError("checkpoint_every must be a multiple of log_every, so that a resumed log has no gap.")
         for key, known in (("precision", ("bf16", "fp32")), ("device", ("auto", "cpu", "cuda"))):

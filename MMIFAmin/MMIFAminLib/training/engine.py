@@ -12,10 +12,13 @@ from typing import Callable, Iterator
 import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
-from ..losses.adaptive import AdaptiveLoss, worth
+from ..losses.adaptive import AdaptiveLoss
+from ..losses.goals import GoalLoss
+from ..network import MMIFAMIN
 from ..report import write_csv
 from ..weights import load_weights, save_weights
 from .config import Config, load_config
@@ -92,6 +95,9 @@ class Run:
         self.step, self.seconds, self.start_sha256 = 0, 0.0, None
         if config.start:
             self._begin_with(config.start)
+        self.average = None
+        if config.average:
+            self.average = AveragedModel(self.model.network, multi_avg_fn=get_ema_multi_avg_fn(config.average))
         if (output / CHECKPOINT).is_file():
             self.step, self.seconds = load_checkpoint(output / CHECKPOINT, config, **self._state())
         self.started = time.monotonic() - self.seconds
@@ -129,6 +135,8 @@ class Run:
                 trainer.add_event_handler(every(every=config.log_every), self._write_log)
                 trainer.add_event_handler(every(every=config.validate_every), self._validate)
                 trainer.add_event_handler(every(every=config.checkpoint_every), self._save)
+            if self.rank == 0 and self.step == 0 and isinstance(self.model.loss, GoalLoss):
+                self._set_goals()
             trainer.run()
             if self.rank == 0:
                 self._save(trainer)
@@ -142,11 +150,19 @@ class Run:
         except ValueError:
             raise InputError(f"{weights} has another architecture than the configuration: they must be equal.") from None
         if isinstance(self.model.loss, AdaptiveLoss):
-            self.model.loss.take_over(list(info.card.get("loss_weights", {}).values()))
+            learned = info.card.get("loss_weights", {})
+            for number, kind in enumerate(self._kinds()):
+                self.model.loss.take_over(number, learned.get(kind, {}))
         self.start_sha256 = info.sha256
 
     def _state(self) -> dict:
-        return {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        average = {"average": self.average} if self.average else {}
+        return {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler} | average
+
+    @property
+    def _network(self) -> MMIFAMIN:
+        """The network that is validated and written: the one in training, or the mean of its weights."""
+        return self.average.module if self.average else self.model.network
 
     def _update(self, engine, batch: dict[str, torch.Tensor]) -> dict[str, float]:
         a, b = (batch[key].to(self.device) for key in ("a", "b"))
@@ -158,6 +174,8 @@ class Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.model.network)
         values = torch.stack([loss.detach(), *parts.values()]).tolist()  # one transfer
         if not math.isfinite(values[0]):
             raise MMIFAminError(f"The loss is {values[0]} at step {engine.state.iteration}: lower learning_rate.")
@@ -182,15 +200,25 @@ class Run:
             f"step {self.step} of {self.config.steps}, loss {means['loss']:.4f}, {remaining / 60:.0f} min left",
         )
 
-    def _validate(self, engine) -> None:
+    def _set_goals(self) -> None:
+        """Let the loss see where the network starts."""
+        cases, summary = self._scored()
+        for row in summary:
+            self._adapt(row, cases[row["task"]])
+
+    def _scored(self) -> tuple[dict[str, list[Case]], list[dict]]:
+        """The cases of every task that are looked at during the run, and how the network does on them."""
         cases = {task: subset(cases, self.config.validation_pairs) for task, cases in self.val_cases.items()}
-        rows = score_cases(self.model.network, [case for task in cases.values() for case in task])
-        summary = summarize(rows, self.peers)
+        rows = score_cases(self._network, [case for task in cases.values() for case in task])
+        return cases, summarize(rows, self.peers)
+
+    def _validate(self, engine) -> None:
+        cases, summary = self._scored()
         self.validation.add(*({"step": self.step} | row | self._adapt(row, cases[row["task"]]) for row in summary))
         panels = {}
         for task, pairs in cases.items():
             case = pairs[len(pairs) // 2]
-            panels[task] = (case.anatomical, case.functional, fuse_case(self.model.network, case))
+            panels[task] = (case.anatomical, case.functional, fuse_case(self._network, case))
         title = f"{self.config.name}, step {self.step} of {self.config.steps}"
         draw_progress(self.output / "progress.png", self.log.rows, self.validation.rows, panels, title)
         found = ", ".join(f"{row['task']} {row['mean_rank']:.2f}" for row in summary)
@@ -202,11 +230,10 @@ class Run:
         if not isinstance(loss, AdaptiveLoss):
             return {}
         task = [task.name for task in self.config.tasks].index(own["task"])
-        values = term_means(self.model.network, cases, loss.names)
+        values = term_means(self._network, cases, loss.names)
         field = list(competitors({(case.task, case.name) for case in cases}, self.peers).values())
         if field:
-            worths = {name: worth(name, value, own, field, loss.reach, loss.behind) for name, value in values.items()}
-            loss.adapt(task, worths)
+            loss.learn(task, own, values, field)
         return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:
@@ -214,10 +241,10 @@ class Run:
         save_checkpoint(self.output / CHECKPOINT, self.config, self.step, self.seconds, **self._state())
 
     def _finish(self) -> None:
-        rows = score_cases(self.model.network, [case for cases in self.val_cases.values() for case in cases])
+        rows = score_cases(self._network, [case for cases in self.val_cases.values() for case in cases])
         write_csv(rows, self.output / "scores.csv")
         card = self._card(summarize(rows, self.peers))
-        save_weights(self.model.network, self.output / f"{self.config.name}.safetensors", card)
+        save_weights(self._network, self.output / f"{self.config.name}.safetensors", card)
         self.progress(1.0, f"wrote {self.config.name}.safetensors")
 
     def _card(self, summary: list[dict]) -> dict:
@@ -243,10 +270,13 @@ class Run:
             "config": config.for_card(),
         }
 
+    def _kinds(self) -> list[str]:
+        """Names of the kinds of pairs that the loss tells apart: the tasks, then measured uptake."""
+        return [*(task.name for task in self.config.tasks), "uptake"]
+
     def _loss_weights(self) -> dict[str, dict[str, float]]:
         """What an adaptive loss has learned: the weight of each term for each kind of pair."""
-        kinds = [*(task.name for task in self.config.tasks), "uptake"]
-        learned = {kind: self.model.loss.weights(number) for number, kind in enumerate(kinds)}
+        learned = {kind: self.model.loss.weights(number) for number, kind in enumerate(self._kinds())}
         return {kind: {name: round(value, 4) for name, value in weights.items()} for kind, weights in learned.items()}
 
 

@@ -12,6 +12,7 @@ from .config import Config
 
 _LOSSES = {
     "adaptive": "AdaptiveLoss",
+    "goals": "GoalLoss",
     "information": "InformationLoss",
     "shortfall": "ShortfallLoss",
     "uncertainty": "UncertaintyLoss",
@@ -23,7 +24,7 @@ def build_loss(config: Config) -> nn.Module:
     if config.loss.name not in _LOSSES:
         raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
     module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
-    own = {"kinds": len(config.tasks) + 1} if config.loss.name == "adaptive" else {}
+    own = {"kinds": len(config.tasks) + 1} if config.loss.name in ("adaptive", "goals") else {}
     try:
         return getattr(module, _LOSSES[config.loss.name])(**config.loss.options, **own)
     except TypeError as error:
