@@ -1,4 +1,4 @@
-"""The adaptive loss of the last stages: keep every rank that is held, and win those that are near.
+"""A candidate for the adaptive loss: keep every rank that is held, and win those that are near.
 
 Where a network stands close to the best compromise, a step in one metric costs steps in others, and the rule of
 ``AdaptiveLoss`` stops pulling at a competitor that is some way ahead. Here the competitors become constraints: each metric has
