@@ -39,10 +39,11 @@ class GoalLoss(AdaptiveLoss):
     def learn(self, kind: int, own: dict[str, float], values: dict[str, float], field: list[dict[str, float]]) -> None:
         """The first time set the goals for ``kind``, from then on move the weights; arguments as for ``AdaptiveLoss``."""
         if self.goals[kind].isnan().any():
-            self.goals[kind] = torch.tensor([goal(metric, own, field, self.reach) for metric in self.metrics])
+            found = [goal(metric, own, field, self.reach) for metric in self.metrics]
+            self.goals[kind] = self.goals.new_tensor(found)
             return
-        beyond = dict(zip(self.metrics, self.goals[kind].tolist()))
-        beyond = {metric: _steps(metric, own[metric], goal) for metric, goal in beyond.items()}
+        goals = zip(self.metrics, self.goals[kind].tolist())
+        beyond = {metric: _steps(metric, own[metric], score) for metric, score in goals}
         margins = [min(beyond[metric] for metric in MEASURES[name]) for name in self.names]
         moves = self.rate * (self.margin - self.log_weights.new_tensor(margins)).clamp(-1.0, 1.0)
         before = self.log_weights[kind].logsumexp(dim=0)

@@ -31,8 +31,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Name of the loss ("adaptive", "goals", "information", "shortfall", "uncertainty"), the arguments of its class, and the learning rate of
-    its parameters where it has any.
+    """Name of the loss ("adaptive", "goals", "information", "shortfall", "uncertainty"), the arguments of its class, and the
+    learning rate of its parameters where it has any.
     """
 
     name: str
