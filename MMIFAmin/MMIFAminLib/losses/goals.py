@@ -35,13 +35,13 @@ class GoalLoss(AdaptiveLoss):
         self.metrics = tuple(metric for name in self.names for metric in MEASURES[name])
         self.register_buffer("goals", torch.full((kinds, len(self.metrics)), math.nan, dtype=torch.float64))
 
+    def aim(self, kind: int, own: dict[str, float], field: list[dict[str, float]]) -> None:
+        """Set the goals for ``kind``, once, before the first step; arguments as for ``learn``."""
+        self.goals[kind] = self.goals.new_tensor([goal(metric, own, field, self.reach) for metric in self.metrics])
+
     @torch.no_grad()
     def learn(self, kind: int, own: dict[str, float], values: dict[str, float], field: list[dict[str, float]]) -> None:
-        """The first time set the goals for ``kind``, from then on move the weights; arguments as for ``AdaptiveLoss``."""
-        if self.goals[kind].isnan().any():
-            found = [goal(metric, own, field, self.reach) for metric in self.metrics]
-            self.goals[kind] = self.goals.new_tensor(found)
-            return
+        """Move the weights for ``kind`` by how far ``own`` is from its goals; the other arguments do not matter here."""
         goals = zip(self.metrics, self.goals[kind].tolist())
         beyond = {metric: _steps(metric, own[metric], score) for metric, score in goals}
         margins = [min(beyond[metric] for metric in MEASURES[name]) for name in self.names]

@@ -201,10 +201,17 @@ class Run:
         )
 
     def _set_goals(self) -> None:
-        """Let the loss see where the network starts."""
+        """Let the loss choose its goals from where the network starts."""
         cases, summary = self._scored()
         for row in summary:
-            self._adapt(row, cases[row["task"]])
+            task, field = self._standing(row["task"], cases[row["task"]])
+            if field:
+                self.model.loss.aim(task, row, field)
+
+    def _standing(self, name: str, cases: list[Case]) -> tuple[int, list[dict[str, float]]]:
+        """The number of the task called ``name``, and the scores of its competitors on ``cases``."""
+        field = competitors({(case.task, case.name) for case in cases}, self.peers)
+        return [task.name for task in self.config.tasks].index(name), list(field.values())
 
     def _scored(self) -> tuple[dict[str, list[Case]], list[dict]]:
         """The cases of every task that are looked at during the run, and how the network does on them."""
@@ -229,11 +236,9 @@ class Run:
         loss = self.model.loss
         if not isinstance(loss, AdaptiveLoss):
             return {}
-        task = [task.name for task in self.config.tasks].index(own["task"])
-        values = term_means(self._network, cases, loss.names)
-        field = list(competitors({(case.task, case.name) for case in cases}, self.peers).values())
+        task, field = self._standing(own["task"], cases)
         if field:
-            loss.learn(task, own, values, field)
+            loss.learn(task, own, term_means(self._network, cases, loss.names), field)
         return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:

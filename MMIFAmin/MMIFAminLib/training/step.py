@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..losses.adaptive import AdaptiveLoss
 from ..losses.lesion import lesion_shortfall, plant_lesions
 from ..network import MMIFAMIN
 from .config import Config
@@ -24,9 +25,10 @@ def build_loss(config: Config) -> nn.Module:
     if config.loss.name not in _LOSSES:
         raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
     module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
-    own = {"kinds": len(config.tasks) + 1} if config.loss.name in ("adaptive", "goals") else {}
+    kind = getattr(module, _LOSSES[config.loss.name])
+    own = {"kinds": len(config.tasks) + 1} if issubclass(kind, AdaptiveLoss) else {}
     try:
-        return getattr(module, _LOSSES[config.loss.name])(**config.loss.options, **own)
+        return kind(**config.loss.options, **own)
     except TypeError as error:
         raise InputError(f"loss.options do not fit the {config.loss.name} loss ({error}).") from None
 
