@@ -14,7 +14,7 @@ from MMIFAminLib.errors import InputError
 from MMIFAminLib.network import MMIFAMIN, Architecture
 from MMIFAminLib.training import Config
 from MMIFAminLib.training.bundle import export_bundle
-from MMIFAminLib.weights import save_weights
+from MMIFAminLib.weights import load_weights, save_weights
 
 WITHOUT_MMIFAMIN = (
     "import runpy, sys; sys.modules['MMIFAminLib'] = None; runpy.run_module('monai.bundle', run_name='__main__')"
@@ -89,7 +89,8 @@ def test_training_runs_from_the_bundle(bundle, data, tmp_path, monkeypatch):  # 
     monkeypatch.chdir(bundle)
     output = tmp_path / "training"
     monai.bundle.run(config_file="configs/train.json", dataset_dir=str(data), output_dir=str(output))
-    assert (output / "tiny.safetensors").is_file()
+    _, started = load_weights(bundle / "models" / "tiny.safetensors")
+    assert load_weights(output / "tiny.safetensors")[1].card["start_sha256"] == started.sha256
 
 
 def test_a_folder_with_files_is_not_overwritten(bundle):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -10,13 +11,14 @@ from tiny_run import TINY, data, write_config  # noqa: F401 (data is a fixture)
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.training import Config, load_config, train
+from MMIFAminLib.training.config import SHIPPED as CONFIGS
 from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
 from MMIFAminLib.training.step import build_loss
 
-STAGES = [f"medical-{number}" for number in range(1, 10)]
+SHIPPED = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if not path.stem.startswith("ablation")]
 
 
-@pytest.mark.parametrize("name", ["medical", *STAGES, "roadscene"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_configurations_load_and_come_back(name):
     config = load_config(name)
     assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
@@ -35,6 +37,7 @@ def test_shipped_configurations_load_and_come_back(name):
         ({"loss": {"name": "adaptive", "options": {"wieghts": {}}}}, ["loss.options", "wieghts"]),
         ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
         ({"precision": "int4"}, ["int4", "bf16"]),
+        ({"vary": {"gamma": 0.5}}, ["vary.gamma", "0.5"]),
     ],
 )
 def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
@@ -120,6 +123,45 @@ def test_samples_are_a_function_of_seed_and_number(data):
     other = list(training_loader(replace(config, seed=6), cases, 0, 0, 1))
     assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(whole, other))
     assert not torch.equal(whole[0]["a"], whole[1]["a"])
+
+
+VARY = {"share": 1.0, "angle": 30, "scale": 0.2}
+
+
+def drawn(data, vary, count=12):
+    config = Config.from_dict(TINY | {"vary": vary, "tasks": TINY["tasks"][:1]})
+    cases = load_cases(config, data)[0]
+    return [DrawPatch(config, cases)(number) for number in range(count)], cases["CT"]
+
+
+def test_varied_samples_are_a_function_of_their_number(data):
+    first, second = (drawn(data, VARY | {"gamma": 1.4, "partner": 0.5})[0] for _ in range(2))
+    assert all(torch.equal(x[key], y[key]) for x, y in zip(first, second) for key in ("a", "b", "lesion"))
+    assert all(type(sample["a"]) is torch.Tensor and sample["a"].shape == (1, 32, 32) for sample in first)
+    assert all(0 <= sample[key].min() and sample[key].max() <= 1 for sample in first for key in ("a", "b"))
+
+
+def test_both_images_are_turned_alike_and_their_grey_levels_bent_apart(data, tmp_path):
+    folder = tmp_path / "data"
+    for path in data.rglob("*.png"):  # both images of every pair the same
+        target = folder / path.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((path.parent.parent / "MRI" / path.name).read_bytes())
+    plain, turned, bent = (drawn(folder, vary)[0] for vary in ({}, VARY, {"share": 1.0, "gamma": 1.4}))
+    assert all(torch.equal(sample["a"], sample["b"]) for sample in (*plain, *turned))
+    assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(plain, turned))
+    assert not any(torch.equal(sample["a"], sample["b"]) for sample in bent)
+    order = [torch.equal(x["a"].flatten().argsort(stable=True), y["a"].flatten().argsort(stable=True)) for x, y in zip(plain, bent)]
+    assert all(order), "grey levels changed their order"
+
+
+def test_the_second_image_can_come_from_another_pair(data):
+    config = Config.from_dict(TINY | {"vary": {"partner": 1.0}})
+    cases = load_cases(config, data)[0]
+    pairs = {(case.anatomical.tobytes(), case.functional.tobytes()) for case in cases["CT"]}
+    draw = DrawPatch(config, cases)
+    chosen = [draw._case(np.random.default_rng(number), cases["CT"]) for number in range(30)]
+    assert 10 < sum((case.anatomical.tobytes(), case.functional.tobytes()) not in pairs for case in chosen) < 30
 
 
 def test_uptake_is_shown_in_wider_windows(data):

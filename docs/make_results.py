@@ -21,12 +21,13 @@ from pages import table as plain_table
 
 from MMIFAminLib import images, metrics
 from MMIFAminLib.volumes import atomic_path
-from MMIFAminLib.weights import load_weights
+from MMIFAminLib.weights import ANATOMICAL, DEFAULT, load_weights
 
 OURS = "MMIF-AMIN"
 CLASSICAL = ("average", "maximum", "lappyr", "gff")
 FUNCTIONAL = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
 OTHERS = ("EN", "CC", "PSNR", "MSSSIM")
+SETS = {"CT-MRI": ANATOMICAL, "PET-MRI": DEFAULT, "SPECT-MRI": DEFAULT}
 DRAWS = 1000  # of resampled pairs
 
 INTRODUCTION = """\
@@ -34,8 +35,10 @@ INTRODUCTION = """\
 
 Made by `docs/make_results.py` from the CSVs in `Testing/benchmarks/results`; nothing here is typed by hand.
 
-Weights: `{name}`, SHA-256 `{sha}`, {parameters:,} parameters, trained for {steps:,} steps{start} with seed {seed} ({date});
-configuration and data are on the model card in `MMIFAmin/Resources/Models`. One set of weights serves all tasks.
+One network in two sets of weights, of which the product chooses by itself (docs/method.md). Configuration and data are on
+the model cards in `MMIFAmin/Resources/Models`; the last stage of each:
+
+{sets}
 
 ## Validation images of the Harvard atlas
 
@@ -180,7 +183,7 @@ def lesion_section() -> str:
 
 
 def ablation_section() -> str:
-    """The ablation tables: the method's parts, two of them trained for longer, and the loss from trained weights."""
+    """The ablation tables: the method's parts, two of them trained for longer, the loss and the sets from trained weights."""
     from MMIFAminLib.training.ablation import to_markdown
 
     parts = []
@@ -188,6 +191,12 @@ def ablation_section() -> str:
         ("ablation", "## Ablation", "from scratch (`mmifamin ablate --config ablation`)"),
         ("ablation-long", "### IDN and MCFEM in a longer training", "from scratch (`--config ablation-long`)"),
         ("ablation-loss", "### The loss", "from the weights of medical-10, on whole images (`--config ablation-loss`)"),
+        (
+            "ablation-sets",
+            "### One set of weights or several",
+            "from the weights of medical-14, on whole images (`--config ablation-sets`; for the sets of their own a third of "
+            "them each)",
+        ),
     ):
         rows = read(f"{name}.csv")
         if rows:
@@ -206,30 +215,32 @@ def typed(row: dict) -> dict:
     return {key: value if key in texts else float(value) for key, value in row.items()} | {"parameters": int(row["parameters"])}
 
 
-def learned_section(card: dict) -> str:
+def learned_section(cards: dict[str, dict]) -> str:
     """The weights of the loss in the last stage of the weights that ship."""
-    learned = card.get("loss_weights")
-    if not learned:
-        return ""
+    learned = {task: cards[name]["loss_weights"][task] for task, name in (SETS | {"uptake": DEFAULT}).items()}
     names = list(next(iter(learned.values())))
     body = [[task, *(f"{weights[name]:.2f}" for name in names)] for task, weights in learned.items()]
-    text = "### Weights of the terms\n\nIn the last stage of the weights that ship (docs/method.md).\n\n"
+    text = "### Weights of the terms\n\nAt the end of the last stage of each set that ships (docs/method.md).\n\n"
     return text + table(["task", *(name.replace("_", " ") for name in names)], body)
 
 
 def results_page(peers: list[dict]) -> str:
     """docs/results.md."""
-    _, info = load_weights()
-    used = {row["weights"] for row in read("scores_harvard.csv")}
-    if used != {info.sha256[:12]}:
+    infos = {name: load_weights(name)[1] for name in (DEFAULT, ANATOMICAL)}
+    used = {(row["task"], row["weights"]) for row in read("scores_harvard.csv")}
+    if used != {(task, infos[name].sha256[:12]) for task, name in SETS.items()}:
         sys.exit(
             "scores_harvard.csv was made with other weights than the shipped ones: run Testing/benchmarks/scores.py"
         )
-    facts = {key: info.card.get(key, "?") for key in ("parameters", "steps", "seed", "date")}
-    first = info.card.get("start_sha256")
-    facts["start"] = f" from the weights with SHA-256 `{first[:12]}`" if first else ""
-    introduction = INTRODUCTION.format(name=info.name, sha=info.sha256[:12], ranked=", ".join(metrics.RANKED), **facts)
-    sections = (introduction, harvard_section(peers), lesion_section(), ablation_section(), learned_section(info.card))
+    cards = {name: info.card for name, info in infos.items()}
+    header = ["weights", "for", "SHA-256", "parameters", "steps", "from", "seed", "date"]
+    body = [
+        [f"`{name}`", ", ".join(task for task in SETS if SETS[task] == name), f"`{card['sha256'][:12]}`"]
+        + [f"{card['parameters']:,}", f"{card['steps']:,}", f"`{card['start_sha256'][:12]}`", f"{card['seed']}", card["date"]]
+        for name, card in cards.items()
+    ]
+    introduction = INTRODUCTION.format(sets=plain_table(header, body), ranked=", ".join(metrics.RANKED))
+    sections = (introduction, harvard_section(peers), lesion_section(), ablation_section(), learned_section(cards))
     return "\n".join(section for section in sections if section)
 
 

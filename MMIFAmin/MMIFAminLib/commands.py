@@ -145,11 +145,15 @@ def info(options) -> None:
     lines += [
         ("device", fuser.device + gpu),
         ("precision", fuser.precision),
-        ("weights", fuser.weights.name),
-        ("file", str(fuser.weights.path)),
-        ("SHA-256", fuser.weights.sha256),
-        ("parameters", str(fuser.weights.card.get("parameters", "not on the model card"))),
     ]
+    both = fuser.weights != fuser.anatomical_weights
+    for use, weights in ((" (PET, SPECT)" if both else "", fuser.weights), (" (CT with MR)", fuser.anatomical_weights))[: 1 + both]:
+        lines += [
+            (f"weights{use}", weights.name),
+            ("file", str(weights.path)),
+            ("SHA-256", weights.sha256),
+            ("parameters", str(weights.card.get("parameters", "not on the model card"))),
+        ]
     print_table("MMIFAmin: research use only", ("", ""), lines)
 
 

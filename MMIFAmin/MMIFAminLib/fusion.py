@@ -22,7 +22,7 @@ from .execution import Room, choose_device, choose_precision, is_out_of_memory, 
 from .network import MMIFAMIN
 from .slices import content, squaring, stretched
 from .through_plane import steady
-from .weights import WeightsInfo, load_weights
+from .weights import ANATOMICAL, WeightsInfo, load_weights
 
 Progress = Callable[[float, str], "bool | None"]
 
@@ -71,31 +71,43 @@ class VolumeFuser:
     """The engine that Slicer, the Python console and the command line share. Use it from any number of threads.
 
     ``device`` is "cpu" or "cuda"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features only: the image
-    itself is always computed in float32); ``weights`` says which weights are loaded; ``threads`` is how many slices are
-    computed side by side on the CPU (default: the threads that PyTorch uses); ``batch_pixels`` bounds what one of
-    them takes at once. On the CPU neither changes the result.
+    itself is always computed in float32); ``weights`` says which weights are loaded, ``anatomical_weights`` which ones
+    fuse two anatomical images (CT and MR); ``threads`` is how many slices are computed side by side on the CPU (default:
+    the threads that PyTorch uses); ``batch_pixels`` bounds what one of them takes at once. On the CPU neither changes
+    the result.
     """
 
-    def __init__(self, network: MMIFAMIN, weights: WeightsInfo, device: str, precision: str):
+    def __init__(
+        self,
+        network: MMIFAMIN,
+        weights: WeightsInfo,
+        device: str,
+        precision: str,
+        anatomical: "tuple[MMIFAMIN, WeightsInfo] | None" = None,
+    ):
         self.weights = weights
         self.device = device
         self.precision = precision
         self.threads = torch.get_num_threads()
         self.batch_pixels = _PIXELS_PER_BATCH[device]
         self._network = network
-        self._prepared: dict[tuple[str, str], MMIFAMIN] = {}
+        # Without weights of their own, two anatomical images take those of all others.
+        self._anatomical, self.anatomical_weights = anatomical or (network, weights)
+        self._prepared: dict[tuple, MMIFAMIN] = {}
         self._lock = threading.Lock()
 
     @classmethod
     def load(cls, device: str = "auto", precision: str = "auto", weights: "str | Path | None" = None) -> "VolumeFuser":
         """Load verified weights for ``device`` ("auto", "cpu", "cuda") and ``precision`` ("auto", "fp32", "bf16", "fp16").
 
+        Without ``weights`` these are the shipped ones: one set for PET and SPECT, one for CT with MR. Weights that are named
+        serve every pair of images.
         Raises InputError if the device or precision is not available here, WeightsError if the weights are not sound.
         """
         device = choose_device(device)
         precision = choose_precision(precision, device)
         network, info = load_weights(weights)
-        return cls(network, info, device, precision)
+        return cls(network, info, device, precision, load_weights(ANATOMICAL) if weights is None else None)
 
     def fuse_arrays(
         self,
@@ -103,13 +115,14 @@ class VolumeFuser:
         b: np.ndarray,
         *,
         uptake: bool = True,
+        anatomical: bool = False,
         consecutive: bool = False,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
 
-        ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture (CT, MR,
-        the luma of colours); ``consecutive`` that the slices follow one another in space, so that they may not flicker
+        ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture; of pictures,
+        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices follow one another in space, so that they may not flicker
         (``through_plane.steady``). Without it every slice comes out as it would alone.
         Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
         """
@@ -124,7 +137,8 @@ class VolumeFuser:
         sources = [(array, intensity.Window(0.0, 1.0, "given")) for array in (a, b)]
         out = np.zeros(a.shape, np.float32)
         if out.size:
-            self._fuse_slices(sources, (1, 1), uptake, out, _Reporter(progress, 0.0, 1.0), [])
+            kind = _Kind(uptake, anatomical and not uptake)
+            self._fuse_slices(sources, (1, 1), kind, out, _Reporter(progress, 0.0, 1.0), [])
         if consecutive:
             steady(out, sources)
         return out
@@ -182,15 +196,16 @@ class VolumeFuser:
         fused = _voxels(image)
         sources = [(view.take(a), window_a), (view.take(b), window_b)]
         uptake = intensity.shows_uptake(measured, functional_window)
+        kind = _Kind(uptake, anatomical=not uptake)
         factors = squaring(*view.pixel_spacing)
-        slices = self._fuse_slices(sources, factors, uptake, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
+        slices = self._fuse_slices(sources, factors, kind, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
         clock.lap("network")
         steadied = steady(view.take(fused), sources)
         clock.lap("through-plane")
-        report = self._report(plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
+        report = self._report(kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
-    def _fuse_slices(self, sources, factors, uptake: bool, out, progress: "_Reporter", warnings: list[str]) -> int:
+    def _fuse_slices(self, sources, factors, kind: "_Kind", out, progress: "_Reporter", warnings: list[str]) -> int:
         """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
 
         ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources
@@ -215,7 +230,7 @@ class VolumeFuser:
                 stretched(np.stack([window.to_unit(source[i][box]) for i in indices]), factors)
                 for source, window in sources
             ]
-            fused = self._run(*(torch.from_numpy(images).unsqueeze(1) for images in batch), uptake, room)
+            fused = self._run(*(torch.from_numpy(images).unsqueeze(1) for images in batch), kind, room)
             for index, image in zip(indices, fused):
                 out[index][box] = image[:: factors[0], :: factors[1]]
 
@@ -227,50 +242,52 @@ class VolumeFuser:
         run_in_threads(fuse_batch, batches, self.threads, limit, tick)
         return len(occupied)
 
-    def _run(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, room: Room) -> np.ndarray:
+    def _run(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room) -> np.ndarray:
         """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32; gives way for want of memory."""
         if len(a) > (size := room.slices):
-            parts = [self._run(a[i : i + size], b[i : i + size], uptake, room) for i in range(0, len(a), size)]
+            parts = [self._run(a[i : i + size], b[i : i + size], kind, room) for i in range(0, len(a), size)]
             return np.concatenate(parts)
         with room.entered() as (device, alone):
             try:
-                return self._compute(a, b, uptake, device)
+                return self._compute(a, b, kind, device)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
         room.give_way(device, len(a), alone)
-        return self._run(a, b, uptake, room)
+        return self._run(a, b, kind, room)
 
-    def _compute(self, a: torch.Tensor, b: torch.Tensor, uptake: bool, device: str) -> np.ndarray:
-        network = self._network_on(device)
+    def _compute(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str) -> np.ndarray:
+        network = self._network_on(device, kind)
         # On a GPU each thread has its own stream: while one computes, others prepare and transfer.
         stream = nullcontext() if device == "cpu" else torch.cuda.stream(self._stream())
         with torch.inference_mode(), stream:
             if device != "cpu":
                 a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
-            return network(a, b, a.new_full((len(a),), float(uptake))).squeeze(1).float().cpu().numpy()
+            return network(a, b, a.new_full((len(a),), float(kind.uptake))).squeeze(1).float().cpu().numpy()
 
     def _stream(self):
         if not hasattr(_of_thread, "stream"):
             _of_thread.stream = torch.cuda.Stream()
         return _of_thread.stream
 
-    def _network_on(self, device: str) -> MMIFAMIN:
-        """The network ready for ``device`` (made once, kept)."""
+    def _network_on(self, device: str, kind: "_Kind") -> MMIFAMIN:
+        """The network for ``kind``, ready for ``device`` (made once, kept)."""
+        network = self._anatomical if kind.anatomical else self._network
         precision = choose_precision("auto", device) if (device, self.precision) == ("cpu", "fp16") else self.precision
         with self._lock:
-            key = (device, precision)
+            key = (network, device, precision)
             if key not in self._prepared:
-                self._prepared[key] = self._network.prepared(device, precision)
+                self._prepared[key] = network.prepared(device, precision)
                 if device != "cpu":
                     torch.cuda.synchronize()  # other threads read the weights in streams of their own
             return self._prepared[key]
 
-    def _report(self, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
+    def _report(self, kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
         import monai
 
         seconds = clock.seconds
         ratio, damping = steadied
+        weights = self.anatomical_weights if kind.anatomical else self.weights
         return {
             "notice": NOTICE,
             "versions": {
@@ -279,7 +296,7 @@ class VolumeFuser:
                 "monai": monai.__version__,
                 "simpleitk": sitk.Version.VersionString(),
             },
-            "weights": {"name": self.weights.name, "sha256": self.weights.sha256},
+            "weights": {"name": weights.name, "sha256": weights.sha256},
             "device": self.device,
             "precision": self.precision,
             "threads": self.threads,
@@ -296,6 +313,14 @@ class VolumeFuser:
             "peak_memory_mb": peak_memory_mb(),
             "warnings": warnings,
         }
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a second source is: measured uptake, an anatomical picture, or (neither) the luma of colours."""
+
+    uptake: bool
+    anatomical: bool
 
 
 class _Clock:

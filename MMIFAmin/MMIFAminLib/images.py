@@ -190,9 +190,9 @@ def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: 
             raise InputError(f"{paths[1]}: {error}") from error
     else:
         b = _unit(functional, whites[1])
-    # A grey functional image is taken for uptake only where that is asked for: it may be a CT.
-    uptake = table is not None or protocol == "scalar"
-    fused = fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None], uptake=uptake)[0]
+    # A grey functional image is taken for uptake only where that is asked for, else for a CT or MR.
+    uptake, grey = table is not None or protocol == "scalar", functional.ndim == 2
+    fused = fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None], uptake=uptake, anatomical=grey)[0]
     if table and protocol == "palette":
         return color.colorize(fused, b, color.ColorTable.named(table))
     coloured = functional if functional.ndim == 3 else anatomical

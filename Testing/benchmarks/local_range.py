@@ -68,11 +68,11 @@ def main():
     parser.add_argument("--output", type=Path, default=RESULTS / "local_range.csv", help="CSV to write")
     options = parser.parse_args()
     fuser, rows = VolumeFuser.load(precision="fp32"), []
-    weights = fuser.weights.sha256[:12]
     for task, kind, uptake in TASKS:
         matches, _ = match_folders(options.data / task / "MRI", options.data / task / kind)
         pairs = [sources(match.paths, uptake) for match in matches]
-        methods = {"MMIF-AMIN": partial(fuser.fuse_arrays, uptake=uptake), **BASELINES}
+        weights = (fuser.anatomical_weights if kind == "CT" else fuser.weights).sha256[:12]
+        methods = {"MMIF-AMIN": partial(fuser.fuse_arrays, uptake=uptake, anatomical=kind == "CT"), **BASELINES}
         for method, fuse in methods.items():
             fused = [fuse(a[None], b[None])[0] for a, b in pairs]
             outside = [255 * excess(a, b, f)[(a > 0) | (b > 0)] for (a, b), f in zip(pairs, fused)]

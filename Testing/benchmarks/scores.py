@@ -28,7 +28,7 @@ class Classical:
     def __init__(self, method):
         self._method = method
 
-    def fuse_arrays(self, a, b, *, uptake=False, progress=None):
+    def fuse_arrays(self, a, b, *, uptake=False, anatomical=False):
         """Fuse two (D, H, W) arrays in [0, 1]."""
         return np.clip(self._method(a, b), 0, 1).astype(np.float32)
 
@@ -73,7 +73,8 @@ def main():
         rows = []
         for task, functional in HARVARD.items():
             folder = options.data / "harvard" / "val" / task
-            names = {"method": "MMIF-AMIN", "weights": medical.weights.sha256[:12], "task": task}
+            weights = medical.anatomical_weights if task == "CT-MRI" else medical.weights
+            names = {"method": "MMIF-AMIN", "weights": weights.sha256[:12], "task": task}
             rows += score_folder(medical, folder / "MRI", folder / functional, names)
             print(f"{task}: {len(rows)} pairs so far", flush=True)
         write_csv(rows, options.output / "scores_harvard.csv")
@@ -95,7 +96,8 @@ def main():
         folder = options.data / "roadscene" / "val"
         rows = []
         for method, fuser in fusers.items():
-            weights = fuser.weights.sha256[:12] if isinstance(fuser, VolumeFuser) else ""
+            # Grey infrared images are taken for anatomy.
+            weights = fuser.anatomical_weights.sha256[:12] if isinstance(fuser, VolumeFuser) else ""
             names = {"method": method, "weights": weights, "task": "IR-VIS"}
             rows += score_folder(fuser, folder / "VIS", folder / "IR", names)
             print(f"{method}: scored", flush=True)

@@ -42,9 +42,9 @@ def compare(fuser, anatomical, functional, plane, most):
     chosen = filled[np.unique(np.linspace(0, filled.size - 1, most).astype(int))]
     a, b = np.ascontiguousarray(a[chosen]), np.ascontiguousarray(b[chosen])
     factor = round(view.pixel_spacing[0] / view.pixel_spacing[1])
-    uptake = shows_uptake(arrays[1])
-    as_is = fuser.fuse_arrays(a, b, uptake=uptake)
-    square = fuser.fuse_arrays(stretched(a, factor), stretched(b, factor), uptake=uptake)[:, ::factor]
+    kind = {"uptake": shows_uptake(arrays[1]), "anatomical": True}
+    as_is = fuser.fuse_arrays(a, b, **kind)
+    square = fuser.fuse_arrays(stretched(a, factor), stretched(b, factor), **kind)[:, ::factor]
     difference = 255 * np.abs(as_is - square)[(a > 0) | (b > 0)]
     row = {"plane": plane, "aspect": factor, "slices": len(a), "mean difference": float(difference.mean())}
     row["95 % below"] = float(np.percentile(difference, 95))

@@ -40,9 +40,9 @@ def methods(names, uptake: bool):
             continue
         from MMIFAminLib.fusion import VolumeFuser
 
-        fuser = VolumeFuser.load()
-        yield name, partial(fuser.fuse_arrays, uptake=uptake, consecutive=True)
-        yield "network, slice by slice", partial(fuser.fuse_arrays, uptake=uptake)
+        fuse = partial(VolumeFuser.load().fuse_arrays, uptake=uptake, anatomical=not uptake)
+        yield name, partial(fuse, consecutive=True)
+        yield "network, slice by slice", fuse
 
 
 def main():

@@ -48,7 +48,7 @@ class PlainFeatures(nn.Module):
 
     def __init__(self, blocks: int, growth: int):
         super().__init__()
-        width = growth + 8
+        width = growth + 26
         layers = [nn.PixelUnshuffle(4), nn.Conv2d(16, width, 3, padding=1), nn.ReLU()]
         for _ in range(blocks):
             layers += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]

@@ -1,7 +1,7 @@
 """Export as a MONAI bundle: configuration, weights and the network's source, to run without MMIFAmin.
 
-Layout after MONAI's bundle specification: ``configs/{metadata,inference,train}.json``, ``models/model.pt``, ``docs``,
-``scripts`` (the network). Inference needs MONAI, PyTorch, ignite, einops and nibabel; training needs MMIFAmin.
+Layout after MONAI's bundle specification: ``configs/{metadata,inference,train}.json``, ``models/model.pt`` (and the
+safetensors file with its card, from which training goes on), ``docs``, ``scripts`` (the network). Inference needs MONAI, PyTorch, ignite, einops and nibabel; training needs MMIFAmin.
 """
 
 import shutil
@@ -33,7 +33,7 @@ the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR
 Intensities are scaled by percentiles of the volume; MMIFAmin itself knows windows, uptake, colour-coded images and
 DICOM.
 
-Training on one's own image pairs needs MMIFAmin (`pip install "mmifamin[train]"`):
+Training on one's own image pairs goes on from these weights and needs MMIFAmin (`pip install "mmifamin[train]"`):
 
     python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA
 
@@ -59,6 +59,8 @@ def export_bundle(output: str | Path, weights: str | Path | None = None) -> Path
     write_json(_train(info), output / "configs" / "train.json")
     with atomic_path(output / "models" / "model.pt") as temporary:
         torch.save(trained.state_dict(), temporary)
+    for path in (info.path, info.path.with_suffix(".json")):
+        shutil.copy(path, output / "models")
     _copy_source(output / "scripts")
     readme = _README.format(name=info.name, sha256=info.sha256, parameters=info.card["parameters"])
     (output / "docs" / "README.md").write_text(readme, encoding="utf-8")
@@ -177,6 +179,7 @@ def _inference(architecture: dict) -> dict:
 
 def _train(info) -> dict:
     config = info.card.get("config") or load_config("medical").to_dict()
+    config = config | {"start": f"$@bundle_root + '/models/{info.path.name}'"}
     return {
         "imports": ["$from MMIFAminLib import training"],
         "bundle_root": ".",

@@ -49,10 +49,32 @@ class LesionTerm:
 
 
 @dataclass(frozen=True)
+class Variation:
+    """By how much training pairs are varied beyond flips, so that few cases are not learned by heart.
+
+    ``share`` is the probability of each variation: turned by up to ``angle`` degrees and scaled by up to ``scale``, both
+    images alike; grey levels raised to a power of up to ``gamma`` or its inverse, each image on its own. ``partner`` is the
+    probability that the second image comes from another pair of the task: what fusion is asked for does not change.
+    """
+
+    share: float = 0.0
+    angle: float = 0.0
+    scale: float = 0.0
+    gamma: float = 1.0
+    partner: float = 0.0
+
+    def __post_init__(self):
+        for key, low, high in (("share", 0, 1), ("angle", 0, 180), ("scale", 0, 0.9), ("gamma", 1, 10), ("partner", 0, 1)):
+            if not low <= getattr(self, key) <= high:
+                raise InputError(f"vary.{key} is {getattr(self, key)}: it must be from {low} to {high}.")
+
+
+@dataclass(frozen=True)
 class Config:
     """One training run. Counts are in steps, sizes in pixels; ``batch`` is over all processes together.
 
-    ``foreground`` is the least share of a patch that must not be background; ``overshoot`` weighs the part of the fused
+    ``foreground`` is the least share of a patch that must not be background; ``rotate`` turns patches by multiples of 90
+    degrees; ``overshoot`` weighs the part of the fused
     image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32;
     ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that the
     exponential mean of the network's weights keeps from step to step, and this mean is what is validated, what an adaptive
@@ -69,6 +91,7 @@ class Config:
     patch: int = 128
     foreground: float = 0.3
     rotate: bool = False
+    vary: Variation = Variation()
     architecture: Architecture = Architecture()
     lesion: LesionTerm = LesionTerm()
     overshoot: float = 10.0

@@ -1,16 +1,17 @@
 """Image pairs for training and validation: checked all at once, held in memory, drawn by step number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from monai.data import DataLoader, Dataset
+from monai.transforms import Compose, EnsureTyped, RandAdjustContrastd, RandAffined
 from scipy.ndimage import gaussian_filter
 
 from .. import color, images
 from ..errors import InputError
-from .config import Config, Task
+from .config import Config, Task, Variation
 
 _WINDOW = (0.4, 1.0)  # of the window that measured uptake fills, without its lesion
 _BLUR = (1.5, 2.5)  # pixels; largest sigma for the anatomical image and for uptake
@@ -91,6 +92,7 @@ class DrawPatch:
     def __init__(self, config: Config, cases: dict[str, list[Case]]):
         self.config = config
         self.cases = [(task, cases[task.name]) for task in config.tasks]
+        self.vary = _variation(config.vary) if config.vary.share else None
 
     def __call__(self, number: int) -> dict[str, torch.Tensor]:
         """Sample ``number``; tasks take turns within a batch."""
@@ -98,7 +100,7 @@ class DrawPatch:
         index = number % self.config.batch % len(self.cases)
         task, cases = self.cases[index]
         for _ in range(_TRIES):
-            a, b, uptake = self._patch(rng, task, cases[rng.integers(len(cases))])
+            a, b, uptake = self._patch(rng, task, self._case(rng, cases))
             if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
                 break
         if rng.random() < 0.5:
@@ -108,9 +110,21 @@ class DrawPatch:
             a, b = np.rot90(a, turns), np.rot90(b, turns)
         if rng.random() < task.swap:
             a, b, uptake = b, a, False
-        a, b = (torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for image in (a, b))
+        pair = {key: torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for key, image in (("a", a), ("b", b))}
         lesion = torch.from_numpy(rng.random(5, dtype=np.float32))
-        return {"a": a, "b": b, "lesion": lesion, "uptake": uptake, "task": index}
+        if self.vary:
+            self.vary.set_random_state(int(rng.integers(2**32)))
+            pair = {key: image.clamp(0, 1) for key, image in self.vary(pair).items()}
+        return {**pair, "lesion": lesion, "uptake": uptake, "task": index}
+
+    def _case(self, rng: np.random.Generator, cases: list[Case]) -> Case:
+        case = cases[rng.integers(len(cases))]
+        partner = self.config.vary.partner
+        if partner and rng.random() < partner:
+            other = cases[rng.integers(len(cases))]
+            if other.functional.shape == case.functional.shape:
+                return replace(case, functional=other.functional, uptake=other.uptake)
+        return case
 
     def _patch(self, rng: np.random.Generator, task: Task, case: Case) -> tuple[np.ndarray, np.ndarray, bool]:
         size = self.config.patch
@@ -137,6 +151,15 @@ def training_loader(config: Config, cases: dict[str, list[Case]], first_step: in
 def subset(cases: list[Case], count: int) -> list[Case]:
     """At most ``count`` cases, evenly spaced."""
     return [cases[index * len(cases) // count] for index in range(count)] if count < len(cases) else cases
+
+
+def _variation(vary: Variation) -> Compose:
+    """The random changes of a pair ``{"a", "b": (1, H, W) in [0, 1]}`` that ``vary`` asks for."""
+    turn = {"rotate_range": float(np.deg2rad(vary.angle)), "scale_range": (vary.scale, vary.scale)}
+    affine = RandAffined(("a", "b"), prob=vary.share, mode="bilinear", padding_mode="zeros", **turn)
+    gamma = (1 / vary.gamma, vary.gamma)
+    bends = [RandAdjustContrastd(key, prob=vary.share if vary.gamma > 1 else 0.0, gamma=gamma) for key in ("a", "b")]
+    return Compose([affine, *bends, EnsureTyped(("a", "b"), track_meta=False)])
 
 
 def _unit(levels: np.ndarray) -> np.ndarray:
