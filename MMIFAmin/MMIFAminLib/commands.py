@@ -146,10 +146,12 @@ def info(options) -> None:
         ("device", fuser.device + gpu),
         ("precision", fuser.precision),
     ]
-    both = fuser.weights != fuser.anatomical_weights
-    for use, weights in ((" (PET, SPECT)" if both else "", fuser.weights), (" (CT with MR)", fuser.anatomical_weights))[: 1 + both]:
+    sets = {"weights": fuser.weights}
+    if fuser.anatomical_weights != fuser.weights:
+        sets = {"weights (PET, SPECT)": fuser.weights, "weights (CT with MR)": fuser.anatomical_weights}
+    for title, weights in sets.items():
         lines += [
-            (f"weights{use}", weights.name),
+            (title, weights.name),
             ("file", str(weights.path)),
             ("SHA-256", weights.sha256),
             ("parameters", str(weights.card.get("parameters", "not on the model card"))),

@@ -1,7 +1,8 @@
 """Export as a MONAI bundle: configuration, weights and the network's source, to run without MMIFAmin.
 
 Layout after MONAI's bundle specification: ``configs/{metadata,inference,train}.json``, ``models/model.pt`` (and the
-safetensors file with its card, from which training goes on), ``docs``, ``scripts`` (the network). Inference needs MONAI, PyTorch, ignite, einops and nibabel; training needs MMIFAmin.
+safetensors file with its card, from which training goes on), ``docs``, ``scripts`` (the network). Inference needs MONAI,
+PyTorch, ignite, einops and nibabel; training needs MMIFAmin.
 """
 
 import shutil
