@@ -101,4 +101,4 @@ def test_a_folder_with_files_is_not_overwritten(bundle):
 def test_the_shipped_weights_make_a_bundle(tmp_path):
     bundle = export_bundle(tmp_path / "bundle")
     names = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
-    assert "models/model.pt" in names and not any("pycache" in name for name in names)
+    assert {"models/model.pt", "models/mmif-amin.safetensors", "models/mmif-amin.json"} <= names and not any("pycache" in name for name in names)

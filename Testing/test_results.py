@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from MMIFAminLib import metrics
@@ -36,6 +37,15 @@ def test_a_rank_that_hangs_on_one_pair_is_not_firm(results):
     assert ranks(3, 3) == [1, 1, 1]
     assert ranks(1, 1) == [2, 2, 2]
     assert ranks(1, 5) == [1, 1, 2]  # lost where the first pair is drawn twice, a quarter of the time
+
+
+def test_the_narrowest_lead_is_over_the_nearest_behind(results):
+    step = results.STEP["SSIM"]
+    flat = {metric: 1.0 for metric in metrics.RANKED}
+    scores = {"MMIF-AMIN": flat, "near": flat | {"SSIM": np.exp(-2 * step)}, "far": flat | {"SSIM": np.exp(-3 * step)}}
+    scores["ahead"] = {metric: 2.0 for metric in metrics.RANKED}
+    metric, method, lead = results.narrowest_lead(scores)
+    assert (metric, method) == ("SSIM", "near") and lead == pytest.approx(2)
 
 
 def test_best_median_and_worst_are_picked_by_rank_on_the_pair(results):

@@ -9,6 +9,7 @@ import time
 from contextlib import nullcontext
 from ctypes import c_byte
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Callable
 
@@ -122,8 +123,8 @@ class VolumeFuser:
         """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
 
         ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture; of pictures,
-        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices follow one another in space, so that they may not flicker
-        (``through_plane.steady``). Without it every slice comes out as it would alone.
+        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices follow one another in
+        space, so that they may not flicker (``through_plane.steady``). Without it every slice comes out as it would alone.
         Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
         """
         a, b = np.asarray(a), np.asarray(b)
@@ -137,7 +138,7 @@ class VolumeFuser:
         sources = [(array, intensity.Window(0.0, 1.0, "given")) for array in (a, b)]
         out = np.zeros(a.shape, np.float32)
         if out.size:
-            kind = _Kind(uptake, anatomical and not uptake)
+            kind = _Kind.UPTAKE if uptake else _Kind.ANATOMICAL if anatomical else _Kind.LUMA
             self._fuse_slices(sources, (1, 1), kind, out, _Reporter(progress, 0.0, 1.0), [])
         if consecutive:
             steady(out, sources)
@@ -195,8 +196,7 @@ class VolumeFuser:
         image.CopyInformation(anatomical)
         fused = _voxels(image)
         sources = [(view.take(a), window_a), (view.take(b), window_b)]
-        uptake = intensity.shows_uptake(measured, functional_window)
-        kind = _Kind(uptake, anatomical=not uptake)
+        kind = _Kind.UPTAKE if intensity.shows_uptake(measured, functional_window) else _Kind.ANATOMICAL
         factors = squaring(*view.pixel_spacing)
         slices = self._fuse_slices(sources, factors, kind, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
         clock.lap("network")
@@ -263,7 +263,7 @@ class VolumeFuser:
         with torch.inference_mode(), stream:
             if device != "cpu":
                 a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
-            return network(a, b, a.new_full((len(a),), float(kind.uptake))).squeeze(1).float().cpu().numpy()
+            return network(a, b, a.new_full((len(a),), float(kind is _Kind.UPTAKE))).squeeze(1).float().cpu().numpy()
 
     def _stream(self):
         if not hasattr(_of_thread, "stream"):
@@ -272,7 +272,7 @@ class VolumeFuser:
 
     def _network_on(self, device: str, kind: "_Kind") -> MMIFAMIN:
         """The network for ``kind``, ready for ``device`` (made once, kept)."""
-        network = self._anatomical if kind.anatomical else self._network
+        network = self._anatomical if kind is _Kind.ANATOMICAL else self._network
         precision = choose_precision("auto", device) if (device, self.precision) == ("cpu", "fp16") else self.precision
         with self._lock:
             key = (network, device, precision)
@@ -287,7 +287,7 @@ class VolumeFuser:
 
         seconds = clock.seconds
         ratio, damping = steadied
-        weights = self.anatomical_weights if kind.anatomical else self.weights
+        weights = self.anatomical_weights if kind is _Kind.ANATOMICAL else self.weights
         return {
             "notice": NOTICE,
             "versions": {
@@ -315,12 +315,12 @@ class VolumeFuser:
         }
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What a second source is: measured uptake, an anatomical picture, or (neither) the luma of colours."""
+class _Kind(Enum):
+    """What a second source is: measured uptake, an anatomical picture, or the luma of colours."""
 
-    uptake: bool
-    anatomical: bool
+    UPTAKE = auto()
+    ANATOMICAL = auto()
+    LUMA = auto()
 
 
 class _Clock:

@@ -157,8 +157,7 @@ def _variation(vary: Variation) -> Compose:
     """The random changes of a pair ``{"a", "b": (1, H, W) in [0, 1]}`` that ``vary`` asks for."""
     turn = {"rotate_range": float(np.deg2rad(vary.angle)), "scale_range": (vary.scale, vary.scale)}
     affine = RandAffined(("a", "b"), prob=vary.share, mode="bilinear", padding_mode="zeros", **turn)
-    gamma = (1 / vary.gamma, vary.gamma)
-    bends = [RandAdjustContrastd(key, prob=vary.share if vary.gamma > 1 else 0.0, gamma=gamma) for key in ("a", "b")]
+    bends = [RandAdjustContrastd(key, prob=vary.share, gamma=(1 / vary.gamma, vary.gamma)) for key in ("a", "b")]
     return Compose([affine, *bends, EnsureTyped(("a", "b"), track_meta=False)])
 
 
