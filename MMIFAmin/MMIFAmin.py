@@ -12,9 +12,9 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
-from MMIFAminLib.background import Runner
 from MMIFAminLib.errors import FusionCancelled, MMIFAminError
 from MMIFAminLib.module import state
+from MMIFAminLib.module.background import Runner
 from MMIFAminLib.module.logic import FusionLogic
 from MMIFAminLib.module.selftest import SelfTestCases
 

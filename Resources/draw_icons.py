@@ -9,9 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from MMIFAminLib.color import ColorTable
-from MMIFAminLib.geometry import resample_to, slice_view
+from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.module.sample import build_phantom_pair
+from MMIFAminLib.volume.geometry import resample_to, slice_view
 
 SIZE, SUPERSAMPLING = 128, 8
 ROOT = Path(__file__).resolve().parents[1]

@@ -42,8 +42,8 @@ def untrained_weights(tmp_path_factory) -> Path:
     """Weights of a network as it is before training, for tests of everything around the network."""
     import torch
 
+    from MMIFAminLib.engine.weights import save_weights
     from MMIFAminLib.network import MMIFAMIN, Architecture
-    from MMIFAminLib.weights import save_weights
 
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     torch.manual_seed(0)
@@ -54,10 +54,9 @@ def untrained_weights(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def stirred_weights(tmp_path_factory) -> Path:
     """Weights of a network in which every part acts, as strongly as in a trained one: for tests of the engine around it."""
-    from test_network import stirred
-
+    from MMIFAminLib.engine.weights import save_weights
     from MMIFAminLib.network import MMIFAMIN
-    from MMIFAminLib.weights import save_weights
+    from support.networks import stirred
 
     path = tmp_path_factory.mktemp("weights") / "stirred.safetensors"
     network = stirred(MMIFAMIN())

@@ -51,8 +51,12 @@ def targets(speed):
     """What was asked for against what was measured."""
     chosen = speed("network", "automatic precision")
     threads = f"{speed('machine', 'threads'):.0f}"
-    volumes = [row for row in speed.volumes() if (row["precision"], row["threads"], row["device"]) == (chosen, threads, "cpu")]
-    around = [(speed(row["case"], "around the network", precision=chosen, threads=threads), row["case"]) for row in volumes]
+    volumes = [
+        row for row in speed.volumes() if (row["precision"], row["threads"], row["device"]) == (chosen, threads, "cpu")
+    ]
+    around = [
+        (speed(row["case"], "around the network", precision=chosen, threads=threads), row["case"]) for row in volumes
+    ]
     largest = [row for row in volumes if row["case"].startswith("512")]
     memory = {row["case"].split(", ")[1]: speed(row["case"], "memory above the loaded volumes") for row in largest}
     pair = speed("a slice a thread", "time a pair", precision=chosen, threads=threads)
@@ -88,13 +92,18 @@ def volumes(speed):
     body = []
     for row in speed.volumes():
         same = {key: row[key] for key in ("device", "precision", "threads")}
-        stages = [stage for stage in STAGES if any(r["case"] == row["case"] and r["measure"] == stage for r in speed.rows)]
+        stages = [
+            stage for stage in STAGES if any(r["case"] == row["case"] and r["measure"] == stage for r in speed.rows)
+        ]
         values = {stage: f"{speed(row['case'], stage, **same):.2f}" for stage in stages}
         volume, through = row["case"].split(", ")
         body.append(
             [volume, f"`{through}`", " ".join([same["device"], same["precision"], f"{same['threads']} thr."])]
             + [values.get(stage, "") for stage in measured]
-            + [f"**{float(row['value']):.2f}**", f"{1.048576 * speed(row['case'], 'memory above the loaded volumes', **same):.0f}"]
+            + [
+                f"**{float(row['value']):.2f}**",
+                f"{1.048576 * speed(row['case'], 'memory above the loaded volumes', **same):.0f}",
+            ]
         )
     return table(["volumes", "through", "on", *measured, "all, s", "MB above inputs"], body)
 
@@ -106,7 +115,9 @@ def variants(speed):
             same = {key: row[key] for key in ("precision", "threads", "batch")}
             rate = speed(row["case"], "rate", **same) if row["case"] != "IFCNN-like network" else None
             peak = speed("convolution 3x3, 32 channels", "rate", precision=row["precision"])
-            share = f"{100 * rate / peak:.0f} %" if rate and row["threads"] == f"{speed('machine', 'threads'):.0f}" else ""
+            share = (
+                f"{100 * rate / peak:.0f} %" if rate and row["threads"] == f"{speed('machine', 'threads'):.0f}" else ""
+            )
             body.append(
                 [row["precision"], row["case"], row["threads"], row["batch"], f"{float(row['value']):.1f}"]
                 + [f"{rate:.0f}" if rate else "", share]
@@ -126,7 +137,10 @@ def parts(speed):
 
 def operators(speed):
     rows = [r for r in speed.rows if r["case"] == "operator" and r["unit"] == "ms"]
-    body = [[f"`{r['measure']}`", f"{float(r['value']):.2f}", f"{speed('operator', r['measure'] + ', share'):.1f}"] for r in rows]
+    body = [
+        [f"`{r['measure']}`", f"{float(r['value']):.2f}", f"{speed('operator', r['measure'] + ', share'):.1f}"]
+        for r in rows
+    ]
     return table(["operator", "ms", "% of the time"], body)
 
 
@@ -141,7 +155,10 @@ def start(speed):
 def inferer(speed):
     body = [
         [name, f"{speed(case, 'time a slice'):.1f} ms", f"{1.048576 * speed(case, 'memory above the sources'):.1f} MB"]
-        for name, case in (("MONAI `SliceInferer`, batches of 4", "SliceInferer"), ("`VolumeFuser.fuse_arrays`", "our loop"))
+        for name, case in (
+            ("MONAI `SliceInferer`, batches of 4", "SliceInferer"),
+            ("`VolumeFuser.fuse_arrays`", "our loop"),
+        )
     ]
     return table(["24 slices of 256 x 256, full of content", "time a slice", "memory above the sources"], body)
 
@@ -160,7 +177,12 @@ def tried(rows):
 def precision(rows):
     names = ("SSIM", "VIF", "Qabf", "SCD", "MI")
     body = [
-        [row["task"], row["pairs"], *(f"{float(row[name]):+.4f}" for name in names), f"{float(row['largest SSIM']):.4f}"]
+        [
+            row["task"],
+            row["pairs"],
+            *(f"{float(row[name]):+.4f}" for name in names),
+            f"{float(row['largest SSIM']):.4f}",
+        ]
         for row in rows
     ]
     return table(["task", "pairs", *names, "largest in SSIM"], body)
@@ -169,7 +191,10 @@ def precision(rows):
 def tables():
     """Every table of the page, by name."""
     speed = Speed(read("speed.csv"))
-    made = {f.__name__: f(speed) for f in (machine, targets, references, volumes, variants, parts, operators, start, inferer)}
+    made = {
+        f.__name__: f(speed)
+        for f in (machine, targets, references, volumes, variants, parts, operators, start, inferer)
+    }
     return made | {"tried": tried(read("tried.csv")), "precision": precision(read("precision.csv"))}
 
 

@@ -3,7 +3,7 @@
     python docs/make_reliability.py            # fills in the tables
     python docs/make_reliability.py --check    # fails if a table is not that of the CSVs
 
-The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/faults.py`` (faults.csv) and
+The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/campaigns/faults.py`` (faults.csv) and
 ``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
 """
 
@@ -31,7 +31,8 @@ def faults(rows: list[dict]) -> str:
     struck = [row for row in rows if row["signal"]]
     columns = ("runs", "struck", "files begun", "corrupt", "rerun failed")
     return table(
-        header, [[f"`{row['campaign']}` {names[row['signal']]}", *(row[column] for column in columns)] for row in struck]
+        header,
+        [[f"`{row['campaign']}` {names[row['signal']]}", *(row[column] for column in columns)] for row in struck],
     )
 
 

@@ -17,13 +17,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+
+from MMIFAminLib.engine.weights import ANATOMICAL, DEFAULT, load_weights
+from MMIFAminLib.evaluation import metrics
+from MMIFAminLib.files import images
+from MMIFAminLib.files.writing import atomic_path
+from MMIFAminLib.losses.adaptive import STEP
 from pages import DOCS, read
 from pages import table as plain_table
-
-from MMIFAminLib import images, metrics
-from MMIFAminLib.losses.adaptive import STEP
-from MMIFAminLib.volumes import atomic_path
-from MMIFAminLib.weights import ANATOMICAL, DEFAULT, load_weights
 
 OURS = "MMIF-AMIN"
 CLASSICAL = ("average", "maximum", "lappyr", "gff")
@@ -75,7 +76,10 @@ def means(rows: list[dict]) -> dict[str, dict[str, float]]:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A markdown table; rows whose first cell begins with our name are set in bold."""
-    return plain_table(header, [[f"**{cell}**" for cell in row] if row[0].startswith(OURS) else row for row in rows]) + "\n"
+    return (
+        plain_table(header, [[f"**{cell}**" for cell in row] if row[0].startswith(OURS) else row for row in rows])
+        + "\n"
+    )
 
 
 def ranked_table(rows: list[dict]) -> tuple[str, dict[str, float]]:
@@ -229,7 +233,9 @@ def ablation_section() -> str:
 def typed(row: dict) -> dict:
     """A row of an ablation's CSV with numbers for texts."""
     texts = ("variant", "seed", "task")
-    return {key: value if key in texts else float(value) for key, value in row.items()} | {"parameters": int(row["parameters"])}
+    return {key: value if key in texts else float(value) for key, value in row.items()} | {
+        "parameters": int(row["parameters"])
+    }
 
 
 def learned_section(cards: dict[str, dict]) -> str:
@@ -253,7 +259,13 @@ def results_page(peers: list[dict]) -> str:
     header = ["weights", "for", "SHA-256", "parameters", "steps", "from", "seed", "date"]
     body = [
         [f"`{name}`", ", ".join(task for task in SETS if SETS[task] == name), f"`{card['sha256'][:12]}`"]
-        + [f"{card['parameters']:,}", f"{card['steps']:,}", f"`{card['start_sha256'][:12]}`", f"{card['seed']}", card["date"]]
+        + [
+            f"{card['parameters']:,}",
+            f"{card['steps']:,}",
+            f"`{card['start_sha256'][:12]}`",
+            f"{card['seed']}",
+            card["date"],
+        ]
         for name, card in cards.items()
     ]
     introduction = INTRODUCTION.format(sets=plain_table(header, body), ranked=", ".join(metrics.RANKED))
@@ -285,7 +297,7 @@ def draw_panels(path: Path, anatomical: Path, functional: Path, pairs: dict, wei
     """A row for each of `pairs`: both sources and the fused image."""
     from matplotlib.figure import Figure
 
-    from MMIFAminLib.fusion import VolumeFuser
+    from MMIFAminLib.engine.fusion import VolumeFuser
 
     fuser = VolumeFuser.load(precision="fp32", weights=weights)
     with tempfile.TemporaryDirectory() as scratch:

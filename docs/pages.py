@@ -7,10 +7,10 @@ import argparse
 import csv
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
-from MMIFAminLib.volumes import atomic_path
+from MMIFAminLib.files.writing import atomic_path
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "Testing" / "benchmarks" / "results"
@@ -39,12 +39,16 @@ def fill_in(page: Path, make_tables: Callable[[], dict[str, str]]) -> None:
     check = parser.parse_args().check
     old = text = page.read_text(encoding="utf-8")
     for name, content in make_tables().items():
-        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
+        text, count = re.subn(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL
+        )
         if count != 1:
             sys.exit(f"docs/{page.name} has {count} places for the table {name!r}; it needs one.")
     if check:
         if text != old:
-            sys.exit(f"docs/{page.name} does not show the numbers of the CSVs: run python docs/{Path(sys.argv[0]).name}")
+            sys.exit(
+                f"docs/{page.name} does not show the numbers of the CSVs: run python docs/{Path(sys.argv[0]).name}"
+            )
         return
     with atomic_path(page) as temporary:
         temporary.write_text(text, encoding="utf-8")

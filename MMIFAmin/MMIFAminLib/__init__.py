@@ -1,14 +1,22 @@
 """MMIFAmin's engine: multimodal medical image fusion by MMIF-AMIN, with no dependence on Slicer or Qt.
 
-Two rooms are for Slicer alone, and nothing else imports them: ``mrml`` (nodes) and ``module`` (all but the widgets).
+Each folder is a room, and a room imports only those before it: ``network``, ``volume``, ``display``, ``files``, ``engine``,
+``evaluation``, ``losses``, ``training``, ``mrml``, ``module``, ``commandline``. Only ``mrml`` and ``module`` know Slicer.
 
 ``from MMIFAminLib import VolumeFuser`` is the way in. Heavy packages (torch, monai) are imported on first use only, so
 that Slicer can load the module without them.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .errors import FusionCancelled, GeometryError, InputError, MMIFAminError, WeightsError
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from .engine import FusedVolume, VolumeFuser
+    from .files import read_volume, write_volume
+
+__version__ = "0.2.0"
 __all__ = [
     "FusedVolume",
     "FusionCancelled",
@@ -17,12 +25,18 @@ __all__ = [
     "MMIFAminError",
     "VolumeFuser",
     "WeightsError",
+    "read_volume",
+    "write_volume",
 ]
 
+_ROOM = {"FusedVolume": "engine", "VolumeFuser": "engine", "read_volume": "files", "write_volume": "files"}
 
-def __getattr__(name):
-    if name in ("VolumeFuser", "FusedVolume"):
-        from . import fusion
 
-        return getattr(fusion, name)
+def __getattr__(name: str):
+    if name in _ROOM:
+        return getattr(import_module(f".{_ROOM[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

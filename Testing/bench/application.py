@@ -118,8 +118,19 @@ class ModuleRecord:
     """The C++ side of a scripted module: only these properties exist."""
 
     __slots__ = (
-        "title", "categories", "dependencies", "contributors", "helpText", "acknowledgementText", "icon", "path",
-        "hidden", "index", "name", "associatedNodeTypes", "widgetInstance",
+        "acknowledgementText",
+        "associatedNodeTypes",
+        "categories",
+        "contributors",
+        "dependencies",
+        "helpText",
+        "hidden",
+        "icon",
+        "index",
+        "name",
+        "path",
+        "title",
+        "widgetInstance",
     )  # fmt: skip
 
     def __init__(self, path):

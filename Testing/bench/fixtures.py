@@ -11,9 +11,9 @@ def bench():
     pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
     import torch
 
-    from MMIFAminLib.fusion import VolumeFuser
+    from MMIFAminLib.engine.fusion import VolumeFuser
+    from MMIFAminLib.engine.weights import WeightsInfo
     from MMIFAminLib.network import MMIFAMIN
-    from MMIFAminLib.weights import WeightsInfo
 
     from .application import Bench
 

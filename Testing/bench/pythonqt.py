@@ -15,7 +15,7 @@ import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
 
 _classes: dict[type, type] = {}
-_wrapped: dict[int, "Wrapped"] = {}
+_wrapped: dict[int, Wrapped] = {}
 
 
 class WrappedType(type):
@@ -36,7 +36,7 @@ class Wrapped(metaclass=WrappedType):
     """One QObject (or QIcon and the like) as PythonQt shows it."""
 
     _native: type = object
-    __slots__ = ("_q", "_handlers", "__weakref__")
+    __slots__ = ("__weakref__", "_handlers", "_q")
 
     def __new__(cls, *arguments, **keywords):
         if keywords:
@@ -250,8 +250,10 @@ def _split(q, signal: str) -> tuple[str, str]:
 
 
 def _is_function(value) -> bool:
-    return inspect.isroutine(value) or isinstance(value, (types.FunctionType, types.MethodType)) or (
-        callable(value) and not isinstance(value, (Wrapped, type)) and not hasattr(value, "GetClassName")
+    return (
+        inspect.isroutine(value)
+        or isinstance(value, (types.FunctionType, types.MethodType))
+        or (callable(value) and not isinstance(value, (Wrapped, type)) and not hasattr(value, "GetClassName"))
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from functools import lru_cache
+from functools import cache
+from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -43,7 +43,7 @@ def _class(name: str) -> type:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _properties(kind: str) -> frozenset[str]:
     meta = _class(kind).staticMetaObject
     return frozenset(meta.property(index).name() for index in range(meta.propertyCount()))

@@ -303,4 +303,3 @@ class qMRMLColorTableComboBox(qMRMLNodeComboBox):
 
 CTK = (ctkCollapsibleButton, ctkSliderWidget)
 QMRML = (qMRMLWidget, qMRMLNodeComboBox, qMRMLColorTableComboBox, qSlicerModuleWidget)
-

@@ -2,7 +2,7 @@
 
     python Testing/benchmarks/lesions.py --data ../shared/data/volumes --output lesions.csv
 
-Writes one row per method, protocol and case (columns: ``MMIFAminLib.lesions.lesion_study``) and prints the rows over
+Writes one row per method, protocol and case (columns: ``MMIFAminLib.evaluation.lesions.lesion_study``) and prints the rows over
 all cases. The lesions are the same for every method.
 """
 
@@ -11,9 +11,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from MMIFAminLib.baselines import average, laplacian_pyramid, maximum
-from MMIFAminLib.lesions import PROTOCOLS, lesion_study, load_case
-from MMIFAminLib.report import write_csv
+from MMIFAminLib.evaluation.baselines import average, laplacian_pyramid, maximum
+from MMIFAminLib.evaluation.lesions import PROTOCOLS, lesion_study, load_case
+from MMIFAminLib.files.writing import write_csv
 
 CASES = ("pet41_pet", "pet25_pet", "spect3_spect", "spect10_spect", "spect21_spect")
 BASELINES = {"average": average, "maximum": maximum, "laplacian_pyramid": laplacian_pyramid}
@@ -30,7 +30,7 @@ def methods(names):
     """Name, and the fusing function of each protocol."""
     for name in names:
         if name == "network":
-            from MMIFAminLib.fusion import VolumeFuser
+            from MMIFAminLib.engine.fusion import VolumeFuser
 
             fuser = VolumeFuser.load()
             yield name, {p: partial(fuser.fuse_arrays, uptake=p == "scalar", consecutive=True) for p in PROTOCOLS}
@@ -52,7 +52,9 @@ def main():
     rows = []
     for method, fuse in methods(options.methods):
         for protocol in PROTOCOLS:
-            study = lesion_study(fuse[protocol], cases, n=options.n, seed=options.seed, protocol=protocol, progress=_progress)
+            study = lesion_study(
+                fuse[protocol], cases, n=options.n, seed=options.seed, protocol=protocol, progress=_progress
+            )
             rows += [{"method": method, **row} for row in study]
             print(f"\r{method:18} " + "  ".join(_text(key, value) for key, value in study[-1].items()), flush=True)
             write_csv(rows, options.output)

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from MMIFAminLib.baselines import BASELINES
-from MMIFAminLib.color import luma, recover_uptake
-from MMIFAminLib.fusion import VolumeFuser
-from MMIFAminLib.images import match_folders, read_image
+from MMIFAminLib.display.color import luma, recover_uptake
+from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.evaluation.baselines import BASELINES
+from MMIFAminLib.files.images import match_folders, read_image
+from MMIFAminLib.files.writing import write_csv
 from MMIFAminLib.losses.terms import TERMS
-from MMIFAminLib.report import write_csv
 
 RESULTS = Path(__file__).resolve().parent / "results"
 TASKS = (  # folder, functional images, whether their uptake is recovered

@@ -127,7 +127,7 @@ def _modules(network):
 
 
 def main():
-    from MMIFAminLib.weights import load_weights
+    from MMIFAminLib.engine.weights import load_weights
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--precision", default="bf16", choices=("fp32", "bf16"))

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from scores import HARVARD, score_folder
 
-from MMIFAminLib import metrics
-from MMIFAminLib.fusion import VolumeFuser
-from MMIFAminLib.report import write_csv
+from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.evaluation import metrics
+from MMIFAminLib.files.writing import write_csv
 
 
 def main():

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from MMIFAminLib import color, images, metrics
-from MMIFAminLib.baselines import BASELINES
-from MMIFAminLib.fusion import VolumeFuser
-from MMIFAminLib.report import write_csv
+from MMIFAminLib.display import color
+from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.evaluation import metrics
+from MMIFAminLib.evaluation.baselines import BASELINES
+from MMIFAminLib.files import images
+from MMIFAminLib.files.writing import write_csv
 
 HARVARD = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
 

@@ -23,9 +23,8 @@ import SimpleITK as sitk
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import phantoms  # noqa: E402
-
-from MMIFAminLib.report import write_csv  # noqa: E402
+from MMIFAminLib.files.writing import write_csv
+from support import phantoms
 
 COLUMNS = ("case", "measure", "value", "unit", "precision", "threads", "batch", "device")
 HEAD, LARGE = (256, 256, 160), (512, 512, 200)
@@ -52,7 +51,9 @@ def main():
 
     draw(rows, options.output / "speed.png")
     for row in rows:
-        if row["measure"] == "total" or row["measure"].startswith(("around", "memory above", "of the", "time over", "exponent")):
+        if row["measure"] == "total" or row["measure"].startswith(
+            ("around", "memory above", "of the", "time over", "exponent")
+        ):
             print(text(row))
     print(f"Written to {options.output}")
 
@@ -94,7 +95,13 @@ def measure(folder, weights, quick):
 
 def run(case, **options):
     """The rows of one case of ``speed_cases.py``."""
-    print(case, " ".join(f"{key}={value}" for key, value in options.items() if key in ("name", "through", "precision", "threads")), flush=True)
+    print(
+        case,
+        " ".join(
+            f"{key}={value}" for key, value in options.items() if key in ("name", "through", "precision", "threads")
+        ),
+        flush=True,
+    )
     command = [sys.executable, HERE / "speed_cases.py", case, json.dumps(options, default=str)]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
@@ -104,7 +111,9 @@ def write_pair(folder, size, kind):
     """An MR head with noise everywhere, so that no slice and no border is empty, and a PET or CT on a grid of its own."""
     mr = magnified(phantoms.head(scale=1000.0), size, noise=20.0, seed=0)
     other = phantoms.head(kind="pet", scale=20000.0) if kind == "pet" else phantoms.ct_head()
-    functional = magnified(other, [max(8, int(n / 1.5)) for n in size] if kind == "pet" else size, noise=10.0, seed=1, shift=1.7)
+    functional = magnified(
+        other, [max(8, int(n / 1.5)) for n in size] if kind == "pet" else size, noise=10.0, seed=1, shift=1.7
+    )
     paths = {"anatomical": folder / "mr.nrrd", "functional": folder / f"{kind}.nrrd"}
     for image, path in zip((mr, functional), paths.values()):
         sitk.WriteImage(image, str(path), useCompression=False)
@@ -127,10 +136,9 @@ def magnified(image, size, noise, seed, shift=0.0):
 
 def shipped_or_stirred(folder):
     """None for the shipped weights; where there are none yet, weights made up on the spot: they cost the same time."""
-    from test_network import stirred
-
+    from MMIFAminLib.engine.weights import WeightsError, find_weights, save_weights
     from MMIFAminLib.network import MMIFAMIN
-    from MMIFAminLib.weights import WeightsError, find_weights, save_weights
+    from support.networks import stirred
 
     try:
         find_weights()
@@ -181,7 +189,13 @@ def ratios(rows):
         yield {"case": "network", "measure": "of the convolution peak", "value": 100 * rate / peak, "unit": "%", **same}
         for other in ("fp32", "bf16"):
             theirs = pick(rows, "IFCNN-like network", "time a pair", precision=other)[0]
-            yield {"case": "network", "measure": f"time over IFCNN-like in {other}", "value": mine / theirs, "unit": "", **same}
+            yield {
+                "case": "network",
+                "measure": f"time over IFCNN-like in {other}",
+                "value": mine / theirs,
+                "unit": "",
+                **same,
+            }
         pyramid = pick(rows, "Laplacian pyramid", "time a pair")[0]
         yield {"case": "network", "measure": "time over Laplacian pyramid", "value": mine / pyramid, "unit": "", **same}
     for kind in SCALING:

@@ -65,7 +65,7 @@ def references(repeats=3):
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from MMIFAminLib.baselines import laplacian_pyramid
+    from MMIFAminLib.evaluation.baselines import laplacian_pyramid
 
     for precision in PRECISIONS:
         layer, image = channels_last(torch.nn.Conv2d(32, 32, 3, padding=1), torch.rand(1, 32, *PAIR), precision)
@@ -74,7 +74,13 @@ def references(repeats=3):
         yield row("convolution 3x3, 32 channels", "rate", rate, "GFLOP/s", precision=precision)
 
         network, image = channels_last(four_convolutions(), torch.rand(1, 6, *PAIR), precision)
-        yield row("IFCNN-like network", "time a pair", 1e3 * least_an_image(network, image, repeats), "ms", precision=precision)
+        yield row(
+            "IFCNN-like network",
+            "time a pair",
+            1e3 * least_an_image(network, image, repeats),
+            "ms",
+            precision=precision,
+        )
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             network(image)
         yield row("IFCNN-like network", "cost a pair", counter.get_total_flops() / 1e9, "GFLOP", precision=precision)
@@ -98,7 +104,7 @@ def least_an_image(module, image, repeats):
     """The least seconds an image, whichever way of using all threads is faster: an image a thread or all on a batch."""
     import torch
 
-    from MMIFAminLib.execution import run_in_threads
+    from MMIFAminLib.engine.execution import run_in_threads
 
     @torch.inference_mode()
     def apply(batch):
@@ -142,9 +148,9 @@ def network(weights, repeats=3):
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from MMIFAminLib.execution import choose_precision, run_in_threads
-    from MMIFAminLib.fusion import VolumeFuser
-    from MMIFAminLib.weights import load_weights
+    from MMIFAminLib.engine.execution import choose_precision, run_in_threads
+    from MMIFAminLib.engine.fusion import VolumeFuser
+    from MMIFAminLib.engine.weights import load_weights
 
     fuser = VolumeFuser.load("cpu", "auto", weights)
     a, b = np.random.default_rng(0).random((2, 1, *PAIR), np.float32)
@@ -173,7 +179,9 @@ def network(weights, repeats=3):
         prepared = model.prepared("cpu", precision)
         pairs = [(one, other)] * 16
         for threads in sorted({1, cores}):
-            seconds = best(lambda: run_in_threads(lambda p: apply(prepared, p), pairs, threads, 2 * threads, id), repeats)
+            seconds = best(
+                lambda: run_in_threads(lambda p: apply(prepared, p), pairs, threads, 2 * threads, id), repeats
+            )
             yield from timed("a slice a thread", seconds, 16, precision=precision, threads=threads, batch=1)
         for batch in (1, 2, 4, 8):
             stacked = [x.expand(batch, -1, -1, -1).contiguous() for x in (one, other)]
@@ -197,7 +205,7 @@ def profile(weights, precision="bf16", repeats=20):
     """Where one slice's time goes on one thread, by part of the network and by operator, as torch.profiler sees it."""
     from network_profile import operators, parts
 
-    from MMIFAminLib.weights import load_weights
+    from MMIFAminLib.engine.weights import load_weights
 
     model = load_weights(weights)[0].prepared("cpu", precision)
     for name, gflop, ms, share in parts(model, PAIR, repeats):
@@ -214,7 +222,7 @@ def inferer(weights, slices=40, precision="bf16", repeats=3):
     import torch
     from monai.inferers import SliceInferer
 
-    from MMIFAminLib.fusion import VolumeFuser
+    from MMIFAminLib.engine.fusion import VolumeFuser
 
     fuser = VolumeFuser.load("cpu", precision, weights)
     rng = np.random.default_rng(0)
@@ -240,13 +248,15 @@ def inferer(weights, slices=40, precision="bf16", repeats=3):
 # --- whole volumes ---
 
 
-def volume(weights, anatomical, functional, name, device="cpu", precision="auto", through="fuse", threads=None, repeats=1):
+def volume(
+    weights, anatomical, functional, name, device="cpu", precision="auto", through="fuse", threads=None, repeats=1
+):
     """A pair of volume files, end to end: seconds by stage in the fastest run, memory above the loaded volumes in the first."""
     images = [sitk.ReadImage(str(path)) for path in (anatomical, functional)]
     loaded = resident_mb()
     import torch
 
-    from MMIFAminLib.fusion import VolumeFuser
+    from MMIFAminLib.engine.fusion import VolumeFuser
 
     if threads:
         torch.set_num_threads(threads)
@@ -357,7 +367,7 @@ def start(weights, without_extras=False):
     import MMIFAminLib.network  # noqa: F401
 
     mark("import MONAI's blocks")
-    from MMIFAminLib.fusion import VolumeFuser
+    from MMIFAminLib.engine.fusion import VolumeFuser
 
     fuser = VolumeFuser.load("cpu", weights=weights)
     mark("load the weights")

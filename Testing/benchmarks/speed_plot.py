@@ -4,8 +4,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402
-from speed import SCALING, growth, pick  # noqa: E402
+from matplotlib import pyplot as plt
+from speed import SCALING, growth
 
 STAGES = {  # and their colours
     "copy from nodes": "tab:purple",
@@ -60,11 +60,18 @@ def draw_stages(axes, rows):
 def draw_variants(axes, rows):
     """Time of one pair in each variant of the network, and in the network it is compared with."""
     bars = [row for row in rows if row["case"] in NETWORK and row["measure"] == "time a pair"]
-    bars.sort(key=lambda row: (row["precision"], NETWORK.index(row["case"]), row.get("threads", 0), row.get("batch", 0)))
+    bars.sort(
+        key=lambda row: (row["precision"], NETWORK.index(row["case"]), row.get("threads", 0), row.get("batch", 0))
+    )
     labels = []
     for row in bars:
-        details = {"a slice a thread": f", {row.get('threads')} threads", "all threads on a batch": f" of {row.get('batch')}"}
-        labels.append(f"{row['precision']}, {row['case']}{details.get(row['case'], '')}".replace(" 1 threads", " 1 thread"))
+        details = {
+            "a slice a thread": f", {row.get('threads')} threads",
+            "all threads on a batch": f" of {row.get('batch')}",
+        }
+        labels.append(
+            f"{row['precision']}, {row['case']}{details.get(row['case'], '')}".replace(" 1 threads", " 1 thread")
+        )
     colors = [
         "0.65" if row["case"] == "IFCNN-like network" else {"bf16": "#7fa8d1", "fp32": "#e2b07a"}[row["precision"]]
         for row in bars

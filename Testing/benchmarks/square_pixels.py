@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MMIFAminLib import metrics
-from MMIFAminLib.fusion import VolumeFuser
-from MMIFAminLib.geometry import slice_view
-from MMIFAminLib.intensity import choose_window, shows_uptake
-from MMIFAminLib.report import write_csv
-from MMIFAminLib.volumes import read_volume
+from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.evaluation import metrics
+from MMIFAminLib.files.volumes import read_volume
+from MMIFAminLib.files.writing import write_csv
+from MMIFAminLib.volume.geometry import slice_view
+from MMIFAminLib.volume.intensity import choose_window, shows_uptake
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CASES = ("pet41_pet", "pet25_pet", "spect3_spect", "spect10_spect", "ct34_ct", "ct21_ct")
@@ -67,7 +67,10 @@ def main():
         images = [read_volume(path) for path in (options.data / f"{case.split('_')[0]}_mr.nrrd", functional)]
         for plane in ("coronal", "sagittal"):
             rows.append({"case": case} | compare(fuser, *images, plane, options.slices))
-            print({key: round(value, 4) if isinstance(value, float) else value for key, value in rows[-1].items()}, flush=True)
+            print(
+                {key: round(value, 4) if isinstance(value, float) else value for key, value in rows[-1].items()},
+                flush=True,
+            )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_csv(rows, options.output)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from MMIFAminLib.baselines import BASELINES
-from MMIFAminLib.intensity import choose_window
-from MMIFAminLib.report import write_csv
-from MMIFAminLib.through_plane import through_plane_ratio
-from MMIFAminLib.volumes import read_volume
+from MMIFAminLib.evaluation.baselines import BASELINES
+from MMIFAminLib.files.volumes import read_volume
+from MMIFAminLib.files.writing import write_csv
+from MMIFAminLib.volume.intensity import choose_window
+from MMIFAminLib.volume.through_plane import through_plane_ratio
 
 
 def read_pairs(folder: Path):
@@ -38,7 +38,7 @@ def methods(names, uptake: bool):
         if name != "network":
             yield name, BASELINES[name]
             continue
-        from MMIFAminLib.fusion import VolumeFuser
+        from MMIFAminLib.engine.fusion import VolumeFuser
 
         fuse = partial(VolumeFuser.load().fuse_arrays, uptake=uptake, anatomical=not uptake)
         yield name, partial(fuse, consecutive=True)

@@ -23,13 +23,14 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import phantoms  # noqa: E402
-from speed_cases import PAIR, channels_first, warm_up  # noqa: E402
+from speed_cases import PAIR, channels_first, warm_up
 
-from MMIFAminLib import fusion, geometry  # noqa: E402
-from MMIFAminLib.fusion import VolumeFuser  # noqa: E402
-from MMIFAminLib.report import write_csv  # noqa: E402
-from MMIFAminLib.weights import load_weights  # noqa: E402
+from MMIFAminLib.engine import fusion
+from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.engine.weights import load_weights
+from MMIFAminLib.files.writing import write_csv
+from MMIFAminLib.volume import geometry
+from support import phantoms
 
 SHIPPED = "what ships"
 
@@ -39,7 +40,9 @@ def main():
     parser.add_argument("--output", type=Path, default=HERE / "results", help="folder for tried.csv")
     parser.add_argument("--weights", help="a .safetensors file (default: the shipped weights)")
     parser.add_argument("--rounds", type=int, default=10, help="how often the variants take turns")
-    parser.add_argument("--only", nargs="*", choices=["one_thread", "cropping", "overlap"], help="keep the others' rows")
+    parser.add_argument(
+        "--only", nargs="*", choices=["one_thread", "cropping", "overlap"], help="keep the others' rows"
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     rows, path = [], options.output / "tried.csv"
@@ -79,7 +82,12 @@ def one_thread(weights, rounds):
     pair = torch.rand(2, 1, 1, *PAIR)
     shipped = model.prepared("cpu", "bf16")
     compiled, seconds = compile_frozen(shipped, pair)
-    yield {"experiment": "torch.compile", "variant": "seconds before the first slice", "ms": 1e3 * seconds, "relative": np.nan}
+    yield {
+        "experiment": "torch.compile",
+        "variant": "seconds before the first slice",
+        "ms": 1e3 * seconds,
+        "relative": np.nan,
+    }
     single = model.prepared("cpu", "fp32")
     networks = {
         f"{SHIPPED}: bf16, channels last": lambda: shipped,

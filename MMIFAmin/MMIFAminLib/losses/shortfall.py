@@ -12,7 +12,7 @@ so that the term which is furthest behind is worked on first.
 import torch
 from torch import nn
 
-from ..baselines import guided_filter, laplacian_pyramid
+from ..evaluation.baselines import guided_filter, laplacian_pyramid
 from .terms import TERMS
 
 _SMALLEST_GOAL = 0.02  # a goal of almost 0 would make its term the only one that counts
@@ -54,7 +54,9 @@ class ShortfallLoss(nn.Module):
     def goals(self, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
         """For each term the best value ``(N,)`` of maximum, guided-filter and Laplacian-pyramid fusion of each pair."""
         first, second = a[:, 0].cpu().numpy(), b[:, 0].cpu().numpy()
-        filtered = [torch.from_numpy(fuse(first, second)).unsqueeze(1).to(a) for fuse in (guided_filter, laplacian_pyramid)]
+        filtered = [
+            torch.from_numpy(fuse(first, second)).unsqueeze(1).to(a) for fuse in (guided_filter, laplacian_pyramid)
+        ]
         candidates = torch.cat((torch.maximum(a, b), *filtered))
         a, b = a.repeat(3, 1, 1, 1), b.repeat(3, 1, 1, 1)
         return {

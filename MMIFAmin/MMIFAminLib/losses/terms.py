@@ -48,7 +48,9 @@ def darkness(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
 def structure(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     """``1 - mean SSIM`` to the two sources (7x7 uniform window, sample covariance; Wang et al., 2004)."""
     window = f.new_full((7,), 1.0 / 7.0)
-    ma, mb, mf, aa, bb, ff, af, bf = _filter_valid(torch.cat((a, b, f, a * a, b * b, f * f, a * f, b * f)), window).chunk(8)
+    ma, mb, mf, aa, bb, ff, af, bf = _filter_valid(
+        torch.cat((a, b, f, a * a, b * b, f * f, a * f, b * f)), window
+    ).chunk(8)
     sample = 49.0 / 48.0
     vf = sample * (ff - mf * mf)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from . import packages, roles, state
 from ..errors import InputError, MMIFAminError
+from . import packages, roles, state
 
 _MEASURED = "MMIFAmin.quality"
 _DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
@@ -82,7 +82,7 @@ class FusionLogic:
 
     def fuser(self, device="auto", precision="auto"):
         """The network for a device and precision, loaded once."""
-        from ..fusion import VolumeFuser
+        from ..engine.fusion import VolumeFuser
 
         if (device, precision) not in _fusers:
             _fusers[device, precision] = VolumeFuser.load(device=device, precision=precision)
@@ -104,9 +104,7 @@ class FusionLogic:
 
         def work(progress):
             progress(0.0, "Loading the network")
-            fused = mrml.fuse_snapshot(
-                source, self.fuser(device, precision), plane=plane, progress=progress, **windows
-            )
+            fused = mrml.fuse_snapshot(source, self.fuser(device, precision), plane=plane, progress=progress, **windows)
             progress(1.0, "Colouring")
             wanted = any(rgb for name, rgb in outputs)
             return fused, mrml.paint(fused, table, colors[1]) if wanted else None
@@ -155,7 +153,8 @@ class FusionLogic:
 
     def alignment(self, p):
         """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
-        from .. import mrml, registration
+        from .. import mrml
+        from ..volume import registration
 
         try:
             source = mrml.snapshot(p.anatomical, p.functional)
@@ -171,7 +170,8 @@ class FusionLogic:
 
     def registration(self, p) -> tuple:
         """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""
-        from .. import mrml, registration
+        from .. import mrml
+        from ..volume import registration
 
         source = mrml.snapshot(p.anatomical, p.functional)
         images, names = _images(source)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..volumes import write_volume
+from ..files.volumes import write_volume
 
 FILES = {"MMIFAmin-phantom-MR.nrrd": "Phantom MR", "MMIFAmin-phantom-PET.nrrd": "Phantom PET"}
 """File names in the cache, and the names of their nodes: anatomical first."""

@@ -13,8 +13,8 @@ import time
 import numpy as np
 import slicer
 
-from . import packages
 from ..errors import GeometryError, InputError, MMIFAminError
+from . import packages
 
 SPACING = (6.0, 6.0, 20.0)
 

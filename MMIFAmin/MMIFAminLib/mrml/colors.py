@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import vtk
 
-from ..color import ColorTable
+from ..display.color import ColorTable
 from ..errors import InputError
 
 _SAMPLES = 256

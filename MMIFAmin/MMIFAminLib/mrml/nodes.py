@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..color import ColorTable
+from ..display.color import ColorTable
 from ..errors import GeometryError, InputError
 from .colors import node_color_table
 

@@ -47,7 +47,7 @@ def fuse_nodes(
     check_weight(functionalWeight)
     table = resolve_color_table(colorTable, source.table)
     if fuser is None:
-        from ..fusion import VolumeFuser
+        from ..engine.fusion import VolumeFuser
 
         fuser = VolumeFuser.load()
     fused = fuse_snapshot(

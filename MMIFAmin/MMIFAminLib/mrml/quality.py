@@ -8,9 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 import vtk
 
-from ..geometry import slice_view
-from ..metrics import METRICS
-from ..quality import Quality, measure_quality
+from ..evaluation.metrics import METRICS
+from ..evaluation.quality import Quality, measure_quality
+from ..volume.geometry import slice_view
 from .nodes import Snapshot
 
 _OWNER = "MMIFAmin.quality"

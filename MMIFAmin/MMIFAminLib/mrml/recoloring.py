@@ -15,10 +15,10 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..color import ColorTable, colorize, recover_uptake
+from ..display.color import ColorTable, colorize, recover_uptake
 from ..errors import InputError
-from ..geometry import resample_to
-from ..intensity import Window
+from ..volume.geometry import resample_to
+from ..volume.intensity import Window
 from .colors import node_color_table, resolve_color_table
 from .nodes import node_to_image, voxels
 

@@ -3,18 +3,18 @@
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from .. import metrics
+from ..engine.weights import load_weights
 from ..errors import InputError
-from ..report import write_csv
-from ..volumes import atomic_path
-from ..weights import load_weights
+from ..evaluation import metrics
+from ..files.writing import atomic_path, write_csv
 from .config import Ablation, Config, Variant, load_config, merge
 from .engine import train
 

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from .. import __version__, network
+from ..engine.weights import load_weights
 from ..errors import InputError
-from ..report import write_json
-from ..volumes import atomic_path
-from ..weights import load_weights
+from ..files.writing import atomic_path, write_json
 from . import stacked
 from .config import load_config
 

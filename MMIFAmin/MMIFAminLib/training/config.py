@@ -64,7 +64,13 @@ class Variation:
     partner: float = 0.0
 
     def __post_init__(self):
-        for key, low, high in (("share", 0, 1), ("angle", 0, 180), ("scale", 0, 0.9), ("gamma", 1, 10), ("partner", 0, 1)):
+        for key, low, high in (
+            ("share", 0, 1),
+            ("angle", 0, 180),
+            ("scale", 0, 0.9),
+            ("gamma", 1, 10),
+            ("partner", 0, 1),
+        ):
             if not low <= getattr(self, key) <= high:
                 raise InputError(f"vary.{key} is {getattr(self, key)}: it must be from {low} to {high}.")
 

@@ -9,8 +9,9 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, EnsureTyped, RandAdjustContrastd, RandAffined
 from scipy.ndimage import gaussian_filter
 
-from .. import color, images
+from ..display import color
 from ..errors import InputError
+from ..files import images
 from .config import Config, Task, Variation
 
 _WINDOW = (0.4, 1.0)  # of the window that measured uptake fills, without its lesion

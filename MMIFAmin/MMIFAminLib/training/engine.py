@@ -4,10 +4,10 @@ import math
 import os
 import platform
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Callable, Iterator
 
 import torch
 from torch import distributed
@@ -15,12 +15,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import __version__
+from ..engine.weights import load_weights, save_weights
 from ..errors import InputError, MMIFAminError
+from ..files.writing import write_csv
 from ..losses.adaptive import AdaptiveLoss
 from ..losses.goals import GoalLoss
 from ..network import MMIFAMIN
-from ..report import write_csv
-from ..weights import load_weights, save_weights
 from .config import Config, load_config
 from .data import Case, load_cases, subset, training_loader
 from .plots import draw_progress
@@ -148,7 +148,9 @@ class Run:
         try:
             self.model.network.start_from(network)
         except ValueError:
-            raise InputError(f"{weights} has another architecture than the configuration: they must be equal.") from None
+            raise InputError(
+                f"{weights} has another architecture than the configuration: they must be equal."
+            ) from None
         if isinstance(self.model.loss, AdaptiveLoss):
             learned = info.card.get("loss_weights", {})
             for number, kind in enumerate(self._kinds()):

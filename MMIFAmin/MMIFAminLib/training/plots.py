@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import metrics
-from ..volumes import atomic_path
+from ..evaluation import metrics
+from ..files.writing import atomic_path
 
 _WEIGHT = "weight of "  # how an adaptive loss names the weights it reports
 

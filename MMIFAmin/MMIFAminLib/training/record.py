@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from ..errors import InputError
-from ..report import write_csv
-from ..volumes import atomic_path
+from ..files.writing import atomic_path, write_csv
 from .config import Config
 
 CHECKPOINT, LOG, VALIDATION = "checkpoint.pt", "log.csv", "validation.csv"

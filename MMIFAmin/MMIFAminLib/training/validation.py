@@ -1,14 +1,14 @@
 """Scores of a network on validation pairs, as published methods are scored: 8-bit luma, mean rank of nine metrics."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 import torch
 
-from .. import metrics
-from ..baselines import BASELINES
+from ..evaluation import metrics
+from ..evaluation.baselines import BASELINES
 from ..losses.terms import TERMS
 from ..network import MMIFAMIN
 from .data import Case

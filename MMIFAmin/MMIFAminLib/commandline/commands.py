@@ -1,0 +1,267 @@
+"""What each subcommand of ``mmifamin`` does, given its parsed options. The docstrings are the help texts.
+
+Packages that take seconds to import are imported by the commands that need them, so that help is instant.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InputError
+from .terminal import print_table, progress_bar, say
+
+
+def fuse(options) -> None:
+    """Fuse a functional volume with an anatomical one, on the grid of the anatomical volume.
+
+    The result is a grey volume in [0, 1], or with --rgb one whose lightness is the fusion and whose colour is the
+    functional value. The two volumes must be registered; their grids may differ.
+    """
+    from ..display import color, preview
+    from ..files import WRITABLE, read_volume, write_json, write_png, write_volume
+
+    if not options.output.name.lower().endswith(WRITABLE):
+        raise InputError(f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings")
+    sources = (options.anatomical, options.functional)
+    if sources[0].resolve() == sources[1].resolve():
+        raise InputError(f"{sources[0]} is both the anatomical and the functional volume; give two volumes")
+    _check_outputs([options.output, options.preview, options.report], sources)
+    table = color.ColorTable.named(options.color_table) if options.color_table else None
+    if not 0 <= options.functional_weight <= 1:
+        raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
+    anatomical, functional = (read_volume(path) for path in sources)
+    fuser = _load(options)
+    with progress_bar() as progress:
+        fused = fuser.fuse(
+            anatomical,
+            functional,
+            plane=options.plane,
+            anatomical_window=options.window,
+            functional_window=options.functional_window,
+            progress=progress,
+        )
+    table = table or _own_table(functional)
+    write_volume(fused.rgb(table, options.functional_weight) if options.rgb else fused.image, options.output)
+    facts = fused.report
+    if options.preview:
+        picture = preview(
+            anatomical,
+            fused,
+            table=table,
+            weight=options.functional_weight,
+            titles=tuple(_short_name(path) for path in sources),
+            footer=f"MMIFAmin {__version__}. {facts['notice']}",
+        )
+        write_png(picture, options.preview)
+    if options.report:
+        used = {"anatomical": sources[0], "functional": sources[1], "output": options.output}
+        write_json(
+            used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts, options.report
+        )
+    for warning in facts["warnings"]:
+        say("warning", warning)
+    seconds = sum(facts["seconds"].values())
+    print(f"{options.output}: {facts['slices']} {facts['plane']} slices fused in {seconds:.1f} s on {facts['device']}")
+
+
+def _own_table(functional):
+    """The palette that an RGB functional volume already uses, else PET heat."""
+    import SimpleITK as sitk
+
+    from ..display import color
+
+    if functional.GetNumberOfComponentsPerPixel() == 3:
+        try:
+            return color.ColorTable.named(color.recover_uptake(sitk.GetArrayViewFromImage(functional))[1])
+        except InputError:
+            pass  # Colours of no known palette: its luma was fused and is coloured anew.
+    return color.ColorTable.named("pet-heat")
+
+
+def pairs(options) -> None:
+    """Fuse 2D images of equal names in two folders, one PNG each of that name, for any evaluator to score.
+
+    Grey pairs give grey images. 8-bit values are divided by 255: no image is stretched on its own.
+    """
+    from ..files.images import fuse_folders
+
+    with progress_bar() as progress:
+        written, lonely = fuse_folders(
+            _load(options),
+            options.anatomical,
+            options.functional,
+            options.output,
+            protocol=options.protocol,
+            progress=progress,
+        )
+    _warn_lonely(lonely)
+    print(f"{options.output}: {len(written)} images fused ({options.protocol})")
+
+
+def metrics(options) -> None:
+    """Score fused 2D images against their two sources by the field's metrics; colour images by their luma.
+
+    Prints the means over all images; --csv gives every image. Values that are not defined for an image are left out.
+    """
+    import numpy as np
+
+    from ..evaluation.folders import score_folders
+    from ..evaluation.metrics import METRICS
+    from ..files.writing import write_csv
+
+    _check_outputs([options.csv], [])
+    with progress_bar() as progress:
+        rows, lonely = score_folders(options.anatomical, options.functional, options.fused, progress=progress)
+    _warn_lonely(lonely)
+    if options.csv:
+        write_csv(rows, options.csv)
+    lines = []
+    for metric in METRICS:
+        values = np.array([row[metric.name] for row in rows])
+        values = values[np.isfinite(values)]
+        mean, spread = (f"{values.mean():.4g}", f"{values.std():.3g}") if values.size else ("-", "-")
+        lines.append((metric.name, mean, spread, metric.meaning))
+    print_table(f"Means over {len(rows)} images", ("metric", "mean", "sd", "what it tells"), lines)
+
+
+def info(options) -> None:
+    """Show the versions, the device and the weights that a fusion would use."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    fuser = _load(options)
+    import torch
+
+    gpu = f" ({torch.cuda.get_device_name()})" if fuser.device == "cuda" else f" ({torch.get_num_threads()} threads)"
+    lines = [
+        ("MMIFAmin", __version__),
+        ("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"),
+    ]
+    for package in ("torch", "monai", "SimpleITK", "numpy"):
+        try:
+            lines.append((package, version(package)))
+        except PackageNotFoundError:
+            lines.append((package, "not installed"))
+    lines += [
+        ("device", fuser.device + gpu),
+        ("precision", fuser.precision),
+    ]
+    sets = {"weights": fuser.weights}
+    if fuser.anatomical_weights != fuser.weights:
+        sets = {"weights (PET, SPECT)": fuser.weights, "weights (CT with MR)": fuser.anatomical_weights}
+    for title, weights in sets.items():
+        lines += [
+            (title, weights.name),
+            ("file", str(weights.path)),
+            ("SHA-256", weights.sha256),
+            ("parameters", str(weights.card.get("parameters", "not on the model card"))),
+        ]
+    print_table("MMIFAmin: research use only", ("", ""), lines)
+
+
+def demo(options) -> None:
+    """Fuse the MNI152 T1 head with a simulated FDG-PET and write volumes, a picture and a report."""
+    from .demo import run_demo
+
+    fuser = _load(options)
+    with progress_bar() as progress:
+        facts = run_demo(options.output, fuser, progress=progress)
+    seconds = facts["seconds"]
+    lines = [
+        ("volume", f"{facts['slices']} axial slices"),
+        ("device", f"{facts['device']}, {facts['precision']}"),
+        ("network", f"{seconds['network']:.1f} s, {facts['slices_per_second']:.1f} slices/s"),
+        ("all of it", f"{sum(seconds.values()):.1f} s"),
+        ("peak memory", f"{facts['peak_memory_mb']:.0f} MB" if facts["peak_memory_mb"] else "not known"),
+        *((name, f"{facts['metrics'][name]:.3f}") for name in ("VIF", "Qabf", "SSIM")),
+    ]
+    print_table("T1 MR + simulated FDG-PET, fused by MMIF-AMIN", ("", ""), lines)
+    print(f"Look at {options.output / 'preview.png'}; the volumes and report.json lie beside it.")
+
+
+def train(options) -> None:
+    """Train a network by a configuration; checkpoints, logs, weights and model card land in the output folder."""
+    from ..training import train
+
+    with progress_bar() as progress:
+        weights = train(options.config, options.data, options.output, resume=options.resume, progress=progress)
+    print(f"{weights}: trained; the model card, scores and log lie beside it.")
+
+
+def ablate(options) -> None:
+    """Train the full method and variants without one of its parts, with equal budgets, and compare them in a table.
+
+    Run again after an interruption, it skips what is finished.
+    """
+    from ..training.ablation import ablate
+
+    with progress_bar() as progress:
+        table = ablate(options.config, options.data, options.output, progress=progress)
+    print(table.read_text(encoding="utf-8"), end="")
+
+
+def bundle(options) -> None:
+    """Export a network as a MONAI bundle, which `python -m monai.bundle run` executes without MMIFAmin."""
+    from ..training.bundle import export_bundle
+
+    print(f"{export_bundle(options.output, options.weights)}: exported; docs/README.md in it tells how to run it.")
+
+
+def lesions(options) -> None:
+    """Put hot and cold lesions into functional volumes and measure what the fusion shows of them.
+
+    The volumes of a pair lie on one grid. Each lesion is fused with and without; the table tells how many change the
+    fused image in the right direction and how much of their contrast arrives.
+    """
+    from ..evaluation import baselines
+    from ..evaluation.lesions import check_protocol, lesion_study, load_case
+    from ..files.writing import write_csv
+
+    _check_outputs([options.csv], [])
+    methods = ("mmif-amin", *baselines.BASELINES)
+    if options.method not in methods:
+        raise InputError(f"there is no method '{options.method}': choose one of {', '.join(methods)}")
+    check_protocol(options.protocol)
+    if options.method == "mmif-amin":
+        fuse = partial(_load(options).fuse_arrays, uptake=options.protocol == "scalar", consecutive=True)
+    else:
+        fuse = baselines.BASELINES[options.method]
+    cases = [load_case(*pair, table=options.color_table, name=_short_name(pair[1])) for pair in options.pair]
+    with progress_bar() as progress:
+        rows = lesion_study(
+            fuse, cases, n=options.lesions, seed=options.seed, protocol=options.protocol, progress=progress
+        )
+    if options.csv:
+        write_csv(rows, options.csv)
+    lines = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    print_table(f"Lesions shown by {options.method}", list(rows[0]), lines)
+
+
+def _load(options):
+    """The fuser that the engine options ask for."""
+    from ..engine.fusion import VolumeFuser
+
+    return VolumeFuser.load(options.device, options.precision, options.weights)
+
+
+def _check_outputs(outputs, sources) -> None:
+    """Tell of a place that cannot be written, or that would overwrite a source, before the work rather than after."""
+    from ..files.writing import check_output
+
+    sources, seen = {source.resolve() for source in sources}, set()
+    for path in filter(None, outputs):
+        place = check_output(path)
+        if place in sources:
+            raise InputError(f"{path} is one of the sources; choose another name for the output")
+        if place in seen:
+            raise InputError(f"{path} is the name of two outputs; choose another name for one of them")
+        seen.add(place)
+
+
+def _short_name(path: Path) -> str:
+    return path.name.split(".")[0] or path.name
+
+
+def _warn_lonely(paths) -> None:
+    if paths:
+        say("warning", f"left out, for want of a partner of the same name: {', '.join(map(str, paths))}")

@@ -1,0 +1,197 @@
+"""The ``mmifamin`` command.
+
+Exit codes: 0 done; 2 an error, told in one line on the error stream; 130 interrupted. Progress bars show on terminals
+only.
+"""
+
+import argparse
+import os
+import re
+import sys
+from inspect import cleandoc
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InputError, MMIFAminError
+from . import commands
+from .terminal import say
+
+ERROR, INTERRUPTED = 2, 130
+
+_EXAMPLES = """\
+examples:
+  mmifamin fuse t1.nii.gz fdg.nii.gz -o fused.nrrd --preview fused.png --report fused.json
+  mmifamin fuse mr.nrrd ct_dicom_folder -o fused_rgb.nrrd --rgb --functional-window ct-bone
+  mmifamin pairs --anatomical MRI --functional PET --output fused
+  mmifamin metrics --anatomical MRI --functional PET --fused fused --csv scores.csv
+
+MMIFAmin is for research use only: it is not a medical device.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command with `arguments` (default: those of the process) and return its exit code."""
+    try:
+        options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+        return options.run(options) or 0
+    except MMIFAminError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail("not enough memory; close other programs or use a smaller volume")
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:  # what no room has put into words of its own
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("mmifamin: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _fail(message: str) -> int:
+    say("error", message)
+    return ERROR
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """`--window -160:240` as `--window=-160:240`: argparse would take the range for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-[\d.]+:", argument) and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        "mmifamin", description="Multimodal medical image fusion by MMIF-AMIN.", epilog=_EXAMPLES, formatter_class=raw
+    )
+    parser.add_argument("--version", action="version", version=f"MMIFAmin {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name, run, summary):
+        added = subparsers.add_parser(name, help=summary, description=cleandoc(run.__doc__), formatter_class=raw)
+        added.set_defaults(run=run)
+        return added
+
+    fuse = command("fuse", commands.fuse, "fuse two volumes")
+    fuse.add_argument(
+        "anatomical", type=Path, metavar="ANATOMICAL", help="MR or CT: NRRD, NIfTI, MHA or a DICOM series folder"
+    )
+    fuse.add_argument("functional", type=Path, metavar="FUNCTIONAL", help="PET, SPECT, CT or a second MR, likewise")
+    fuse.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="fused volume: .nrrd, .nii.gz, .nii or .mha"
+    )
+    fuse.add_argument("--rgb", action="store_true", help="write the fused volume in colours instead of grey")
+    fuse.add_argument(
+        "--color-table", metavar="NAME", help="colours of the functional values (default: pet-heat, or its own)"
+    )
+    fuse.add_argument(
+        "--functional-weight", type=float, default=1.0, metavar="W", help="strength of the colours, 0 to 1 (default: 1)"
+    )
+    fuse.add_argument(
+        "--plane",
+        default="axial",
+        metavar="PLANE",
+        help="slices to fuse: axial (default), coronal, sagittal or acquisition",
+    )
+    window = "LOW:HIGH, auto (default), mr, uptake, ct-brain, ct-soft-tissue, ct-bone or ct-lung"
+    fuse.add_argument(
+        "--window", default="auto", metavar="SPEC", help=f"anatomical intensities from black to white: {window}"
+    )
+    fuse.add_argument(
+        "--functional-window", default="auto", metavar="SPEC", help="functional ones, likewise; 0:10 for SUV 0 to 10"
+    )
+    fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
+    fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
+
+    pairs = command("pairs", commands.pairs, "fuse folders of 2D images")
+    metrics = command("metrics", commands.metrics, "score fused 2D images")
+    for added in (pairs, metrics):
+        added.add_argument(
+            "--anatomical", type=Path, required=True, metavar="DIR", help="MR or CT images (PNG, JPG, TIFF)"
+        )
+        added.add_argument(
+            "--functional", type=Path, required=True, metavar="DIR", help="PET, SPECT or CT images of the same names"
+        )
+    pairs.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where the fused images go, as 8-bit PNG"
+    )
+    pairs.add_argument(
+        "--protocol",
+        default="ycbcr",
+        metavar="NAME",
+        help="for functional images in colours: ycbcr fuses the luma and keeps Cb and Cr (default); palette recovers "
+        "the uptake, fuses it and colours the result; scalar does so and writes grey",
+    )
+    metrics.add_argument("--fused", type=Path, required=True, metavar="DIR", help="fused images of the same names")
+    metrics.add_argument("--csv", type=Path, metavar="FILE", help="write the scores of every image")
+
+    info = command("info", commands.info, "versions, device and weights")
+    demo = command("demo", commands.demo, "fuse a simulated PET/MR head")
+    demo.add_argument(
+        "--output", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)"
+    )
+
+    train = command("train", commands.train, "train a network")
+    train.add_argument(
+        "--config", required=True, metavar="FILE", help="a YAML file, or the name of a shipped configuration"
+    )
+    train.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the training images")
+    train.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where checkpoints, logs and weights go"
+    )
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
+
+    ablate = command("ablate", commands.ablate, "measure what each part of the method is worth")
+    ablate.add_argument(
+        "--config", default="ablation", metavar="FILE", help="the variants: a YAML file, or a shipped one (default)"
+    )
+    ablate.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the training images")
+    ablate.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where networks and tables go; an old one is continued",
+    )
+
+    bundle = command("bundle", commands.bundle, "export a MONAI bundle")
+    bundle.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    bundle.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
+
+    lesions = command("lesions", commands.lesions, "measure how truly uptake is shown")
+    lesions.add_argument(
+        "--pair",
+        type=Path,
+        nargs=2,
+        action="append",
+        required=True,
+        metavar=("ANATOMICAL", "FUNCTIONAL"),
+        help="one case; repeatable",
+    )
+    lesions.add_argument(
+        "--method", default="mmif-amin", metavar="NAME", help="mmif-amin (default) or a classical baseline"
+    )
+    lesions.add_argument(
+        "--protocol", default="scalar", metavar="NAME", help="fuse the uptake (scalar, default) or its luma (ycbcr)"
+    )
+    lesions.add_argument("--color-table", metavar="NAME", help="colours of the uptake, for ycbcr")
+    lesions.add_argument("--lesions", type=int, default=200, metavar="N", help="lesions in each case (default: 200)")
+    lesions.add_argument("--seed", type=int, default=0, metavar="N", help="which random lesions (default: 0)")
+    lesions.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
+
+    for added in (fuse, pairs, info, demo, lesions):
+        engine = added.add_argument_group("engine")
+        engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu or cuda")
+        engine.add_argument("--precision", default="auto", metavar="NAME", help="auto (default), fp32, bf16 or fp16")
+        engine.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
+    return parser

@@ -1,0 +1,394 @@
+"""``VolumeFuser``: two volumes in, one fused volume out, slice by slice through the network.
+
+Why not MONAI's ``SliceInferer``: it wants both normalised volumes and the result as whole float tensors, runs empty
+slices, and cannot crop to the head; ``docs/performance.md`` has the measurement.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from ctypes import c_byte
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .. import __version__
+from ..display import color
+from ..errors import FusionCancelled, InputError
+from ..network import MMIFAMIN
+from ..volume import geometry, intensity
+from ..volume.slices import content, squaring, stretched
+from ..volume.through_plane import steady
+from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
+from .weights import ANATOMICAL, WeightsInfo, load_weights
+
+Progress = Callable[[float, str], "bool | None"]
+
+NOTICE = "Research use only: not a medical device, not for diagnosis or treatment."
+_PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on the CPU: as fast as more
+_PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
+_LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
+_of_thread = threading.local()
+_images = threading.RLock()
+"""Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
+it in another thread makes SimpleITK give the image a new buffer, and the older views then point to freed memory.
+Reentrant, because ``progress`` is asked while a filter runs and may lead anywhere."""
+
+
+@dataclass
+class FusedVolume:
+    """A fused volume and all that is needed to show, recolour and explain it.
+
+    ``image``: float32 in [0, 1] on the anatomical grid. ``functional``: the functional volume on that grid, float32 in
+    its own units (uptake in [0, 1] where it came as colours). ``report``: plain values for JSON.
+    """
+
+    image: sitk.Image
+    functional: sitk.Image
+    anatomical_window: intensity.Window
+    functional_window: intensity.Window
+    overlap: geometry.Overlap
+    report: dict = field(default_factory=dict)
+
+    def rgb(self, table: "str | color.ColorTable" = "pet-heat", weight: float = 1.0) -> sitk.Image:
+        """The fused volume in colours, 3 x uint8: lightness from the fusion, hue and chroma from ``table`` at the uptake.
+
+        ``weight`` in [0, 1] scales the chroma; recolouring needs no second fusion.
+        """
+        if isinstance(table, str):
+            table = color.ColorTable.named(table)
+        with _images:
+            fused, functional = _voxels(self.image), _voxels(self.functional)
+        colored = np.empty(fused.shape + (3,), np.uint8)
+        for k in range(len(fused)):  # slice by slice: no second volume in memory
+            colored[k] = color.colorize(fused[k], self.functional_window.to_unit(functional[k]), table, weight)
+        return geometry.image_like(self.image, colored)
+
+
+class VolumeFuser:
+    """The engine that Slicer, the Python console and the command line share. Use it from any number of threads.
+
+    ``device`` is "cpu" or "cuda"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features only: the image
+    itself is always computed in float32); ``weights`` says which weights are loaded, ``anatomical_weights`` which ones
+    fuse two anatomical images (CT and MR); ``threads`` is how many slices are computed side by side on the CPU (default:
+    the threads that PyTorch uses); ``batch_pixels`` bounds what one of them takes at once. On the CPU neither changes
+    the result.
+    """
+
+    def __init__(
+        self,
+        network: MMIFAMIN,
+        weights: WeightsInfo,
+        device: str,
+        precision: str,
+        anatomical: "tuple[MMIFAMIN, WeightsInfo] | None" = None,
+    ):
+        self.weights = weights
+        self.device = device
+        self.precision = precision
+        self.threads = torch.get_num_threads()
+        self.batch_pixels = _PIXELS_PER_BATCH[device]
+        self._network = network
+        # Without weights of their own, two anatomical images take those of all others.
+        self._anatomical, self.anatomical_weights = anatomical or (network, weights)
+        self._prepared: dict[tuple, MMIFAMIN] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, device: str = "auto", precision: str = "auto", weights: "str | Path | None" = None) -> "VolumeFuser":
+        """Load verified weights for ``device`` ("auto", "cpu", "cuda") and ``precision`` ("auto", "fp32", "bf16", "fp16").
+
+        Without ``weights`` these are the shipped ones: one set for PET and SPECT, one for CT with MR. Weights that are named
+        serve every pair of images.
+        Raises InputError if the device or precision is not available here, WeightsError if the weights are not sound.
+        """
+        device = choose_device(device)
+        precision = choose_precision(precision, device)
+        network, info = load_weights(weights)
+        return cls(network, info, device, precision, load_weights(ANATOMICAL) if weights is None else None)
+
+    def fuse_arrays(
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        *,
+        uptake: bool = True,
+        anatomical: bool = False,
+        consecutive: bool = False,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
+
+        ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture; of pictures,
+        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices follow one another in
+        space, so that they may not flicker (``through_plane.steady``). Without it every slice comes out as it would alone.
+        Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
+        """
+        a, b = np.asarray(a), np.asarray(b)
+        for name, array in (("anatomical", a), ("functional", b)):
+            if array.ndim != 3 or array.dtype.kind not in "fiub":
+                raise InputError(f"The {name} array must be real and (D, H, W); it is {array.dtype} {array.shape}.")
+            if array.size and not (array.min() >= 0 and array.max() <= 1):  # also false for NaN
+                raise InputError(f"The {name} array has values outside [0, 1]: scale it with a window first.")
+        if a.shape != b.shape:
+            raise InputError(f"The anatomical and functional arrays differ in shape: {a.shape} and {b.shape}.")
+        sources = [(array, intensity.Window(0.0, 1.0, "given")) for array in (a, b)]
+        out = np.zeros(a.shape, np.float32)
+        if out.size:
+            kind = _Kind.UPTAKE if uptake else _Kind.ANATOMICAL if anatomical else _Kind.LUMA
+            self._fuse_slices(sources, (1, 1), kind, out, _Reporter(progress, 0.0, 1.0), [])
+        if consecutive:
+            steady(out, sources)
+        return out
+
+    def fuse(
+        self,
+        anatomical: sitk.Image,
+        functional: sitk.Image,
+        *,
+        plane: str = "axial",
+        anatomical_window: "intensity.WindowSpec" = "auto",
+        functional_window: "intensity.WindowSpec" = "auto",
+        progress: Progress | None = None,
+    ) -> FusedVolume:
+        """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
+
+        ``plane`` is one of ``geometry.PLANES``; windows are what ``intensity.choose_window`` takes. ``progress(fraction,
+        text)`` is called all along, also while one step or slice takes long, and cancels by returning False; it must not
+        wait for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
+        """
+        clock = _Clock()
+        warnings: list[str] = []
+        reporter = _Reporter(progress, 0.0, 0.1)
+        reporter(0.0, "Checking the volumes")
+        if anatomical is functional:
+            raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
+        with _images:
+            geometry.check_volume(anatomical, "anatomical")
+            geometry.check_volume(functional, "functional")
+            anatomical = _finite(_scalar(anatomical, "anatomical", warnings), "anatomical", warnings)
+            functional = _finite(_scalar(functional, "functional", warnings), "functional", warnings)
+            a, measured = _voxels(anatomical), _voxels(functional)
+        view = geometry.slice_view(anatomical, plane)
+        clock.lap("check")
+
+        reporter(0.2, "Resampling the functional volume")
+        with _images:
+            resampled, overlap = geometry.resample_to(
+                functional, anatomical, tick=lambda done: reporter(0.2 + 0.5 * done, "Resampling the functional volume")
+            )
+            b = _voxels(resampled)
+        if overlap.message:
+            warnings.append(overlap.message)
+        clock.lap("resample")
+
+        reporter(0.7, "Choosing the intensity windows")
+        window_a = intensity.choose_window(a, anatomical_window, role="anatomical", name="anatomical volume")
+        window_b = intensity.choose_window(measured, functional_window, role="functional", name="functional volume")
+        if intensity.looks_like_ct(measured) and not intensity.looks_like_ct(a):
+            warnings.append(
+                "The functional volume looks like a CT: if it is meant as the anatomical one, swap the two."
+            )
+        clock.lap("intensity")
+
+        image = sitk.Image(anatomical.GetSize(), sitk.sitkFloat32)  # of zeros
+        image.CopyInformation(anatomical)
+        fused = _voxels(image)
+        sources = [(view.take(a), window_a), (view.take(b), window_b)]
+        kind = _Kind.UPTAKE if intensity.shows_uptake(measured, functional_window) else _Kind.ANATOMICAL
+        factors = squaring(*view.pixel_spacing)
+        slices = self._fuse_slices(sources, factors, kind, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
+        clock.lap("network")
+        steadied = steady(view.take(fused), sources)
+        clock.lap("through-plane")
+        report = self._report(kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
+        return FusedVolume(image, resampled, window_a, window_b, overlap, report)
+
+    def _fuse_slices(self, sources, factors, kind: "_Kind", out, progress: "_Reporter", warnings: list[str]) -> int:
+        """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
+
+        ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources
+        are empty stay 0, and the others are cropped to one box around the head: one box for the volume, so that a slice's
+        result does not depend on its batch. A single image is shown whole, as in training's validation.
+        """
+        occupied, box = content(sources, self._network.idn.factor)
+        if len(out) == 1:
+            box = (slice(0, out.shape[1]), slice(0, out.shape[2]))
+        area = (box[0].stop - box[0].start) * factors[0] * (box[1].stop - box[1].start) * factors[1]
+        if area > _LARGEST_SLICE:
+            raise InputError(
+                f"The slices have {out.shape[1]} x {out.shape[2]} pixels, more than the {_LARGEST_SLICE:,} that are fused "
+                "at once: resample the anatomical volume to larger voxels or choose another plane."
+            )
+        count = max(1, self.batch_pixels // area)
+        limit = max(1, min(2 * self.threads, _PIXELS_UNDER_WAY[self.device] // (area * count)))
+        room, started = Room(self.device, count, warnings), time.perf_counter()
+
+        def fuse_batch(indices: list[int]) -> None:
+            batch = [
+                stretched(np.stack([window.to_unit(source[i][box]) for i in indices]), factors)
+                for source, window in sources
+            ]
+            fused = self._run(*(torch.from_numpy(images).unsqueeze(1) for images in batch), kind, room)
+            for index, image in zip(indices, fused):
+                out[index][box] = image[:: factors[0], :: factors[1]]
+
+        def tick(batches_done: int) -> None:
+            done = min(batches_done * count, len(occupied))
+            progress(done / len(occupied) if occupied else 1.0, _remaining(done, len(occupied), started))
+
+        batches = [occupied[start : start + count] for start in range(0, len(occupied), count)]
+        run_in_threads(fuse_batch, batches, self.threads, limit, tick)
+        return len(occupied)
+
+    def _run(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room) -> np.ndarray:
+        """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32; gives way for want of memory."""
+        if len(a) > (size := room.slices):
+            parts = [self._run(a[i : i + size], b[i : i + size], kind, room) for i in range(0, len(a), size)]
+            return np.concatenate(parts)
+        with room.entered() as (device, alone):
+            try:
+                return self._compute(a, b, kind, device)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+        room.give_way(device, len(a), alone)
+        return self._run(a, b, kind, room)
+
+    def _compute(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str) -> np.ndarray:
+        network = self._network_on(device, kind)
+        # On a GPU each thread has its own stream: while one computes, others prepare and transfer.
+        stream = nullcontext() if device == "cpu" else torch.cuda.stream(self._stream())
+        with torch.inference_mode(), stream:
+            if device != "cpu":
+                a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
+            return network(a, b, a.new_full((len(a),), float(kind is _Kind.UPTAKE))).squeeze(1).float().cpu().numpy()
+
+    def _stream(self):
+        if not hasattr(_of_thread, "stream"):
+            _of_thread.stream = torch.cuda.Stream()
+        return _of_thread.stream
+
+    def _network_on(self, device: str, kind: "_Kind") -> MMIFAMIN:
+        """The network for ``kind``, ready for ``device`` (made once, kept)."""
+        network = self._anatomical if kind is _Kind.ANATOMICAL else self._network
+        precision = choose_precision("auto", device) if (device, self.precision) == ("cpu", "fp16") else self.precision
+        with self._lock:
+            key = (network, device, precision)
+            if key not in self._prepared:
+                self._prepared[key] = network.prepared(device, precision)
+                if device != "cpu":
+                    torch.cuda.synchronize()  # other threads read the weights in streams of their own
+            return self._prepared[key]
+
+    def _report(self, kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
+        import monai
+
+        seconds = clock.seconds
+        ratio, damping = steadied
+        weights = self.anatomical_weights if kind is _Kind.ANATOMICAL else self.weights
+        return {
+            "notice": NOTICE,
+            "versions": {
+                "mmifamin": __version__,
+                "torch": torch.__version__,
+                "monai": monai.__version__,
+                "simpleitk": sitk.Version.VersionString(),
+            },
+            "weights": {"name": weights.name, "sha256": weights.sha256},
+            "device": self.device,
+            "precision": self.precision,
+            "threads": self.threads,
+            "plane": plane,
+            "windows": {
+                role: {"low": window.low, "high": window.high, "origin": window.origin}
+                for role, window in (("anatomical", window_a), ("functional", window_b))
+            },
+            "overlap": overlap.fraction,
+            "slices": slices,
+            "through_plane": {"ratio": round(ratio, 4) if np.isfinite(ratio) else None, "damping": round(damping, 4)},
+            "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+            "slices_per_second": round(slices / max(seconds["network"], 1e-9), 2),
+            "peak_memory_mb": peak_memory_mb(),
+            "warnings": warnings,
+        }
+
+
+class _Kind(Enum):
+    """What a second source is: measured uptake, an anatomical picture, or the luma of colours."""
+
+    UPTAKE = auto()
+    ANATOMICAL = auto()
+    LUMA = auto()
+
+
+class _Clock:
+    """Seconds spent in each stage."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage], self._last = now - self._last, now
+
+
+class _Reporter:
+    """Maps the progress of one stage onto its share of the whole, and turns a refusal into FusionCancelled."""
+
+    def __init__(self, progress: Progress | None, start: float, stop: float):
+        self._progress, self._start, self._stop = progress, start, stop
+
+    def __call__(self, fraction: float, text: str) -> None:
+        if self._progress is None:
+            return
+        if self._progress(self._start + fraction * (self._stop - self._start), text) is False:
+            raise FusionCancelled("Fusion was cancelled; nothing was changed.")
+
+
+def _remaining(done: int, total: int, started: float) -> str:
+    if done == total:
+        return f"Fused {total} slices"
+    text = f"Fusing slice {done + 1} of {total}"
+    if not done:
+        return text
+    return f"{text}, about {(time.perf_counter() - started) / done * (total - done):.0f} s left"
+
+
+def _voxels(image: sitk.Image) -> np.ndarray:
+    """The voxels of ``image`` (K, J, I), to be read and written in place.
+
+    Unlike SimpleITK's views the array keeps the image alive: a thread may still work on it when a fusion was cancelled.
+    """
+    view = sitk.GetArrayViewFromImage(image)
+    memory = (c_byte * view.nbytes).from_address(view.ctypes.data)
+    memory.image = image
+    return np.frombuffer(memory, view.dtype).reshape(view.shape)
+
+
+def _scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
+    """``image`` itself, or the uptake (known palette) or luma of a colour image."""
+    if image.GetNumberOfComponentsPerPixel() == 1:
+        return image
+    rgb = sitk.GetArrayViewFromImage(image)[..., :3]
+    try:
+        values, table = color.recover_uptake(rgb)
+        warnings.append(f"The {name} volume is in colours: its values were recovered through the {table} palette.")
+    except InputError:
+        values = color.luma(rgb).astype(np.float32)
+        warnings.append(f"The {name} volume is in colours of no known palette: its luma was fused.")
+    return geometry.image_like(image, values)
+
+
+def _finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
+    """``image`` itself, or a copy in which what is no number is background."""
+    image, invalid = geometry.finite(image, f"{name} volume")
+    if invalid:
+        warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
+    return image

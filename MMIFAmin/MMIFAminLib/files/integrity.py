@@ -1,0 +1,169 @@
+"""Is a volume file what its header says? Checks before and after ITK's readers and writers, which do not ask.
+
+ITK returns a truncated NIfTI, TIFF or MetaImage file as if nothing were missing, reports success for a NIfTI that did
+not fit on the disk, and crashes on a MetaImage header of many dimensions. So sizes are compared here with what the
+header declares, and what the format libraries print on stderr is caught and judged instead of shown.
+"""
+
+import gzip
+import os
+import re
+import struct
+import sys
+import tempfile
+import threading
+import zlib
+from contextlib import contextmanager
+from math import prod
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+
+_MAX_DEFLATE_RATIO = 1032  # zlib's own bound: a compressed file cannot hold more than this times its size
+_stderr_lock = threading.Lock()
+
+
+def check_dimensions(path):
+    """Refuse a MetaImage header whose number of dimensions would crash ITK's parser."""
+    with open(path, "rb") as file:
+        text = file.read(4096).decode("latin-1")
+    if text.startswith(("ObjectType", "NDims")):
+        dimensions = re.findall(r"^[ \t]*NDims[ \t]*=[ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE)
+        if not all(re.fullmatch("[1-9]", number) for number in dimensions):
+            raise InputError(f"{path} has a damaged header: NDims = {dimensions[0]}")
+
+
+def check_complete(path, declared):
+    """Raise :class:`InputError` when file ``path``, of a format known here, cannot hold its ``declared`` bytes."""
+    data, ratio = path, 1
+    if path.suffix.lower() in (".hdr", ".img"):
+        data = path.with_suffix(".img")
+        path = path.with_suffix(".hdr")
+        if not (data.is_file() and path.is_file()):
+            return
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    if head[:2] == b"\x1f\x8b":
+        _check_gzip(path, declared)
+        return
+    if (needed := _nifti_bytes(head)) is None:
+        needed = declared
+        if (place := _text_header_data(path, head)) is None:
+            return
+        data, ratio = place
+    length = data.stat().st_size
+    if needed > length * ratio:
+        raise InputError(f"{data} is truncated: {length:,} bytes are there, its header declares {needed:,}")
+
+
+def _check_gzip(path, declared):
+    """Decompress ``path`` (.nii.gz) to its end: lengths and checksum must be right."""
+    needed, length = declared, 0
+    try:
+        with gzip.open(path) as file:
+            while block := file.read(1 << 20):
+                if not length:
+                    needed = _nifti_bytes(block) or declared
+                length += len(block)
+                if length > needed + (1 << 20):
+                    break
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError(f"{path} is truncated or damaged: it does not decompress to its end") from None
+    if length < needed:
+        raise InputError(f"{path} is truncated or damaged: it decompresses to {length:,} of {needed:,} bytes")
+
+
+def _nifti_bytes(head):
+    """The size in bytes that an Analyze, NIfTI-1 or NIfTI-2 header demands of the data file; None for others."""
+    for order in "<>":
+        if len(head) >= 348 and struct.unpack_from(order + "i", head)[0] == 348:
+            dims, (bits,) = struct.unpack_from(order + "8h", head, 40), struct.unpack_from(order + "h", head, 72)
+            (offset,) = struct.unpack_from(order + "f", head, 108)
+        elif len(head) >= 540 and struct.unpack_from(order + "i", head)[0] == 540:
+            dims, (bits,) = struct.unpack_from(order + "8q", head, 16), struct.unpack_from(order + "h", head, 14)
+            (offset,) = struct.unpack_from(order + "q", head, 168)
+        else:
+            continue
+        voxels = prod(max(1, n) for n in dims[1 : 1 + max(0, min(7, dims[0]))])
+        return int(offset if np.isfinite(offset) else 0) + voxels * bits // 8
+    return None
+
+
+def _text_header_data(path, head):
+    """For NRRD, MetaImage and VTK: the file of the data, and how many times its size they may have; else None."""
+    text = head.decode("latin-1")
+    name = None
+    if text.startswith("NRRD"):
+        fields = dict(re.findall(r"^([\w ]+): *(.*?)\r?$", text.split("\n\n")[0], re.MULTILINE))
+        raw = fields.get("encoding", "raw").lower() == "raw"
+        name = fields.get("data file", fields.get("datafile"))
+    elif re.match(r"(ObjectType|NDims)\s*=", text):
+        fields = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\r?$", text, re.MULTILINE))
+        raw = fields.get("CompressedData") != "True" and fields.get("BinaryData") != "False"
+        name = fields.get("ElementDataFile", "LOCAL")
+        name = None if name.upper() == "LOCAL" else name
+    elif text.startswith("# vtk DataFile"):
+        raw = re.match(r".*\n.*\nBINARY", text) is not None
+    else:
+        return None
+    data = path.parent / name if name else path
+    return (data, 1 if raw else _MAX_DEFLATE_RATIO) if data.is_file() else None  # a list of files: ITK checks those
+
+
+@contextmanager
+def captured_stderr():
+    """Catch what C++ libraries print on stderr; yields a list that holds the complaints when the block has ended."""
+    complaints = []
+    warnings_shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    with _stderr_lock, tempfile.TemporaryFile() as caught:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a windowed application without stderr
+            kept = None
+        try:
+            sitk.ProcessObject.SetGlobalWarningDisplay(False)
+            if kept is not None:
+                if sys.stderr is not None:
+                    sys.stderr.flush()
+                os.dup2(caught.fileno(), 2)
+            yield complaints
+        finally:
+            sitk.ProcessObject.SetGlobalWarningDisplay(warnings_shown)
+            if kept is not None:
+                os.dup2(kept, 2)
+                os.close(kept)
+                caught.seek(0)
+                lines = caught.read().decode("utf-8", "replace").splitlines()
+                complaints += [line.strip() for line in lines if _COMPLAINT.search(line)]
+
+
+_COMPLAINT = re.compile(
+    r"fail|error|not read completely|can ?not|corrupt|truncat|premature|unexpected end", re.IGNORECASE
+)
+
+_REASONS = (
+    ("Unable to determine ImageIO", "it is damaged, or of a format that is not known"),
+    ("No such file", "its header is damaged, or the data file beside it is missing"),
+    ("PixelType", "its voxels are of a type that is not known"),
+    ("orthonormal", "its axes are not at right angles; resample it to a regular grid first"),
+    ("spacing is not supported", "its voxel spacing is not above 0; correct its header"),
+    ("Bad direction", "its direction matrix is singular; correct its header"),
+    ("allocat", "it does not fit into memory"),
+    ("xpected", "it is truncated or damaged"),
+    ("data read error", "it is truncated or damaged"),
+)
+
+
+def itk_reason(text):
+    """One line for people from an ITK exception."""
+    for sign, reason in _REASONS:
+        if sign in text:
+            return reason
+    last = (text.strip().splitlines() or ["no reason given"])[-1].strip()
+    return (
+        "its header is damaged ("
+        + re.sub(r"^(\[nrrd\] \w+: |\w+::ERROR: |ITK ERROR: |\w+\(0x\w+\): )+", "", last)
+        + ")"
+    )

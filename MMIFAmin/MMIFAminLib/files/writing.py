@@ -1,0 +1,111 @@
+"""Writing that readers of a folder never see half done: whole under the final name, or not at all."""
+
+import csv
+import errno
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+
+
+def check_output(path: str | Path) -> Path:
+    """The absolute path that writing to ``path`` will fill (links resolved), or :class:`InputError` if it cannot be.
+
+    Call it before long work whose result goes there.
+    """
+    try:
+        path = Path(os.path.realpath(Path(path).expanduser()))
+        in_folder, exists, plain = path.parent.is_dir(), path.exists(), path.is_file()
+    except (OSError, ValueError) as error:  # a name too long, or with a null character
+        raise InputError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    if not in_folder:
+        raise InputError(f"{path} cannot be written: there is no folder {path.parent}; create it first")
+    if exists and not plain:
+        raise InputError(f"{path} cannot be written: it exists and is not a plain file; choose another name")
+    if not os.access(path if exists else path.parent, os.W_OK):
+        raise InputError(f"{path} cannot be written: no permission; choose another folder")
+    return path
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make the folder ``path``, and those above it, if it is not there; :class:`InputError` where that cannot be."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made a folder ({os_reason(error)}); choose another one") from None
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; when the block ends well it takes the final name in one step.
+
+    Readers see the old file or the whole new one, also when two processes write the same output or one is killed. On an
+    exception nothing is left behind. Operating-system errors (no folder, no permission, disk full) become one
+    :class:`InputError`. The temporary name keeps the endings of ``path``, by which writers choose the format.
+    """
+    path = check_output(path)
+    ending = "".join(path.suffixes[-2:])
+    part = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{ending}")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {os_reason(error)}") from error
+    finally:
+        try:
+            part.unlink(missing_ok=True)
+        except OSError:
+            pass
+
+
+def write_png(image: Image.Image, path: str | Path) -> None:
+    """Write a picture as PNG."""
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", optimize=True)
+
+
+def write_json(content: Mapping, path: str | Path) -> None:
+    """Write plain values, numpy numbers and paths as JSON; NaN and infinities, which JSON lacks, become null."""
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
+    with atomic_path(path) as temporary:
+        Path(temporary).write_text(text + "\n", encoding="utf-8")
+
+
+def write_csv(rows: Sequence[Mapping], path: str | Path) -> None:
+    """Write rows of equal keys as CSV with a header line; floats with six significant digits."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+def _plain(value):
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
+
+
+def os_reason(error: OSError) -> str:
+    """Why the operating system refused, in words."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return "the disk is full"
+    return (error.strerror or str(error)).lower()

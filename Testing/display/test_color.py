@@ -1,0 +1,254 @@
+"""Colour: the atlas palettes exactly, uptake recovered without error, and lightness that is the fused value."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+from skimage.color import rgb2lab
+
+from MMIFAminLib.display.color import PALETTES, TABLES, ColorTable, colorize, luma, recover_uptake
+from MMIFAminLib.errors import InputError
+
+MODALITIES = {"harvard-pet": "PET", "harvard-spect": "SPECT"}
+
+
+# --- palettes ---
+
+
+def pack(rgb):
+    return rgb.astype(int) @ [1 << 16, 1 << 8, 1]
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_our_description_of_the_palette_is_exact(shared, name):
+    known = json.loads((shared / "data/harvard/palettes.json").read_text())[MODALITIES[name]]
+    table = ColorTable.named(name)
+    np.testing.assert_array_equal(np.rint(table.colors * 255), known["colors"])
+    np.testing.assert_allclose(table.values, known["value"], atol=5e-7)  # given to six digits
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_uptake_of_every_shared_image_is_recovered(shared, name):
+    known = json.loads((shared / "data/harvard/palettes.json").read_text())[MODALITIES[name]]
+    value_of = np.full(1 << 24, np.nan, np.float32)
+    value_of[pack(np.array(known["colors"]))] = known["value"]
+    folder = MODALITIES[name]
+    paths = sorted((shared / "data/harvard").glob(f"*/{folder}-MRI/{folder}/*.png"))
+    assert len(paths) > 100
+    for path in paths:
+        rgb = np.array(Image.open(path).convert("RGB"))
+        uptake, found = recover_uptake(rgb)
+        assert found == name and uptake.dtype == np.float32 and uptake.shape == rgb.shape[:2]
+        np.testing.assert_allclose(uptake, value_of[pack(rgb)], atol=5e-7)
+
+
+def test_uptake_of_the_shared_volumes_has_no_error(shared):
+    paths = sorted((shared / "data/volumes").glob("*_rgb.nrrd"))
+    assert len(paths) >= 5
+    for path in paths:
+        uptake, _ = recover_uptake(sitk.GetArrayFromImage(sitk.ReadImage(str(path))))
+        stored = sitk.GetArrayFromImage(sitk.ReadImage(str(path).replace("_rgb", "")))  # int16, uptake x 1000
+        assert np.abs(np.rint(uptake * 1000) - stored).max() == 0
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_a_palette_image_made_here_comes_back(name):
+    table = ColorTable.named(name)
+    uptake = np.random.default_rng(0).choice(table.values, (5, 6, 7))
+    rgb = np.rint(table(uptake) * 255).astype(np.uint8)
+    recovered, found = recover_uptake(rgb)
+    assert found == name
+    np.testing.assert_allclose(recovered, uptake, atol=1e-7)
+
+
+def test_colours_of_no_palette_are_refused_with_the_remedy():
+    rgb = np.zeros((10, 10, 3), np.uint8)
+    rgb[0, 0] = (1, 2, 3)
+    with pytest.raises(InputError, match="99 % of the pixels.*ycbcr"):
+        recover_uptake(rgb)
+
+
+@pytest.mark.parametrize("function", [recover_uptake, luma])
+@pytest.mark.parametrize("array", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+def test_what_is_not_rgb_is_refused(function, array):
+    with pytest.raises(InputError, match="RGB image of type uint8"):
+        function(array)
+
+
+# --- tables ---
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_builtin_tables_give_their_own_colours(name):
+    table = ColorTable.named(name)
+    assert table.name == name
+    np.testing.assert_allclose(table(table.values), table.colors, atol=1e-6)
+    colors = table(np.linspace(-0.5, 1.5, 64).reshape(4, 16))
+    assert colors.shape == (4, 16, 3) and colors.dtype == np.float32
+    np.testing.assert_allclose(colors[0, 0], table.colors[0], atol=1e-6)
+    np.testing.assert_allclose(colors[-1, -1], table.colors[-1], atol=1e-6)
+    assert np.array_equal(table.colors[0], np.zeros(3)) or name == "inferno"  # no uptake adds no colour
+
+
+def test_pet_heat_and_rainbow_are_those_of_slicer():
+    slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+    scene, application = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
+    logic = application.GetColorLogic()
+    logic.SetMRMLScene(scene)
+    logic.AddDefaultColorNodes()
+    for name, kind in {"pet-heat": "PET-Heat", "rainbow": "PET-Rainbow2"}.items():
+        node = scene.GetNodeByID(f"vtkMRMLPETProceduralColorNode{kind}")
+        function = node.GetColorTransferFunction()
+        low, high = function.GetRange()
+        ours = ColorTable.named(name)(np.linspace(0, 1, 52))
+        theirs = [function.GetColor(value) for value in np.linspace(low, high, 52)]
+        np.testing.assert_allclose(ours, theirs, atol=1.5 / 255)
+
+
+def test_inferno_is_close_to_matplotlib():
+    matplotlib = pytest.importorskip("matplotlib")
+    unit = np.linspace(0, 1, 256)
+    difference = ColorTable.named("inferno")(unit) - matplotlib.colormaps["inferno"](unit)[:, :3]
+    assert np.abs(difference).max() < 0.03
+
+
+def test_unknown_table_is_refused_with_the_choices():
+    with pytest.raises(InputError, match="'jet' is unknown; choose one of pet-heat, rainbow"):
+        ColorTable.named("jet")
+
+
+def test_a_table_from_arrays_owns_them():
+    colors = np.eye(3)
+    table = ColorTable("mine", None, colors)
+    colors[:] = 0
+    np.testing.assert_allclose(table([0, 0.25, 0.5, 1]), [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "values, colors",
+    [
+        ([0, 1], np.zeros((3, 3))),
+        ([0, 0.5, 0.5, 1], np.zeros((4, 3))),
+        ([0.1, 1], np.zeros((2, 3))),
+        ([0, np.nan, 1], np.zeros((3, 3))),
+        (None, np.full((2, 3), 255)),
+        (None, np.full((2, 3), np.nan)),
+        (None, np.zeros((1, 3))),
+        (None, np.zeros((5, 4))),
+    ],
+)
+def test_malformed_tables_are_refused(values, colors):
+    with pytest.raises(InputError, match="colour table mine"):
+        ColorTable("mine", values, colors)
+
+
+# --- luma ---
+
+
+def test_luma_is_the_rounded_weighted_sum_for_every_grey_and_all_palette_colours():
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    np.testing.assert_array_equal(luma(grey), np.arange(256))
+    for name in PALETTES:
+        rgb = np.rint(ColorTable.named(name).colors * 255).astype(np.uint8)
+        expected = [round(0.299 * r + 0.587 * g + 0.114 * b) for r, g, b in rgb.tolist()]
+        np.testing.assert_array_equal(luma(rgb), expected)
+
+
+def test_luma_agrees_with_pillow(shared):
+    path = sorted((shared / "data/harvard/val/PET-MRI/PET").glob("*.png"))[10]
+    image = Image.open(path).convert("RGB")
+    assert np.abs(luma(np.array(image)).astype(int) - np.array(image.convert("L"))).max() <= 1
+
+
+# --- colorize ---
+
+
+def grid(levels=160):
+    return np.meshgrid(np.linspace(0, 1, levels), np.linspace(0, 1, levels), indexing="ij")
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_lightness_is_the_fused_value(name, weight):
+    fused, uptake = grid()
+    rgb = colorize(fused, uptake, ColorTable.named(name), weight)
+    assert rgb.dtype == np.uint8 and rgb.shape == (*fused.shape, 3)
+    error = np.abs(rgb2lab(rgb)[..., 0] - 100 * fused)
+    assert error.max() < 0.9 and error.mean() < 0.2  # one step of 8-bit grey is 0.27 to 0.5 L*
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "grey"])
+def test_hue_is_the_tables(name):
+    fused, uptake = grid(256)  # the steps of uptake: between them rainbow's hue turns by several degrees
+    table = ColorTable.named(name)
+    shown = rgb2lab(colorize(fused, uptake, table))[..., 1:]
+    wanted = rgb2lab(table(uptake))[..., 1:]
+    chroma = np.linalg.norm(shown, axis=-1)
+    clear = (chroma > 20) & (fused > 0.2)  # below, 8-bit rounding turns the hue
+    assert clear.mean() > 0.2
+    cosine = (shown * wanted).sum(-1)[clear] / (chroma * np.linalg.norm(wanted, axis=-1))[clear]
+    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 6
+
+
+def test_chroma_is_the_tables_where_srgb_can_show_it_and_scales_with_the_weight():
+    table = ColorTable.named("harvard-pet")
+    uptake = np.linspace(0.02, 1, 200)
+    lab = rgb2lab(table(uptake))
+    fused = lab[:, 0] / 100  # at its own lightness every colour of the table can be shown
+    error = np.abs(rgb2lab(colorize(fused, uptake, table)) - lab).max(axis=1)
+    assert np.median(error) < 1 and np.percentile(error, 96) < 3  # at yellow, a corner of sRGB, rounding costs chroma
+    fused, uptake = grid(60)
+    full = np.linalg.norm(rgb2lab(colorize(fused, uptake, table, 1.0))[..., 1:], axis=-1)
+    half = np.linalg.norm(rgb2lab(colorize(fused, uptake, table, 0.5))[..., 1:], axis=-1)
+    assert np.abs(half - full / 2).max() < 2.5
+
+
+def test_weight_0_and_the_grey_table_give_grey():
+    fused, uptake = grid(256)
+    for table, weight in ((ColorTable.named("harvard-spect"), 0), (ColorTable.named("grey"), 1)):
+        rgb = colorize(fused, uptake, table, weight)
+        assert np.all(rgb[..., 0] == rgb[..., 1]) and np.all(rgb[..., 1] == rgb[..., 2])
+        assert np.all(np.diff(rgb[:, 0, 0].astype(int)) >= 0) and rgb[0, 0, 0] == 0 and rgb[-1, 0, 0] == 255
+
+
+def test_black_and_white_stay_so_and_no_uptake_adds_no_colour():
+    table = ColorTable.named("pet-heat")
+    uptake = np.linspace(0, 1, 50)
+    assert not colorize(np.zeros(50), uptake, table).any()
+    assert np.all(colorize(np.ones(50), uptake, table) >= 250)
+    grey = colorize(np.linspace(0, 1, 50), np.zeros(50), table)
+    assert np.all(grey == grey[:, :1])
+
+
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=4, max_side=5), elements=st.floats(0, 1, width=32)),
+    st.sampled_from((0.0, 0.3, 1.0)),
+)
+@settings(max_examples=30, deadline=None)
+def test_any_shape_is_coloured_voxel_by_voxel(fused, weight):
+    table = ColorTable.named("rainbow")
+    uptake = 1 - fused
+    rgb = colorize(fused, uptake, table, weight)
+    assert rgb.shape == (*fused.shape, 3)
+    flat = colorize(fused.ravel()[::-1], uptake.ravel()[::-1], table, weight)[::-1]
+    np.testing.assert_array_equal(rgb.reshape(-1, 3), flat)
+
+
+def test_blocks_join_without_seams():
+    fused = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (1000, 1))
+    rgb = colorize(fused, fused, ColorTable.named("pet-heat"))
+    assert np.all(rgb == rgb[:1])
+
+
+def test_wrong_arguments_are_refused():
+    table = ColorTable.named("grey")
+    with pytest.raises(InputError, match="differ in shape"):
+        colorize(np.zeros((2, 2)), np.zeros((2, 3)), table)
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match="weight"):
+            colorize(np.zeros(2), np.zeros(2), table, weight)

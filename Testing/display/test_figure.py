@@ -1,0 +1,145 @@
+"""Pictures and reports: orientation, proportions, labels, what is written and when nothing is."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+from MMIFAminLib import InputError
+from MMIFAminLib.display.color import ColorTable
+from MMIFAminLib.display.figure import ColorBar, Column, montage, preview
+from MMIFAminLib.evaluation.baselines import maximum
+from MMIFAminLib.files.writing import write_csv, write_json, write_png
+from MMIFAminLib.volume.geometry import Overlap
+from MMIFAminLib.volume.intensity import Window
+from support.phantoms import Grid, head_values
+
+UNIT = Window(0.0, 1.0)
+
+
+def head(grid=Grid(), kind="mr"):
+    return grid.image(head_values(grid.points(), kind).astype(np.float32))
+
+
+def picture(*columns, **options):
+    return np.asarray(montage(columns, **options))
+
+
+@pytest.mark.parametrize("orientation", ["RPI", "PIR", "SAL", "LAS", "IRP"])
+def test_the_picture_does_not_depend_on_how_a_volume_is_stored(orientation):
+    volume, center = head(), (2.0, 6.0, -2.0)
+    stored = sitk.DICOMOrient(volume, orientation)
+    assert stored.GetDirection() != volume.GetDirection()
+    expected = picture(Column("MR", [volume]), position=center)
+    np.testing.assert_array_equal(picture(Column("MR", [stored]), position=center), expected)
+
+
+def test_the_sides_of_the_patient_are_where_radiologists_look_for_them():
+    """One bright ball in a head: at its place, left, front and top of the patient, in each of the three rows."""
+    grid = Grid()
+    points = grid.points()
+    ball = grid.image((np.linalg.norm(points - (40.0, -40.0, 30.0), axis=-1) < 8).astype(np.float32))
+    frame = grid.image((np.abs(points) < (80, 80, 80)).all(axis=-1).astype(np.float32) * 0.3)
+    column = Column("", [frame, ball], lambda dim, bright: np.maximum(dim, bright))
+    shown = picture(column, position=(40.0, -40.0, 30.0))[..., 0]
+    rows = np.flatnonzero((shown == round(0.3 * 255)).sum(axis=1) > 100)
+    bands = np.split(rows, np.flatnonzero(np.diff(rows) > 5) + 1)
+    assert len(bands) == 3  # axial, coronal, sagittal
+    for band, (to_right, upward) in zip(bands, ((1, 1), (1, 1), (-1, 1))):
+        part = shown[band[0] : band[-1] + 1]
+        spot = np.argwhere(part > 0.9 * 255).mean(axis=0)
+        middle = np.argwhere(part > 0.2 * 255).mean(axis=0)
+        assert (spot[1] - middle[1]) * to_right > 20, "patient's left at the right, front at the left"
+        assert (middle[0] - spot[0]) * upward > 20, "front at the top of axial, head at the top of the others"
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 4.0), (3.0, 1.0, 1.5)])
+def test_proportions_are_true_for_any_spacing(spacing):
+    size = tuple(int(120 / s) for s in spacing)
+    grid = Grid(size=size, spacing=spacing).centred_at()
+    radius = np.linalg.norm(grid.points(), axis=-1)
+    shown = picture(Column("", [grid.image((radius < 40).astype(np.float32))]))[..., 0] > 200
+    rows = np.flatnonzero(shown.sum(axis=1) > 60)
+    bands = np.split(rows, np.flatnonzero(np.diff(rows) > 20) + 1)
+    assert len(bands) == 3
+    for band in bands:
+        where = np.argwhere(shown[band[0] - 15 : band[-1] + 15])
+        height, width = np.ptp(where, axis=0) + 1
+        assert height == pytest.approx(width, rel=2 * max(spacing) / 80)
+
+
+def test_empty_background_is_cropped_and_not_a_number_is_black():
+    values = np.zeros((40, 40, 40), np.float32)
+    values[18:23, 18:23, 18:23] = 1
+    values[0, 0, 0] = np.nan
+    shown = picture(Column("", [sitk.GetImageFromArray(values)]))
+    # 5 mm of content and 6 mm margin on either side: content is 5/17 of the cell, not 5/40.
+    bright = (shown[..., 0] > 128).sum(axis=1).max()
+    assert 0.22 * 330 < bright < 0.36 * 330
+    assert picture(Column("", [sitk.GetImageFromArray(np.zeros((8, 9, 10), np.float32))])).shape[2] == 3
+
+
+def test_colours_bars_and_labels_are_drawn():
+    table = ColorTable.named("rainbow")
+    plain = Column("FDG", [head()], table)
+    without, with_bar = (picture(column) for column in (plain, plain._replace(bar=ColorBar(table, 0, 12, "SUV"))))
+    difference = np.argwhere((without != with_bar).any(axis=-1))
+    assert difference[:, 0].min() > without.shape[0] - 80, "the bar lies under the slices"
+    assert len(np.unique(with_bar[difference[:, 0], difference[:, 1]], axis=0)) > 100
+    assert (picture(plain) != picture(plain._replace(title="PET"))).any()
+    assert (picture(plain) != picture(plain, footer="research use only")).any()
+
+
+def test_volumes_on_different_grids_and_places_outside_are_refused():
+    with pytest.raises(InputError, match="'PET' lie on different grids"):
+        montage([Column("MR", [head()]), Column("PET", [head(Grid(spacing=(4.0, 4.0, 5.0)))])])
+    with pytest.raises(InputError, match="outside"):
+        montage([Column("MR", [head()])], position=(0.0, 0.0, 900.0))
+
+
+def test_preview_shows_both_sources_and_both_fused_volumes():
+    from MMIFAminLib.engine.fusion import FusedVolume  # imports torch
+
+    mr, pet = head(), head(kind="pet")
+    fused = sitk.GetImageFromArray(maximum(*(sitk.GetArrayViewFromImage(image) for image in (mr, pet))))
+    fused.CopyInformation(mr)
+    volume = FusedVolume(fused, pet, UNIT, UNIT, Overlap(1.0))
+    mr_cell, pet_cell, grey_cell, colored_cell = np.split(np.asarray(preview(mr, volume))[:, 16:], 4, axis=1)
+
+    def colourful(cell):
+        return (np.ptp(cell[60:-90].astype(int), axis=-1) > 40).mean()
+
+    assert colourful(mr_cell) == colourful(grey_cell) == 0
+    assert colourful(pet_cell) > 0.05 and colourful(colored_cell) > 0.05
+    grey = preview(mr, volume, weight=0.0)
+    assert colourful(np.split(np.asarray(grey)[:, 16:], 4, axis=1)[3]) == 0
+
+
+def test_json_holds_plain_values_and_null_for_what_is_not_a_number(tmp_path):
+    content = {"a": np.float32(1.5), "b": [np.int64(2), float("nan")], "c": {"path": tmp_path}, "d": (True, None, "x")}
+    write_json(content, tmp_path / "r.json")
+    expected = {"a": 1.5, "b": [2, None], "c": {"path": str(tmp_path)}, "d": [True, None, "x"]}
+    assert json.loads((tmp_path / "r.json").read_text()) == expected
+
+
+def test_csv_round_trip(tmp_path):
+    rows = [{"name": "a,b", "EN": 1 / 3, "n": 5}, {"name": "c", "EN": 1234567.0, "n": 6}]
+    write_csv(rows, tmp_path / "t.csv")
+    with open(tmp_path / "t.csv", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [row["name"] for row in read] == ["a,b", "c"]
+    assert [float(row["EN"]) for row in read] == pytest.approx([1 / 3, 1234567.0], rel=1e-5)
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "t.csv"
+    write_csv([{"a": 1}], path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="b"):
+        write_csv([{"a": 1}, {"a": 2, "b": 3}], path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(InputError, match="nowhere"):
+        write_png(Image.new("L", (4, 4)), tmp_path / "nowhere" / "x.png")

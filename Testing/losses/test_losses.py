@@ -1,0 +1,241 @@
+"""The loss terms measure what the metrics measure, and the adaptive loss does what its name says."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from MMIFAminLib.evaluation.baselines import laplacian_pyramid
+from MMIFAminLib.evaluation.metrics import RANKED, score
+from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, worth
+from MMIFAminLib.losses.goals import GoalLoss, goal
+from MMIFAminLib.losses.information import InformationLoss
+from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
+from MMIFAminLib.losses.shortfall import ShortfallLoss
+from MMIFAminLib.losses.terms import TERMS
+from MMIFAminLib.losses.uncertainty import UncertaintyLoss
+
+
+@pytest.fixture(scope="module")
+def pair(shared):
+    """One real CT-MR pair and its Laplacian-pyramid fusion, ``(1, 1, 256, 256)`` in [0, 1]."""
+    folder = shared / "data/harvard/val/CT-MRI"
+    name = sorted(path.name for path in (folder / "MRI").glob("*.png"))[7]
+    a, b = (np.array(Image.open(folder / kind / name).convert("L"), np.float32) / 255 for kind in ("MRI", "CT"))
+    f = np.rint(laplacian_pyramid(a, b) * 255) / 255
+    return [torch.from_numpy(x.astype(np.float32))[None, None] for x in (a, b, f)]
+
+
+@pytest.fixture
+def phantom():
+    """Two smooth random sources and a fused image, two of each."""
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(6, 1, 8, 8, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=64, mode="bicubic").clamp(0, 1).split(2)
+
+
+@pytest.mark.parametrize(
+    "term, metric, to_metric, tolerance",
+    [
+        ("structure", "SSIM", lambda t: 2 * (1 - t), 1e-3),
+        ("differences", "SCD", lambda t: 2 * (1 - t), 1e-3),
+        ("visual_information", "VIF", lambda t: 2 * (1 - t), 5e-3),
+        ("edge_transfer", "Qabf", lambda t: 1 - t, 0.02),
+    ],
+)
+def test_terms_equal_the_metrics_they_stand_for(pair, term, metric, to_metric, tolerance):
+    expected = score(*(np.rint(x[0, 0].numpy() * 255) for x in pair))[metric]
+    assert to_metric(TERMS[term](*pair).item()) == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_are_per_image_finite_and_have_a_gradient(phantom, term):
+    a, b, f = phantom
+    f = f.clone().requires_grad_()
+    values = TERMS[term](a, b, f)
+    assert values.shape == (2,) and torch.isfinite(values).all()
+    values.sum().backward()
+    assert torch.isfinite(f.grad).all() and f.grad.abs().max() > 0
+    alone = torch.cat([TERMS[term](a[i : i + 1], b[i : i + 1], f[i : i + 1]) for i in range(2)])
+    assert torch.allclose(values, alone, atol=1e-5), "an image's value depends on its neighbours in the batch"
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_are_finite_on_empty_images(term):
+    empty = torch.zeros(1, 1, 64, 64)
+    f = empty.clone().requires_grad_()
+    TERMS[term](empty, empty, f).sum().backward()
+    assert torch.isfinite(f.grad).all()
+
+
+def test_what_neither_source_shows_is_an_invention(phantom):
+    a, b, _ = phantom
+    flat = torch.full_like(a, 0.9)
+    fine = flat - 0.1 * (torch.arange(64) % 2)  # every second column: central differences see nothing
+    assert TERMS["invention"](flat, 0.3 * flat, fine).min() > 0.08
+    for f in (torch.maximum(a, b), (a + b) / 2, a + b):
+        assert TERMS["invention"](a, b, f).max() < 1e-6
+    assert TERMS["invention"](a, b, fine).min() > TERMS["invention"](fine, b, fine).max() == 0
+
+
+def test_what_is_darker_than_both_sources_is_dark(phantom):
+    a, b, _ = phantom
+    a, b = 0.3 + 0.7 * a, 0.2 + 0.7 * b
+    for f in (torch.maximum(a, b), torch.minimum(a, b), (a + b) / 2):
+        assert TERMS["darkness"](a, b, f).max() == 0
+    hole = torch.full_like(a, 0.5)
+    assert TERMS["darkness"](hole, 1.5 * hole, hole - 0.1) == pytest.approx(torch.full((2,), 0.1), abs=1e-3)
+
+
+ONE = torch.zeros(2, dtype=torch.long)
+
+
+def test_adaptive_weights_belong_to_the_kind_of_each_image(phantom):
+    loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, rate=0.5, kinds=2)
+    before, _ = loss(*phantom, torch.tensor([0, 1]))
+    loss.adapt(1, {"structure": 1e3, "contrast": 2.5})
+    assert loss.weights(0) == pytest.approx({"structure": 1.0, "contrast": 2.5})
+    # Half way to the bound, and to 1.1 times 2.5.
+    assert loss.weights(1) == pytest.approx({"structure": 50**0.5, "contrast": 6.875**0.5}, rel=1e-3)
+    after, report = loss(*phantom, torch.tensor([0, 1]))
+    second = [x[1:] for x in phantom]
+    gains = {"structure": 50**0.5 - 1, "contrast": 6.875**0.5 - 2.5}
+    expected = sum(gain * TERMS[name](*second).item() / 2 for name, gain in gains.items())
+    assert (after - before).item() == pytest.approx(expected, rel=1e-3)
+    assert report["weight of structure"].item() == pytest.approx((1 + 50**0.5) / 2, rel=1e-3)
+
+
+def test_a_later_stage_begins_with_what_was_learned():
+    loss = AdaptiveLoss({"structure": 1.0, "contrast": 2.5}, kinds=2)
+    loss.take_over(1, {"contrast": 4.0, "structure": 3.0})
+    for other in ({}, {"structure": 9.0}, {"structure": 9.0, "entropy": 9.0}):
+        loss.take_over(1, other)
+    assert loss.weights(0) == pytest.approx({"structure": 1.0, "contrast": 2.5})
+    assert loss.weights(1) == pytest.approx({"structure": 3.0, "contrast": 4.0})
+
+
+def test_every_ranked_metric_has_a_term():
+    assert sorted(metric for found in MEASURES.values() for metric in found) == sorted(RANKED)
+    assert set(MEASURES) < set(TERMS) and set(STEP) == set(RANKED)
+
+
+def test_adaptive_weights_stay_as_given_with_rate_0():
+    loss = AdaptiveLoss({"structure": 3.0}, rate=0.0)
+    loss.adapt(0, {"structure": 100.0})
+    assert loss.weights(0) == pytest.approx({"structure": 3.0})
+
+
+def test_a_term_is_worth_what_it_can_overtake():
+    own = {"SSIM": 1.2, "SF": 10.0, "AG": 4.0}
+
+    def field(shift, count=4):
+        ratio = np.exp(shift * 2 * STEP["SSIM"])
+        return [{"SSIM": 1.2 * ratio, "SF": 10.0, "AG": 4.0}] * count
+
+    # All competitors level: half of them within the reach on either side; SSIM = 2 (1 - structure) grows by 1 / 0.6.
+    level = worth("structure", 0.4, own, field(0), 2, 1)
+    assert level == pytest.approx(1 / (4 * STEP["SSIM"]) / 0.6)
+    assert worth("structure", 0.4, own, field(1), 2, 1) == pytest.approx(level / np.e)
+    assert worth("structure", 0.4, own, field(-2), 2, 1) == pytest.approx(level / np.e**2)  # ahead and behind alike
+    assert worth("structure", 0.4, own, field(-1), 2, 3) == pytest.approx(level / np.e**3)
+    assert worth("structure", 0.4, own, field(1), 2, 3) == pytest.approx(level / np.e)
+    assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2, 1) == pytest.approx(level / 4)
+    both = 1 / (4 * STEP["SF"]) + 1 / (4 * STEP["AG"])
+    assert worth("sharpness", 0.5, own, field(0), 2, 1) == pytest.approx(both / 0.5)
+    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2, 1))
+
+
+def ahead(metric, steps):
+    """A score that is so many steps ahead of 1."""
+    return float(np.exp(steps * STEP[metric]))
+
+
+def test_a_goal_is_the_furthest_competitor_within_reach_or_the_next_behind():
+    def chosen(*steps):
+        return goal("MI", {"MI": 1.0}, [{"MI": ahead("MI", value)} for value in steps], 2.0)
+
+    assert chosen(-3, -1, 0.5, 1.9, 2.1) == pytest.approx(ahead("MI", 1.9))
+    assert chosen(-3, -1, 2.1) == pytest.approx(ahead("MI", -1))
+    assert chosen(2.1) == chosen(0) == 1.0
+
+
+def test_goals_stay_and_weights_grow_behind_them():
+    loss = GoalLoss({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0}, rate=0.5, reach=2.0, margin=0.25, kinds=2)
+    own = {"SSIM": 1.0, "ENfg": 1.0, "SF": 1.0, "AG": 1.0}
+    field = [
+        {"SSIM": ahead("SSIM", 1), "ENfg": ahead("ENfg", -0.25), "SF": ahead("SF", -5), "AG": ahead("AG", -0.5)},
+        {"SSIM": ahead("SSIM", 3), "ENfg": ahead("ENfg", 9), "SF": ahead("SF", 9), "AG": ahead("AG", 9)},
+    ]
+    loss.aim(0, own, field)
+    assert dict(zip(loss.metrics, loss.goals[0].tolist())) == pytest.approx(field[0])
+    loss.learn(0, own, {}, field[1:])  # who competes later changes no goal
+    learned = loss.weights(0)
+    # SSIM is a step behind: by rate; entropy has its margin: not at all; of sharpness the worse metric counts.
+    assert learned["structure"] / learned["entropy"] == pytest.approx(2 * np.exp(0.5), rel=1e-3)
+    assert learned["sharpness"] / learned["entropy"] == pytest.approx(np.exp(0.5 * -0.25), rel=1e-3)
+    assert sum(learned.values()) == pytest.approx(16)
+    assert loss.weights(1) == pytest.approx({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0})
+    again = GoalLoss({"structure": 1.0, "entropy": 1.0, "sharpness": 1.0}, kinds=2)
+    again.load_state_dict(loss.state_dict())  # of a run that is resumed
+    assert torch.equal(again.goals[0], loss.goals[0]) and again.weights(0) == pytest.approx(learned)
+
+
+def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):
+    a, b, _ = phantom
+    loss = ShortfallLoss({"structure": 1.0, "visual_information": 1.0}, sharpness=3.0)
+    good = torch.maximum(a, b)
+    _, on_goal = loss(a, b, good, ONE)
+    _, behind = loss(a, b, good.flip(-1), ONE)
+    for name in loss.weights:
+        assert behind[f"weight of {name}"] > 1.5 * on_goal[f"weight of {name}"]
+
+
+def test_shortfall_goals_are_the_better_classical_fusion(phantom):
+    a, b, _ = phantom
+    goals = ShortfallLoss({"structure": 1.0, "differences": 1.0}).goals(a, b)
+    for name, goal in goals.items():
+        assert (goal <= TERMS[name](a, b, torch.maximum(a, b)) + 1e-6).all()
+
+
+def test_uncertainty_loss_believes_large_terms_less(phantom):
+    loss = UncertaintyLoss({"structure": 1.0, "intensity": 1.0})
+    optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss(*phantom, ONE)[0].backward()
+        optimizer.step()
+    values = loss(*phantom, ONE)[1]
+    for name in loss.weights:
+        assert values[f"weight of {name}"].item() == pytest.approx(1 / values[name].item(), rel=0.05)
+
+
+def test_information_follows_the_source_with_detail():
+    detailed, flat = torch.rand(1, 1, 64, 64), torch.full((1, 1, 64, 64), 0.5)
+    loss = InformationLoss(intensity=1.0, gradient=1.0)
+    assert loss.share_of_first(detailed, flat).min() > 0.9
+    assert loss.share_of_first(flat, detailed).max() < 0.1
+
+
+def test_lesions_are_planted_as_drawn():
+    b = torch.full((2, 1, 64, 64), 0.5)
+    draws = torch.tensor([[0.5, 0.5, 0.0, 1.0, 0.9], [0.5, 0.5, 1.0, 0.0, 0.1]])
+    changed, profile = plant_lesions(b, draws)
+    assert changed[0, 0, 32, 32].item() == pytest.approx(0.8) and changed[1, 0, 32, 32].item() == pytest.approx(0.4)
+    for image, width in zip(profile[:, 0], (6, 15)):  # full width at half maximum, pixels
+        assert (image[32] >= 0.5).sum().item() == pytest.approx(width, abs=1)
+
+
+def test_lesion_shortfall_is_zero_for_a_response_and_grows_when_inverted():
+    b = torch.full((1, 1, 64, 64), 0.5)
+    changed, profile = plant_lesions(b, torch.tensor([[0.5, 0.5, 0.5, 0.5, 0.1]]))
+    change = changed - b
+    assert lesion_shortfall(change, 0.6 * change, profile, 0.5).item() == pytest.approx(0, abs=1e-6)
+    assert lesion_shortfall(change, 0 * change, profile, 0.5).item() == pytest.approx(0.5, abs=1e-3)
+    assert lesion_shortfall(change, -change, profile, 0.5).item() == pytest.approx(1.5, abs=1e-3)
+
+
+def test_a_lesion_that_nobody_could_see_counts_for_little():
+    profile = torch.ones(1, 1, 8, 8)
+    change = 1e-4 * profile
+    assert lesion_shortfall(change, -100 * change, profile, 0.7) < 1
+    assert lesion_shortfall(0 * change, 0 * change, 0 * profile, 0.7) == 0

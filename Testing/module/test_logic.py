@@ -1,0 +1,396 @@
+"""The module without its panel: console use, choices and their reasons, background work, sample data."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import types
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.fixtures import bench  # noqa: F401
+from MMIFAminLib.errors import FusionCancelled, InputError
+from MMIFAminLib.module.background import PATIENCE, Job, Runner
+
+slicer = pytest.importorskip("slicer", reason="needs slicer-core")
+vtk = pytest.importorskip("vtk")
+
+
+class TestConsole:
+    def test_the_documented_lines_work(self, bench):  # noqa: F811
+        anatomicalNode, functionalNode = bench.module.MMIFAminTest().pair()
+        from MMIFAmin import MMIFAminLogic
+
+        fused = MMIFAminLogic().fuse(anatomicalNode, functionalNode)
+        assert fused.GetName() == "Phantom MR + Phantom PET fused"
+        colored = MMIFAminLogic().fuse(
+            anatomicalNode,
+            functionalNode,
+            rgb=True,
+            colorTable="inferno",
+            functionalWeight=0.5,
+            anatomicalWindow="10:700",
+        )
+        assert "inferno" in colored.GetAttribute("MMIFAmin.parameters")
+
+    def test_weights_are_loaded_once_for_all_logics(self, bench):  # noqa: F811
+        assert bench.module.MMIFAminLogic().fuser() is bench.module.MMIFAminLogic().fuser()
+
+    def test_it_needs_no_panel_and_no_views(self, bench):  # noqa: F811
+        bench.app._views.close()
+        bench.app._views = None
+        anatomical, functional = bench.module.MMIFAminTest().pair()
+        assert bench.module.MMIFAminLogic().fuse(anatomical, functional).GetImageData() is not None
+
+
+class TestColours:
+    @pytest.fixture
+    def parts(self, bench):  # noqa: F811
+        """The logic and parameters with a pair chosen, to be fused in colours."""
+        logic = bench.module.MMIFAminLogic()
+        p = logic.getParameterNode()
+        p.anatomical, p.functional = bench.module.MMIFAminTest().pair()
+        p.colorTable, p.makeColor = logic.defaultColors(p.functional), True
+        return logic, p
+
+    def test_they_are_painted_by_the_worker(self, parts, monkeypatch):
+        from MMIFAminLib.mrml import recoloring
+
+        logic, p = parts
+        painters, colorize = [], recoloring.colorize
+
+        def watched(*arguments):
+            painters.append(threading.current_thread())
+            return colorize(*arguments)
+
+        monkeypatch.setattr(recoloring, "colorize", watched)
+        work, finish = logic.fusion(p)
+        job = Job(work)
+        assert job.wait(300)
+        finish(job.result())
+        assert np.ptp(slicer.util.arrayFromVolume(p.fusedColor).astype(int), axis=-1).max() > 100
+        assert painters and threading.main_thread() not in painters
+
+    def test_those_chosen_during_the_fusion_are_shown(self, bench, parts):  # noqa: F811
+        logic, p = parts
+        work, finish = logic.fusion(p)
+        result = work(lambda fraction, text: True)
+        p.colorTable = bench.scene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
+        p.functionalWeight = 0.5
+        finish(result)
+        shown = slicer.util.arrayFromVolume(p.fusedColor).copy()
+        assert "Rainbow" in p.fusedColor.GetAttribute("MMIFAmin.parameters")
+        work, finish = logic.fusion(p)
+        finish(work(lambda fraction, text: True))
+        assert np.array_equal(slicer.util.arrayFromVolume(p.fusedColor), shown)
+
+
+class TestLoading:
+    def test_opening_the_module_imports_nothing_heavy(self):
+        code = """
+            import sys
+            sys.path.insert(0, sys.argv[1])
+            import slicer, numpy
+            from bench.application import Bench
+            before = set(sys.modules)
+            bench = Bench()
+            bench.open()
+            print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
+            bench.close()
+        """
+        run = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), str(Path(__file__).parents[1])],
+            capture_output=True,
+            text=True,
+        )
+        loaded = set(run.stdout.split())
+        assert {"MMIFAmin", "MMIFAminLib"} <= loaded, run.stderr
+        assert not loaded & {"torch", "monai", "SimpleITK", "scipy", "matplotlib", "PIL", "safetensors"}
+
+    def test_the_module_introduces_itself(self, bench):  # noqa: F811
+        record = bench.record
+        assert record.title and record.categories and record.contributors and record.acknowledgementText
+        assert "https://" in record.helpText and "esearch use only" in record.helpText
+        assert bench.app.startup  # sample data are offered once the application has started
+
+    def test_the_sample_pair_is_offered_and_loads_without_a_network(self, bench, tmp_path, monkeypatch):  # noqa: F811
+        offered = []
+
+        class SampleDataLogic:
+            @staticmethod
+            def registerCustomSampleDataSource(**source):
+                offered.append(source)
+
+        module = types.ModuleType("SampleData")
+        module.SampleDataLogic = SampleDataLogic
+        monkeypatch.setitem(sys.modules, "SampleData", module)
+        cache = slicer.vtkCacheManager()
+        cache.SetRemoteCacheDirectory(str(tmp_path))
+        bench.scene.SetCacheManager(cache)
+        from MMIFAminLib.module import sample
+
+        monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
+        bench.app.startup[0]()
+        (source,) = offered
+        assert len(source["uris"]) == len(source["fileNames"]) == len(source["nodeNames"]) == 2
+        monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
+        nodes = source["customDownloader"](source)
+        assert [node.GetName() for node in nodes] == source["nodeNames"]
+        assert sorted(path.name for path in tmp_path.glob("*.nrrd")) == sorted(source["fileNames"])
+        again = source["customDownloader"](source)
+        assert np.array_equal(slicer.util.arrayFromVolume(again[0]), slicer.util.arrayFromVolume(nodes[0]))
+
+
+class TestChoices:
+    @pytest.fixture
+    def parameters(self, bench):  # noqa: F811
+        return bench.module.MMIFAminLogic().getParameterNode()
+
+    def test_every_reason_says_what_to_do(self, bench, parameters):  # noqa: F811
+        from MMIFAminLib.module import state
+
+        anatomical, functional = bench.module.MMIFAminTest().pair()
+        seen = []
+
+        def why(**choices):
+            for name, value in choices.items():
+                setattr(parameters, name, value)
+            seen.append(state.why_not(parameters))
+            return seen[-1]
+
+        assert "anatomical and a functional" in why()
+        assert "MR or CT" in why(functional=functional)
+        assert "PET, SPECT" in why(functional=None, anatomical=anatomical)
+        assert "'Phantom MR' is chosen twice" in why(functional=anatomical)
+        assert why(functional=functional) == ""
+        assert "Tick" in why(makeColor=False)
+        assert "one of the sources" in why(makeGrey=True, fusedGrey=functional)
+        assert why(fusedGrey=None) == ""
+        colored = bench.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "PET in colours")
+        colored.SetAndObserveImageData(functional.GetImageData())
+        assert "one of the sources" in why(functional=colored, makeColor=True, fusedColor=colored)
+        assert why(functional=functional, fusedColor=None) == ""
+        custom = dict(functionalWindow=state.FunctionalWindow.CUSTOM, functionalLow=4.0)
+        assert "functional window" in why(**custom, functionalHigh=4.0)
+        assert why(functionalHigh=4.1) == ""
+        empty = bench.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "bare")
+        assert "'bare' holds no voxels" in why(functional=empty)
+        assert all(text.endswith((".", ")")) or text == "" or ":" in text for text in seen)
+
+    def test_the_engine_knows_every_choice(self, parameters):
+        from MMIFAminLib.engine import execution
+        from MMIFAminLib.module import state
+        from MMIFAminLib.volume import geometry, intensity
+
+        ramp = np.linspace(0.0, 20.0, 1000).reshape(10, 10, 10)
+        assert {plane.value for plane in state.Plane} == set(geometry.PLANES)
+        for option, role in ((state.AnatomicalWindow, "anatomical"), (state.FunctionalWindow, "functional")):
+            for choice in option:
+                if choice.value != "custom":
+                    window = intensity.choose_window(ramp, choice.value, role=role, name="ramp")
+                    assert window.low < window.high
+        assert {p.value for p in state.Precision} == {"auto", *execution.PRECISIONS}
+        for device in state.Device:
+            try:
+                assert execution.choose_device(device.value) in ("cpu", "cuda")
+            except InputError as error:
+                assert device is state.Device.CUDA and "CUDA" in str(error)
+
+    def test_labels_are_distinct_words(self, bench):  # noqa: F811
+        from MMIFAminLib.module import state
+
+        for option in (state.Plane, state.AnatomicalWindow, state.FunctionalWindow, state.Device, state.Precision):
+            labels = [choice.label() for choice in option]
+            assert len(set(labels)) == len(labels) and all(labels)
+
+
+class TestRoles:
+    def volume(self, scene, name, *, modality=None, table=None, kind="vtkMRMLScalarVolumeNode"):
+        components = 3 if kind == "vtkMRMLVectorVolumeNode" else 1
+        image = vtk.vtkImageData()
+        image.SetDimensions(2, 2, 2)
+        image.AllocateScalars(3, components)
+        node = scene.AddNewNodeByClass(kind, name)
+        node.SetAndObserveImageData(image)
+        node.CreateDefaultDisplayNodes()
+        if modality:
+            node.SetAttribute("DICOM.Modality", modality)
+        if table:
+            node.GetDisplayNode().SetAndObserveColorNodeID(table)
+        return node
+
+    @pytest.mark.parametrize(
+        "options, role",
+        [
+            (dict(name="scan 1", modality="PT"), "functional"),
+            (dict(name="scan 1", modality="NM"), "functional"),
+            (dict(name="PET scout", modality="CT"), "anatomical"),
+            (dict(name="scan 1", table="vtkMRMLPETProceduralColorNodePET-Heat"), "functional"),
+            (dict(name="scan 1", table="vtkMRMLColorTableNodeGrey"), None),
+            (dict(name="sub-01_FDG"), "functional"),
+            (dict(name="sub-01_T1w"), "anatomical"),
+            (dict(name="carpet"), None),
+            (dict(name="scan 1", kind="vtkMRMLVectorVolumeNode"), "functional"),
+        ],
+    )
+    def test_a_volume_tells_its_role(self, bench, options, role):  # noqa: F811
+        from MMIFAminLib.module.roles import guess_role
+
+        assert guess_role(self.volume(bench.scene, **options)) == role
+
+    def test_what_is_chosen_is_kept_and_our_own_volumes_are_no_sources(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import preselect
+
+        assert preselect(bench.scene) == (None, None)
+        unknown = self.volume(bench.scene, "scan 1")
+        assert preselect(bench.scene) == (None, None)
+        pet = self.volume(bench.scene, "PET")
+        assert preselect(bench.scene) == (unknown, pet)
+        made = self.volume(bench.scene, "MR + PET fused")
+        made.SetAttribute("MMIFAmin.version", "1")
+        mr = self.volume(bench.scene, "MR")
+        assert preselect(bench.scene) == (mr, pet)
+        assert preselect(bench.scene, unknown, None) == (unknown, pet)
+        assert preselect(bench.scene, None, unknown) == (mr, unknown)
+
+
+class TestBackground:
+    def run(self, runner):
+        for _ in range(2000):
+            if not runner.busy:
+                return
+            runner.poll(0.005)
+        raise AssertionError("the runner never ended its job")
+
+    def test_work_runs_elsewhere_and_ends_here(self):
+        runner, ended = Runner(), []
+        threads = {}
+
+        def work(progress):
+            threads["work"] = threading.current_thread()
+            assert progress(0.25, "a quarter") is True
+            return 42
+
+        job = runner.start(work, lambda job: ended.append((threading.current_thread(), job.result())))
+        self.run(runner)
+        assert ended == [(threading.main_thread(), 42)] and threads["work"] is not threading.main_thread()
+        assert (job.fraction, job.text) == (0.25, "a quarter")
+
+    def test_an_error_arrives_with_its_traceback(self):
+        runner, ended = Runner(), []
+
+        def work(progress):
+            raise InputError("'MR' is empty; load it again.")
+
+        runner.start(work, ended.append)
+        self.run(runner)
+        with pytest.raises(InputError, match="'MR' is empty") as raised:
+            ended[0].result()
+        assert raised.traceback[-1].name == "work"
+
+    def test_cancelled_work_gives_no_result_even_if_it_finished(self):
+        runner, ended = Runner(), []
+        release = threading.Event()
+        runner.start(lambda progress: release.wait(5), ended.append)
+        runner.cancel()
+        release.set()
+        self.run(runner)
+        with pytest.raises(FusionCancelled):
+            ended[0].result()
+
+    def test_a_stubborn_job_is_let_go_of_and_the_next_waits_for_it(self):
+        runner, ended, release, order = Runner(), [], threading.Event(), []
+
+        def stubborn(progress):
+            release.wait(30)
+            order.append("stubborn")
+
+        first = runner.start(stubborn, ended.append)
+        runner.cancel()
+        runner._deadline = time.monotonic()  # as if PATIENCE seconds had passed
+        runner.poll(0.0)
+        assert ended == [first] and not first.finished and not runner.busy and PATIENCE < 1.0
+        runner.start(lambda progress: order.append("next"), ended.append)
+        runner.poll(0.1)
+        assert order == []
+        release.set()
+        self.run(runner)
+        assert order == ["stubborn", "next"]
+
+    def test_two_at_a_time_are_refused_and_dropped_work_never_ends(self):
+        runner, ended = Runner(), []
+        runner.start(lambda progress: [time.sleep(0.01) for _ in range(50) if progress(0, "")], ended.append)
+        with pytest.raises(RuntimeError, match="already"):
+            runner.start(lambda progress: None, ended.append)
+        runner.drop(5.0)
+        runner.poll(0.0)
+        assert ended == [] and not runner.busy
+
+    def test_the_time_left_is_told_once_it_can_be(self):
+        job = Job(lambda progress: progress(0.5, "Registering"))
+        assert job.wait(5.0) and job.seconds_left is None and job.describe() == "Registering"
+        job._started -= 10.0
+        assert job.seconds_left == pytest.approx(10.0, abs=1.0) and job.describe() == "Registering, about 10 s left"
+        job.text = "Fusing slice 3 of 9, about 4 s left"
+        assert job.describe() == job.text
+        job.cancel()
+        assert job.describe() == "Stopping..."
+
+
+class TestDocumentation:
+    def test_the_lines_of_the_console_page_run(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
+        from MMIFAminLib.module import logic, sample
+
+        monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
+        monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
+        monkeypatch.setitem(logic._fusers, ("cpu", "fp32"), logic._fusers["auto", "auto"])
+        text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
+        blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+        assert len(blocks) == 5
+        names = {"slicer": slicer}
+        for block in blocks[:4]:
+            exec(compile(block, "console.md", "exec"), names)
+        assert names["coloredNode"].GetClassName() == "vtkMRMLVectorVolumeNode"
+        assert '"plane": "coronal"' in names["fusedNode"].GetAttribute("MMIFAmin.parameters")
+        assert "PET-Rainbow2" in names["coloredNode"].GetAttribute("MMIFAmin.parameters")
+
+    def test_the_batch_saves_what_can_be_fused(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
+        """Slicer's DICOM database is stood in for by one that loads the phantom pair for the study that has one."""
+        text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
+        script = text.split("```python\n")[5].split("```")[0]
+        for name in ("one", "two"):
+            (tmp_path / "studies" / name).mkdir(parents=True)
+        loaded = []
+
+        class TemporaryDICOMDatabase:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                return False
+
+            def patients(self):
+                return loaded[-1:]
+
+        def load(patient):
+            if patient.endswith("one"):
+                bench.module.MMIFAminTest().pair()
+
+        dicom = types.ModuleType("DICOMLib.DICOMUtils")
+        dicom.TemporaryDICOMDatabase = TemporaryDICOMDatabase
+        dicom.importDicom = lambda folder, database: loaded.append(folder)
+        dicom.loadPatientByUID = load
+        package = types.ModuleType("DICOMLib")
+        package.DICOMUtils = dicom
+        monkeypatch.setitem(sys.modules, "DICOMLib", package)
+        saved = []
+        monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append((node.GetName(), Path(path).name)))
+        script = script.replace("/data/", f"{tmp_path}/")
+        names = {}
+        exec(compile(script, "console.md", "exec"), names)
+        assert saved == [("Phantom MR + Phantom PET fused", "one.nrrd")]
+        assert len(loaded) == 2

@@ -1,0 +1,399 @@
+"""The panel on the widget bench: the real `.ui` file, widget class, engine and MRML scene, with small phantoms."""
+
+import threading
+import time
+import unittest
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.fixtures import bench  # noqa: F401
+
+slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
+pytestmark = pytest.mark.filterwarnings("error:(already has|does not have) observer")
+
+PET_HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
+
+
+def cases():
+    from MMIFAminLib.module import selftest
+
+    return sorted(name for name in dir(selftest.SelfTestCases) if name.startswith("test_"))
+
+
+class SlowFuser:
+    """The engine's interface without a result: goes through its steps, or into one that lasts until it is released."""
+
+    def __init__(self, steps=2000, error=None, stuck=False):
+        self.steps, self.error = steps, error
+        self.threads, self.calls = set(), 0
+        self.release = threading.Event()
+        if not stuck:
+            self.release.set()
+
+    def fuse(self, anatomical, functional, *, plane, anatomical_window, functional_window, progress):
+        from MMIFAminLib.errors import FusionCancelled
+
+        self.calls += 1
+        self.threads.add(threading.current_thread())
+        for step in range(self.steps):
+            if progress(step / self.steps, f"Fusing slice {step + 1} of {self.steps}") is False:
+                raise FusionCancelled("Fusion was cancelled; nothing was changed.")
+            time.sleep(0.01)
+            self.release.wait()
+            if self.error is not None and step == 2:
+                raise self.error
+        raise AssertionError("a test let the slow fuser finish")
+
+
+@pytest.fixture
+def panel(bench):  # noqa: F811
+    return bench.open()
+
+
+def case(bench):  # noqa: F811
+    """The self-test's helpers."""
+    return bench.module.MMIFAminTest()
+
+
+def chosen(bench, panel):  # noqa: F811
+    """The panel with a pair chosen and its alignment checked."""
+    nodes = case(bench).choose(panel)
+    bench.wait(lambda: "overlap" in panel.ui.alignmentLabel.text or "off" in panel.ui.alignmentLabel.text)
+    return nodes
+
+
+def fused(bench, panel):  # noqa: F811
+    chosen(bench, panel)
+    case(bench).fuse(panel)
+    assert panel.ui.colorSelector.currentNode() is not None, panel.ui.statusLabel.text
+    return panel.ui.colorSelector.currentNode()
+
+
+def slow(**options):
+    from MMIFAminLib.module import logic
+
+    logic._fusers["auto", "auto"] = SlowFuser(**options)
+    return logic._fusers["auto", "auto"]
+
+
+def names(scene, kind):
+    nodes = scene.GetNodesByClass(kind)
+    nodes.UnRegister(None)
+    return [nodes.GetItemAsObject(index).GetName() for index in range(nodes.GetNumberOfItems())]
+
+
+@pytest.mark.parametrize("name", cases())
+def test_the_self_test_passes(bench, name):  # noqa: F811
+    bench.open()
+    result = unittest.TestResult()
+    bench.module.MMIFAminTest(name).run(result)
+    assert not result.errors + result.failures, (result.errors + result.failures)[0][1]
+    assert not result.skipped
+
+
+class TestSelection:
+    def test_the_pair_is_preselected_and_found_aligned(self, bench, panel):
+        case(bench).pair()
+        bench.wait(lambda: panel.ui.functionalSelector.currentNode() is not None)
+        assert panel.ui.anatomicalSelector.currentNode().GetName() == "Phantom MR"
+        assert panel.ui.functionalSelector.currentNode().GetName() == "Phantom PET"
+        assert panel.ui.colorTableSelector.currentNode().GetID() == PET_HEAT
+        bench.wait(lambda: "Aligned" in panel.ui.alignmentLabel.text)
+        assert "Mutual information" in panel.ui.alignmentLabel.toolTip
+        assert panel.ui.fuseButton.enabled and panel.ui.fuseButton.toolTip.startswith("Fuse the two volumes")
+
+    def test_label_maps_are_not_offered(self, bench, panel):
+        bench.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+        rgb = bench.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "rgb")
+        offered = panel.ui.functionalSelector
+        assert [offered.nodeFromIndex(index) for index in range(offered.nodeCount())] == [rgb]
+        assert panel.ui.anatomicalSelector.nodeCount() == 0
+
+    def test_other_sources_get_a_new_output(self, bench, panel):
+        first = fused(bench, panel)
+        other = case(bench).pair()[1]
+        panel.ui.functionalSelector.setCurrentNode(other)
+        assert panel.ui.colorSelector.currentNode() is None
+        case(bench).fuse(panel)
+        second = panel.ui.colorSelector.currentNode()
+        assert second is not first and second.GetNodeReference("MMIFAmin.functional") is other
+
+    def test_the_windows_that_were_chosen_are_shown(self, bench, panel):
+        fused(bench, panel)
+        assert panel.ui.functionalHighSpinBox.value == pytest.approx(9.0, abs=3.0)  # the phantom's uptake: 8 in cortex
+        assert not panel.ui.functionalHighSpinBox.enabled
+
+    def test_both_outputs_share_geometry_and_differ_in_kind(self, bench, panel):
+        panel.ui.greyCheckBox.checked = True
+        color = fused(bench, panel)
+        grey = panel.ui.greySelector.currentNode()
+        assert grey.GetClassName() == "vtkMRMLScalarVolumeNode"
+        assert color.GetImageData().GetDimensions() == grey.GetImageData().GetDimensions()
+
+    def test_a_custom_window_reaches_the_engine(self, bench, panel):
+        chosen(bench, panel)
+        panel.ui.anatomicalWindowComboBox.setCurrentIndex(panel.ui.anatomicalWindowComboBox.count - 1)
+        assert panel.ui.anatomicalLowSpinBox.enabled
+        panel.ui.anatomicalLowSpinBox.value, panel.ui.anatomicalHighSpinBox.value = 700.0, 600.0
+        assert "below" in panel.ui.fuseButton.toolTip and not panel.ui.fuseButton.enabled
+        panel.ui.anatomicalLowSpinBox.value = 50.0
+        case(bench).fuse(panel)
+        parameters = panel.ui.colorSelector.currentNode().GetAttribute("MMIFAmin.parameters")
+        assert '"low": 50.0' in parameters and '"high": 600.0' in parameters
+
+
+class TestWork:
+    def test_the_interface_lives_while_a_worker_fuses(self, bench, panel):
+        chosen(bench, panel)
+        fuser = slow()
+        panel.ui.fuseButton.click()
+        seen = set()
+        bench.wait(lambda: seen.add(panel.ui.progressBar.format) or len(seen) > 10)
+        assert panel.ui.progressBar.visible and 0 < panel.ui.progressBar.value < 1000
+        assert any("Fusing slice" in text for text in seen)
+        assert threading.main_thread() not in fuser.threads
+        assert not panel.ui.inputsCollapsibleButton.enabled
+        panel.ui.fuseButton.click()
+        bench.wait(lambda: not panel._job.busy)
+        assert panel.ui.inputsCollapsibleButton.enabled and not panel.ui.progressBar.visible
+
+    def test_cancel_answers_even_if_the_worker_does_not(self, bench, panel):
+        chosen(bench, panel)
+        nodes = bench.scene.GetNumberOfNodes()
+        stuck = slow(stuck=True)
+        panel.ui.fuseButton.click()
+        bench.wait(lambda: stuck.calls == 1)
+        job = panel._job.job
+        panel.ui.fuseButton.click()
+        assert not panel.ui.inputsCollapsibleButton.enabled and job.cancelled
+        bench.wait(lambda: not panel._job.busy)
+        assert not job.finished  # let go of, not waited for
+        assert panel.ui.fuseButton.text == "Fuse" and "Cancelled" in panel.ui.statusLabel.text
+        assert bench.scene.GetNumberOfNodes() == nodes
+        following = slow(error=ValueError("reached"))
+        panel.ui.fuseButton.click()
+        assert following.calls == 0
+        stuck.release.set()
+        bench.wait(lambda: not panel._job.busy)
+        assert job.finished and following.calls == 1  # the next one waited for it
+
+    def test_an_error_names_itself_and_leaves_the_scene_alone(self, bench, panel, caplog):
+        from MMIFAminLib.errors import InputError
+
+        chosen(bench, panel)
+        nodes = bench.scene.GetNumberOfNodes()
+        slow(error=InputError("The functional volume 'Phantom PET' is empty; load it again."))
+        panel.ui.fuseButton.click()
+        bench.wait(lambda: not panel._job.busy)
+        assert "'Phantom PET' is empty" in panel.ui.statusLabel.text
+        assert "The volumes were not fused." in caplog.text  # what the dialog would show
+        assert bench.scene.GetNumberOfNodes() == nodes
+        assert panel.ui.fuseButton.enabled and panel.ui.fuseButton.text == "Fuse"
+
+    def test_a_source_removed_meanwhile_does_no_harm(self, bench, panel):
+        anatomical, functional = chosen(bench, panel)
+        panel.ui.fuseButton.click()
+        bench.scene.RemoveNode(functional)
+        bench.wait(lambda: not panel._job.busy)
+        assert "Phantom MR + Phantom PET fused" in names(bench.scene, "vtkMRMLVectorVolumeNode")
+
+    def test_leaving_the_module_does_not_stop_the_fusion(self, bench, panel):
+        chosen(bench, panel)
+        panel.ui.fuseButton.click()
+        bench.exit()
+        bench.wait(lambda: not panel._job.busy)
+        bench.enter()
+        assert panel.ui.colorSelector.currentNode() is not None
+
+    def test_cleaning_up_while_fusing_stops_the_worker_and_the_timers(self, bench, panel):
+        chosen(bench, panel)
+        fuser = slow()
+        panel.ui.fuseButton.click()
+        bench.wait(lambda: fuser.calls == 1)
+        panel.cleanup()
+        assert not any(thread.is_alive() for thread in fuser.threads)
+        assert not panel._pollTimer.active and not panel.Observations
+
+
+class TestState:
+    def test_entering_and_leaving_piles_up_no_observers(self, bench, panel):
+        node = panel._parameterNode.parameterNode
+        chosen(bench, panel)
+
+        def observed():
+            return len(panel.Observations), node.HasObserver("ModifiedEvent")
+
+        before, wrapper = observed(), panel._parameterNode
+        for _ in range(5):
+            bench.exit()
+            bench.enter()
+        assert observed() == before and panel._parameterNode is wrapper
+        panel.cleanup()
+        assert panel.Observations == []
+
+    def test_a_fused_scene_comes_back_with_its_outputs(self, bench, panel, tmp_path):
+        output = fused(bench, panel)
+        panel.ui.underComboBox.setCurrentIndex(1)
+        panel.ui.opacitySlider.value = 0.4
+        name, path = output.GetName(), str(tmp_path / "scene.mrml")
+        bench.scene.SetURL(path)
+        bench.scene.Commit(path)
+        bench.scene.Clear(0)
+        bench.app.processEvents()
+        assert panel.ui.colorSelector.currentNode() is None
+        bench.scene.SetURL(path)
+        bench.scene.Connect()
+        bench.wait(lambda: panel.ui.colorSelector.currentNode() is not None)
+        assert panel.ui.colorSelector.currentNode().GetName() == name
+        assert panel.ui.underComboBox.currentIndex == 1
+        assert panel.ui.opacitySlider.value == pytest.approx(0.4)
+
+    def test_a_script_that_changes_the_parameters_changes_the_panel(self, bench, panel):
+        nodes = case(bench).pair()
+        other = bench.module.MMIFAminLogic().getParameterNode()
+        other.anatomical, other.functional, other.makeGrey = nodes[0], nodes[1], True
+        assert panel.ui.anatomicalSelector.currentNode() is nodes[0]
+        assert panel.ui.functionalSelector.currentNode() is nodes[1]
+        assert panel.ui.greyCheckBox.checked
+
+    def test_a_scene_closed_while_the_module_is_hidden_is_no_matter(self, bench, panel):
+        chosen(bench, panel)
+        bench.exit()
+        bench.scene.Clear(0)
+        bench.enter()
+        assert panel.ui.anatomicalSelector.currentNode() is None and not panel.ui.fuseButton.enabled
+
+
+class TestViews:
+    def composites(self):
+        return {c.GetLayoutName(): c for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+
+    def layout(self, bench):
+        return bench.app.layoutManager().layoutLogic().GetLayoutNode()
+
+    def test_the_fused_volume_is_shown_over_its_source_with_a_linear_opacity(self, bench, panel):
+        output = fused(bench, panel)
+        for opacity in (0.0, 0.25, 0.5, 1.0):
+            panel.ui.opacitySlider.value = opacity
+            for view in ("Red", "Yellow", "Green"):
+                composite = self.composites()[view]
+                assert composite.GetForegroundVolumeID() == output.GetID()
+                assert composite.GetForegroundOpacity() == pytest.approx(opacity)
+        panel.ui.underComboBox.setCurrentIndex(1)
+        functional = panel.ui.functionalSelector.currentNode()
+        assert {c.GetBackgroundVolumeID() for c in self.composites().values()} == {functional.GetID()}
+
+    def test_one_click_compares_and_one_goes_back(self, bench, panel):
+        output = fused(bench, panel)
+        before = self.layout(bench).GetViewArrangement()
+        panel.ui.compareButton.click()
+        views = {name: c for name, c in self.composites().items() if name.startswith("MMIFAmin")}
+        shown = {c.GetBackgroundVolumeID() for c in views.values()}
+        sources = {panel.ui.anatomicalSelector.currentNode().GetID(), panel.ui.functionalSelector.currentNode().GetID()}
+        assert shown == sources | {output.GetID()}
+        assert all(c.GetLinkedControl() for c in views.values())
+        assert self.layout(bench).GetViewArrangement() != before and panel.ui.compareButton.checked
+        assert "Back" in panel.ui.compareButton.text
+        panel.ui.compareButton.click()
+        assert self.layout(bench).GetViewArrangement() == before
+        assert self.composites()["Red"].GetForegroundOpacity() == 1.0
+
+    def test_another_layout_chosen_by_the_user_ends_the_comparison(self, bench, panel):
+        fused(bench, panel)
+        panel.ui.compareButton.click()
+        self.layout(bench).SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+        assert not panel.ui.compareButton.checked
+        panel.ui.compareButton.click()
+        panel.ui.compareButton.click()
+        assert self.layout(bench).GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+
+    def test_recolouring_needs_no_fusion(self, bench, panel):
+        output = fused(bench, panel)
+        fuser = slow()
+        before = slicer.util.arrayFromVolume(output).copy()
+        panel.ui.colorTableSelector.setCurrentNode(bench.scene.GetNodeByID("vtkMRMLColorTableNodeRainbow"))
+        bench.wait(lambda: not np.array_equal(slicer.util.arrayFromVolume(output), before))
+        assert fuser.calls == 0 and "Rainbow" in output.GetAttribute("MMIFAmin.parameters")
+
+    def test_without_views_comparing_says_why_not(self, bench, panel):
+        fused(bench, panel)
+        bench.app._views.close()
+        bench.app._views = None
+        panel.ui.compareButton.click()
+        assert "main window" in panel.ui.statusLabel.text and not panel.ui.compareButton.checked
+
+
+class TestQuality:
+    @pytest.fixture
+    def measured(self, bench, panel):
+        output = fused(bench, panel)
+        panel.ui.measureButton.click()
+        bench.wait(lambda: not panel._job.busy)
+        return output
+
+    def test_every_metric_has_a_value_and_a_meaning(self, bench, panel, measured):
+        from MMIFAminLib.evaluation.metrics import METRICS
+
+        table = panel.ui.qualityTable
+        shown = [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
+        assert [row[0] for row in shown] == [metric.name for metric in METRICS]
+        assert [row[2] for row in shown] == [metric.meaning for metric in METRICS]
+        assert float(dict((row[0], row[1]) for row in shown)["EN"]) > 0
+
+    def test_the_chart_of_the_chosen_metric_is_shown_and_left(self, bench, panel, measured):
+        layout = bench.app.layoutManager().layoutLogic().GetLayoutNode()
+        before = layout.GetViewArrangement()
+        panel.ui.plotButton.click()
+        panel.ui.metricComboBox.setCurrentIndex(0)
+        panel.ui.metricComboBox.activated(0)
+        view = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")[0]
+        assert view.GetPlotChartNode().GetName().startswith("EN by slice")
+        panel.ui.plotButton.click()
+        assert layout.GetViewArrangement() == before and not panel.ui.plotButton.checked
+
+    def test_deleting_the_fused_volume_undoes_everything(self, bench, panel, measured):
+        assert names(bench.scene, "vtkMRMLTableNode")
+        bench.scene.RemoveNode(measured)
+        bench.wait(lambda: not names(bench.scene, "vtkMRMLTableNode"))
+        assert not names(bench.scene, "vtkMRMLPlotChartNode") + names(bench.scene, "vtkMRMLPlotSeriesNode")
+        assert sorted(names(bench.scene, "vtkMRMLVolumeNode")) == ["Phantom MR", "Phantom PET"]
+        assert not panel.ui.compareButton.enabled and panel.ui.qualityTable.rowCount == 0
+
+
+class TestRegistration:
+    def test_a_moved_volume_is_noticed_registered_and_put_back(self, bench, panel):
+        anatomical, functional = chosen(bench, panel)
+        place = np.array(functional.GetOrigin())
+        functional.SetOrigin(*(place + (0.0, 25.0, 0.0)))
+        panel.ui.functionalSelector.setCurrentNode(None)
+        panel.ui.functionalSelector.setCurrentNode(functional)
+        bench.wait(lambda: "mm off" in panel.ui.alignmentLabel.text)
+        panel.ui.registerButton.click()
+        bench.wait(lambda: not panel._job.busy)
+        transform = functional.GetParentTransformNode()
+        assert transform is not None, panel.ui.statusLabel.text
+        matrix = slicer.util.arrayFromTransformMatrix(transform)
+        assert matrix[1, 3] == pytest.approx(-25.0, abs=4.0)
+        bench.wait(lambda: "Aligned" in panel.ui.alignmentLabel.text)
+        assert panel.ui.registerButton.text == "Undo registration"
+        panel.ui.registerButton.click()
+        assert functional.GetParentTransformNode() is None and panel.ui.registerButton.text == "Register first"
+        bench.wait(lambda: "mm off" in panel.ui.alignmentLabel.text)
+
+
+def test_the_panel_can_be_looked_at(bench, tmp_path):  # noqa: F811
+    panel = bench.open()
+    fused(bench, panel)
+    for section in (panel.ui.advancedCollapsibleButton, panel.ui.qualityCollapsibleButton):
+        section.collapsed = False
+    panel.ui.measureButton.click()
+    bench.wait(lambda: not panel._job.busy)
+    bench.screenshot(tmp_path / "panel.png", width=440)
+    picture = np.asarray(Image.open(tmp_path / "panel.png").convert("L"))
+    assert picture.shape[1] == 440 and picture.shape[0] > 800
+    assert picture.std() > 10
+    for name in ("fuseButton", "registerButton", "compareButton", "measureButton", "plotButton"):
+        button = getattr(panel.ui, name)._q
+        assert button.width() >= button.sizeHint().width(), f"the text of {name} is cut"

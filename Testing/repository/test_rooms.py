@@ -1,0 +1,111 @@
+"""Rooms keep their borders: who may import whom, inside MMIFAminLib and from outside."""
+
+import ast
+import sys
+
+import pytest
+
+# From the ground up: a room imports only rooms above its own line, and from outside only what is named there.
+ROOMS = {
+    "errors": (),
+    "network": ("torch", "monai"),
+    "volume": ("numpy", "SimpleITK", "scipy"),
+    "display": ("numpy", "PIL", "matplotlib", "SimpleITK"),
+    "files": ("numpy", "PIL", "SimpleITK"),
+    "engine": ("numpy", "SimpleITK", "torch", "safetensors", "monai"),
+    "evaluation": ("numpy", "scipy", "SimpleITK"),
+    "losses": ("torch", "numpy"),
+    "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),
+    "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
+    "module": ("numpy", "SimpleITK", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
+    "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),
+}
+ORDER = list(ROOMS)
+
+
+@pytest.fixture(scope="module")
+def library(repository):
+    """``{(room, file): [(full dotted name, at file level), ...]}`` of every import of the library."""
+    folder = repository / "MMIFAmin" / "MMIFAminLib"
+    found = {}
+    for path in folder.rglob("*.py"):
+        parts = path.relative_to(folder).with_suffix("").parts
+        if len(parts) == 1 and parts[0] in ("__init__", "__main__"):
+            continue  # the door: it may open any room
+        found[parts] = list(_imports(ast.parse(path.read_text(encoding="utf-8")), parts[:-1]))
+    return found
+
+
+def _imports(tree, package, top=True):
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((f"{node.module}.{alias.name}", top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = ["MMIFAminLib", *package[: len(package) + 1 - node.level], *filter(None, [node.module])]
+            yield from ((".".join([*origin, alias.name]), top) for alias in node.names)
+        yield from _imports(node, package, top and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def test_every_room_is_in_the_table(library):
+    assert {parts[0] for parts in library} == set(ROOMS)
+
+
+def test_a_room_imports_only_rooms_above_it(library):
+    wrong = []
+    for parts, imports in library.items():
+        for name, _ in imports:
+            root, *inner = name.split(".")
+            if root == "MMIFAminLib" and inner[0] in ROOMS and ORDER.index(inner[0]) > ORDER.index(parts[0]):
+                wrong.append(f"{'/'.join(parts)} imports {name}")
+    assert not wrong
+
+
+def test_a_room_imports_from_outside_only_what_it_may(library):
+    wrong = []
+    for parts, imports in library.items():
+        for name, _ in imports:
+            root = name.split(".")[0]
+            if root != "MMIFAminLib" and root not in sys.stdlib_module_names and root not in ROOMS[parts[0]]:
+                wrong.append(f"{'/'.join(parts)} imports {root}")
+    assert not wrong
+
+
+def test_no_two_files_import_each_other(library):
+    """Not in a circle of any length either. A room's ``__init__`` stands for the files that it takes names from."""
+    graph = {parts: {p for name, _ in imports if (p := _file(name, library))} for parts, imports in library.items()}
+    done, path = set(), []
+
+    def walk(parts):
+        assert parts not in path, " -> ".join("/".join(p) for p in [*path[path.index(parts) :], parts])
+        if parts not in done:
+            path.append(parts)
+            for other in sorted(graph[parts] - {parts}):
+                walk(other)
+            path.pop()
+            done.add(parts)
+
+    for parts in graph:
+        walk(parts)
+
+
+def _file(name, library):
+    """The file that a dotted name lives in."""
+    inner = tuple(name.split(".")[1:]) if name.startswith("MMIFAminLib.") else ()
+    for length in range(len(inner), 0, -1):
+        for parts in (inner[:length], (*inner[:length], "__init__")):
+            if parts in library:
+                return parts
+    return None
+
+
+def test_the_room_says_what_it_is_for_and_exports_what_it_names(repository):
+    import importlib
+
+    for room in ROOMS:
+        if room in ("errors", "mrml", "module"):
+            continue  # errors is a file; the other two need slicer-core
+        package = importlib.import_module(f"MMIFAminLib.{room}")
+        assert package.__doc__ and package.__all__, room
+        assert all(hasattr(package, name) for name in package.__all__), room

@@ -1,0 +1,265 @@
+"""Training: the loss's part in a step, resuming after a kill, several processes, and what a run leaves."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from MMIFAminLib.engine.weights import load_weights
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.losses.goals import goal
+from MMIFAminLib.training import Config, train
+from MMIFAminLib.training.__main__ import main
+from MMIFAminLib.training.data import load_cases, training_loader
+from MMIFAminLib.training.engine import Run
+from MMIFAminLib.training.step import TrainingStep
+from MMIFAminLib.training.validation import OURS, competitors, read_peers, score_classical, summarize
+from support.tiny_run import ENVIRONMENT, TINY, command, data, write_config  # noqa: F401 (data is a fixture)
+
+
+def tensors(path):
+    return load_weights(path)[0].state_dict()
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """The output folder of an uninterrupted run."""
+    output = tmp_path_factory.mktemp("run") / "out"
+    train(Config.from_dict(TINY), data, output)
+    return output
+
+
+def without_time(path):
+    with open(path, newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_a_run_leaves_weights_card_logs_and_picture(data, finished):
+    network, info = load_weights(finished / "tiny.safetensors")
+    card = info.card
+    assert card["seed"] == 5 and card["steps"] == 8 and card["config"] == Config.from_dict(TINY).to_dict()
+    assert [(row["task"], row["pairs"]) for row in card["validation"]] == [("CT", 2), ("PET", 2)]
+    assert str(data) not in json.dumps(card) and str(finished) not in json.dumps(card)
+    assert [int(row["step"]) for row in without_time(finished / "log.csv")] == [2, 4, 6, 8]
+    assert {"loss", "intensity", "gradient", "structure", "overshoot", "lesion"} < set(
+        without_time(finished / "log.csv")[0]
+    )
+    assert [int(row["step"]) for row in without_time(finished / "validation.csv")] == [4, 4, 8, 8]
+    assert len(without_time(finished / "scores.csv")) == 4
+    with Image.open(finished / "progress.png") as picture:
+        assert min(picture.size) > 500 and np.asarray(picture.convert("L")).std() > 5
+    assert network.decoder.last.weight.abs().max() > 0
+
+
+def test_the_weights_of_the_terms_are_learned_on_validation(finished):
+    """Nothing in the folder says what peers score, so the classical fusions are the field."""
+    rows = without_time(finished / "validation.csv")
+    assert [row["task"] for row in rows] == ["CT", "PET"] * 2
+    assert all(1 <= float(row["mean_rank"]) <= 5 for row in rows)
+    learned = [float(row["weight of structure"]) for row in rows]
+    ct, pet = learned[::2], learned[1::2]
+    assert ct[0] != ct[1] and pet[0] != pet[1] and ct[1] != pet[1]  # both still moving, each task its own way
+    first, *later = (float(row["weight of structure"]) for row in without_time(finished / "log.csv"))
+    assert first == pytest.approx(1) and later[-1] != pytest.approx(1)
+    card = json.loads((finished / "tiny.json").read_text())
+    assert card["loss_weights"]["PET"]["structure"] == pytest.approx(learned[-1], abs=1e-3)
+
+
+def test_training_lowers_the_loss(data, tmp_path):
+    # One validation, at the end: while the weights of the terms are learned, two losses cannot be compared.
+    config = Config.from_dict(TINY | {"steps": 60, "log_every": 10, "checkpoint_every": 60, "validate_every": 60})
+    train(config, data, tmp_path / "out")
+    loss = [float(row["loss"]) for row in without_time(tmp_path / "out" / "log.csv")]
+    assert loss[-1] < 0.97 * loss[0]
+
+
+def test_the_output_of_a_run_is_not_overwritten(data, finished):
+    with pytest.raises(InputError, match="--resume"):
+        train(Config.from_dict(TINY), data, finished)
+    with pytest.raises(InputError, match="seed changed"):
+        train(Config.from_dict(TINY | {"seed": 6}), data, finished, resume=True)
+    (finished / "tiny.safetensors").rename(finished / "before.safetensors")
+    train(Config.from_dict(TINY | {"threads": 2}), data, finished, resume=True)
+    torch.set_num_threads(1)
+    assert (finished / "tiny.safetensors").read_bytes() == (finished / "before.safetensors").read_bytes()
+
+
+KILLER = """
+import os, signal, sys
+from pathlib import Path
+from MMIFAminLib.training import train
+save = Path.write_bytes
+def die_half_way_through_the_second(self, content):
+    second = self.with_name("checkpoint.pt").is_file()
+    save(self, content[: len(content) // 2] if second else content)
+    if second:
+        os.kill(os.getpid(), signal.SIGKILL)
+Path.write_bytes = die_half_way_through_the_second
+train(*sys.argv[1:])
+"""
+
+
+def test_a_second_stage_starts_from_the_weights_of_the_first(data, finished, tmp_path):
+    first = finished / "tiny.safetensors"
+    values = TINY | {"start": str(first), "steps": 2, "learning_rate": 1e-6, "weight_decay": 0.0}
+    train(Config.from_dict(values), data, tmp_path / "out")
+    one, two = tensors(first), tensors(tmp_path / "out" / "tiny.safetensors")
+    assert 0 < max((one[key] - two[key]).abs().max().item() for key in one) < 1e-5
+    card = (tmp_path / "out" / "tiny.json").read_text()
+    assert json.loads(card)["start_sha256"] == load_weights(first)[1].sha256 and str(first.parent) not in card
+    other = Config.from_dict(values | {"architecture": TINY["architecture"] | {"idn_blocks": 2}})
+    with pytest.raises(InputError, match="architecture"):
+        train(other, data, tmp_path / "other")
+
+
+def test_what_is_written_is_the_mean_of_the_weights(data, tmp_path):
+    steps = []
+
+    class Watched(Run):
+        def _update(self, *args):
+            result = super()._update(*args)
+            steps.append({key: value.clone() for key, value in self.model.network.state_dict().items()})
+            return result
+
+    config = Config.from_dict(TINY | {"average": 0.75})
+    Watched(config, *load_cases(config, data), read_peers(data), tmp_path).train()
+    mean = steps[0]
+    for now in steps[1:]:
+        mean = {key: 0.75 * mean[key] + 0.25 * now[key] for key in now}
+    written = tensors(tmp_path / "tiny.safetensors")
+    assert all(torch.allclose(written[key], mean[key], atol=1e-6) for key in mean)
+    assert not all(torch.allclose(written[key], steps[-1][key], atol=1e-6) for key in mean)
+
+
+def test_goals_are_set_where_the_network_starts(data, finished, tmp_path):
+    loss = {"name": "goals", "options": TINY["loss"]["options"]}
+    config = Config.from_dict(TINY | {"start": str(finished / "tiny.safetensors"), "loss": loss, "validation_pairs": 2})
+    train(config, data, tmp_path)
+    goals = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]["loss.goals"]
+    assert goals.shape == (3, 2) and goals[:2].isfinite().all() and goals[2].isnan().all()  # none for uptake
+    start = json.loads((finished / "tiny.json").read_text())["validation"]
+    peers = read_peers(data) + score_classical([case for task in load_cases(config, data)[1].values() for case in task])
+    field = competitors({("CT", row["id"]) for row in peers if row["task"] == "CT"}, peers).values()
+    expected = [goal(metric, start[0], list(field), 1.7) for metric in ("SSIM", "Qabf")]
+    assert goals[0].tolist() == pytest.approx(expected, abs=1e-3)
+    assert json.loads((tmp_path / "tiny.json").read_text())["loss_weights"]["CT"]["structure"] != 1.0
+
+
+def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
+    checkpoint = torch.load(finished / "checkpoint.pt", weights_only=True)
+    del checkpoint["config"]["start"]
+    torch.save(checkpoint, finished / "checkpoint.pt")
+    assert train(Config.from_dict(TINY), data, finished, resume=True).is_file()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(data, tmp_path):
+    """SIGKILL while the second checkpoint (step 4) is written: resumed from the first, the run equals one without."""
+    config, output, whole = write_config(tmp_path / "tiny.yaml", average=0.75), tmp_path / "out", tmp_path / "whole"
+    run = {"env": ENVIRONMENT, "capture_output": True, "text": True}
+    killed = subprocess.run([sys.executable, "-c", KILLER, config, data, output], **run)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (output / "tiny.safetensors").exists()
+    resumed = subprocess.run(command(config, data, output, "--resume"), **run)
+    assert resumed.returncode == 0, resumed.stderr
+    steps = [line.split("step ")[1] for line in resumed.stdout.splitlines() if " of 8" in line]
+    assert [int(step.split()[0]) for step in steps] == [4, 6, 8]
+    assert subprocess.run(command(config, data, whole), **run).returncode == 0
+    assert (output / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
+    for name in ("log.csv", "validation.csv", "scores.csv"):
+        assert without_time(output / name) == without_time(whole / name)
+
+
+def test_two_processes_train_what_one_does(data, tmp_path):
+    """torchrun with gloo: the average of both processes' gradients is the gradient of the whole batch."""
+    changes = {"precision": "fp32", "lesion": {"weight": 0.0}, "steps": 4, "validate_every": 2}
+    config = write_config(tmp_path / "tiny.yaml", **changes)
+    train(config, data, tmp_path / "one")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = torchrun + command(config, data, tmp_path / "two")[1:]
+    result = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    one, two = tensors(tmp_path / "one" / "tiny.safetensors"), tensors(tmp_path / "two" / "tiny.safetensors")
+    assert all(torch.allclose(one[key], two[key], atol=2e-4) for key in one)
+    assert json.loads((tmp_path / "two" / "tiny.json").read_text())["processes"] == 2
+    assert len(without_time(tmp_path / "two" / "log.csv")) == 2
+    for logs in zip(*(without_time(tmp_path / name / "log.csv") for name in ("one", "two"))):
+        learned = [float(log["weight of structure"]) for log in logs]
+        # From 8-bit images of two nearly equal networks, which the weights follow steeply far from any competitor.
+        assert learned[0] == pytest.approx(learned[1], rel=0.5)
+
+
+def test_the_module_is_a_command(data, tmp_path, monkeypatch, capsys):
+    config = write_config(tmp_path / "tiny.yaml", steps=2, validate_every=2)
+    monkeypatch.setattr(sys, "argv", [str(part) for part in command(config, data, tmp_path / "out")[2:]])
+    assert main() == 0
+    assert "step 2 of 2" in capsys.readouterr().out
+    write_config(config, stesp=1)
+    assert main() == 2
+    assert "stesp" in capsys.readouterr().err
+
+
+LOSSES = {
+    "adaptive": {"weights": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
+    "information": {"intensity": 1.0, "gradient": 5.0},
+    "shortfall": {"weights": {"visual_information": 1.0}, "anchors": {"intensity": 1.0}},
+    "uncertainty": {"weights": {"gradient": 1.0, "structure": 1.0}},
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_the_network_and_itself(data, name):
+    config = Config.from_dict(TINY | {"loss": {"name": name, "options": LOSSES[name]}, "patch": 48})
+    step = TrainingStep(config)
+    batch = next(iter(training_loader(config, load_cases(config, data)[0], 0, 0, 1)))
+    uptake = torch.ones(len(batch["a"]), dtype=torch.bool)
+    loss, parts = step(batch["a"], batch["b"], batch["lesion"], uptake, batch["task"])
+    loss.backward()
+    assert step.network.decoder.last.weight.grad.abs().max() > 0
+    assert all(parameter.grad is not None for parameter in step.loss.parameters())
+    assert {"overshoot", "lesion"} < set(parts) and not any(value.requires_grad for value in parts.values())
+    grouped = {id(parameter) for group in step.parameter_groups() for parameter in group["params"]}
+    assert grouped == {id(parameter) for parameter in step.parameters()}
+
+
+def test_uptake_is_a_kind_of_pair_of_its_own(data):
+    """No validation image shows it, so that its weights stay as given; the loss sees it with the planted lesion."""
+    config = Config.from_dict(TINY)
+    step = TrainingStep(config)
+    step.loss.log_weights[:2] = float("nan")  # what the tasks have learned
+    a, b = torch.rand(2, 4, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    task, lesion = torch.tensor([0, 1, 0, 1]), torch.full((4, 5), 0.5)
+    loss, _ = step(a, b, lesion, torch.ones(4, dtype=torch.bool), task)
+    assert torch.isfinite(loss)
+    loss, _ = step(a, b, lesion, torch.tensor([True, True, True, False]), task)
+    assert torch.isnan(loss)
+    seen = []
+    step.loss.register_forward_pre_hook(lambda module, given: seen.append(given[1]))
+    step(a, b, lesion, torch.tensor([True, False, False, False]), task)
+    assert not torch.equal(seen[0][0], b[0]) and torch.equal(seen[0][1:], b[1:])
+
+
+def test_mean_rank_is_among_peers_on_the_same_pairs():
+    def row(task, name, value, **more):
+        return (
+            {"task": task, "id": name}
+            | dict.fromkeys(
+                ["EN", "ENfg", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM", "CC", "PSNR", "MSSSIM"], value
+            )
+            | more
+        )
+
+    peers = [
+        row("PET", "1", "5.0", method="good"),
+        row("PET", "2", "0", method="good"),
+        row("PET", "1", "1", method="poor"),
+    ]
+    (summary,) = summarize([row("PET", "1", 3.0)], peers)
+    assert summary["mean_rank"] == 2 and summary["pairs"] == 1 and summary["VIF"] == 3.0
+    assert np.isnan(summarize([row("PET", "3", 3.0)], peers)[0]["mean_rank"])
+    assert OURS not in {peer["method"] for peer in peers}

@@ -1,0 +1,174 @@
+"""Training: the configuration, the checks of the data, and the samples that are drawn from it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.training import Config, load_config, train
+from MMIFAminLib.training.config import SHIPPED as CONFIGS
+from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
+from MMIFAminLib.training.step import build_loss
+from support.tiny_run import TINY, data, write_config  # noqa: F401 (data is a fixture)
+
+SHIPPED = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if not path.stem.startswith("ablation")]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_configurations_load_and_come_back(name):
+    config = load_config(name)
+    assert Config.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
+    build_loss(config)
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"stesp": 3}, ["stesp", "steps"]),
+        ({"architecture": {"blocks": 2}}, ["architecture.blocks", "idn_blocks"]),
+        ({"tasks": [{"name": "CT"}]}, ["tasks[0].train", "missing"]),
+        ({"batch": "many"}, ["batch", "many"]),
+        ({"learning_rate": True}, ["learning_rate"]),
+        ({"loss": {"name": "magic"}}, ["magic", "adaptive"]),
+        ({"loss": {"name": "adaptive", "options": {"wieghts": {}}}}, ["loss.options", "wieghts"]),
+        ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
+        ({"precision": "int4"}, ["int4", "bf16"]),
+        ({"vary": {"gamma": 0.5}}, ["vary.gamma", "0.5"]),
+    ],
+)
+def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
+    path = write_config(tmp_path / "bad.yaml", **changes)
+    with pytest.raises(InputError) as caught:
+        train(path, data, tmp_path / "out")
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_a_configuration_extends_another(tmp_path):
+    base = write_config(tmp_path / "base.yaml")
+    options = {"weights": {"structure": None, "entropy": 0.5}}
+    path = tmp_path / "more.yaml"
+    path.write_text(
+        yaml.safe_dump({"extends": str(base), "steps": 3, "loss": {"options": options}, "tasks": TINY["tasks"][:1]})
+    )
+    config, other = load_config(path), load_config(base)
+    assert config.loss.options == {
+        "weights": {"edge_transfer": 2, "entropy": 0.5},
+        "anchors": {"intensity": 1, "gradient": 5},
+    }
+    assert (config.steps, len(config.tasks)) == (3, 1) and config.architecture == other.architecture
+    with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations:.*medical"):
+        load_config("nowhere.yaml")
+
+
+def test_scientific_notation_is_a_number(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(TINY).replace("learning_rate: 0.01", "learning_rate: 1e-2"))
+    assert load_config(path).learning_rate == 0.01
+
+
+def test_all_problems_of_the_data_are_named_at_once(tmp_path, data):
+    folder = tmp_path / "data"
+    for path in data.rglob("*.png"):
+        target = folder / path.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (folder / "train/CT/CT/0.png").unlink()
+    Image.new("L", (40, 48)).save(folder / "train/PET/PET/1.png")
+    (folder / "val/PET/MRI/1.png").write_bytes(b"not a picture")
+    Image.new("L", (20, 20)).save(folder / "train/CT/CT/2.png")
+    Image.new("L", (20, 20)).save(folder / "train/CT/MRI/2.png")
+    with pytest.raises(InputError) as caught:
+        load_cases(Config.from_dict(TINY), folder)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("4 problems")
+    for path, word in (
+        ("train/CT/MRI/0.png", "partner"),
+        ("train/PET/PET/1.png", "40x48"),
+        ("val/PET/MRI/1.png", "read"),
+        ("train/CT/MRI/2.png", "smaller"),
+    ):
+        assert any(str(folder / path) in line and word in line for line in lines[1:])
+    with pytest.raises(InputError, match="8 problems|4 problems"):
+        load_cases(Config.from_dict(TINY), tmp_path / "nowhere")
+
+
+def test_uptake_of_real_pairs_is_read(shared):
+    task = {"name": "PET", "anatomical": "MRI", "functional": "PET", "uptake": 1.0}
+    task |= {"train": "harvard/val/PET-MRI", "val": "harvard/val/CT-MRI"}
+    config = Config.from_dict(TINY | {"tasks": [task | {"val": "harvard/val/PET-MRI"}]})
+    cases = load_cases(config, shared / "data")[0]["PET"]
+    assert all(case.uptake is not None and 0 <= case.uptake.min() and case.uptake.max() <= 1 for case in cases)
+    # Warm yellow is brighter in luma than the hotter red: uptake is not luma on another scale.
+    case = max(cases, key=lambda case: case.uptake.max())
+    hottest = case.uptake > 0.97
+    assert hottest.any() and case.functional[hottest].mean() < 0.9 * case.functional.max()
+    drawn = DrawPatch(config, {"PET": cases})(0)
+    assert 0 < drawn["b"].max() <= 1
+
+
+def test_samples_are_a_function_of_seed_and_number(data):
+    config = Config.from_dict(TINY)
+    cases = load_cases(config, data)[0]
+    whole = list(training_loader(config, cases, 0, 0, 1))
+    assert len(whole) == config.steps
+    resumed = list(training_loader(config, cases, 5, 0, 1))
+    assert all(torch.equal(x[key], y[key]) for x, y in zip(whole[5:], resumed) for key in x)
+    first, second = (list(training_loader(config, cases, 0, rank, 2)) for rank in (0, 1))
+    for x, y, z in zip(whole, first, second):
+        assert torch.equal(x["a"], torch.stack((y["a"], z["a"]), dim=1).flatten(0, 1))
+    other = list(training_loader(replace(config, seed=6), cases, 0, 0, 1))
+    assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(whole, other))
+    assert not torch.equal(whole[0]["a"], whole[1]["a"])
+
+
+VARY = {"share": 1.0, "angle": 30, "scale": 0.2}
+
+
+def drawn(data, vary, count=12):
+    config = Config.from_dict(TINY | {"vary": vary, "tasks": TINY["tasks"][:1]})
+    cases = load_cases(config, data)[0]
+    return [DrawPatch(config, cases)(number) for number in range(count)], cases["CT"]
+
+
+def test_varied_samples_are_a_function_of_their_number(data):
+    first, second = (drawn(data, VARY | {"gamma": 1.4, "partner": 0.5})[0] for _ in range(2))
+    assert all(torch.equal(x[key], y[key]) for x, y in zip(first, second) for key in ("a", "b", "lesion"))
+    assert all(type(sample["a"]) is torch.Tensor and sample["a"].shape == (1, 32, 32) for sample in first)
+    assert all(0 <= sample[key].min() and sample[key].max() <= 1 for sample in first for key in ("a", "b"))
+
+
+def test_both_images_are_turned_alike_and_their_grey_levels_bent_apart(data, tmp_path):
+    folder = tmp_path / "data"
+    for path in data.rglob("*.png"):  # both images of every pair the same
+        target = folder / path.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((path.parent.parent / "MRI" / path.name).read_bytes())
+    plain, turned, bent = (drawn(folder, vary)[0] for vary in ({}, VARY, {"share": 1.0, "gamma": 1.4}))
+    assert all(torch.equal(sample["a"], sample["b"]) for sample in (*plain, *turned))
+    assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(plain, turned))
+    assert not any(torch.equal(sample["a"], sample["b"]) for sample in bent)
+    for x, y in zip(plain, bent):
+        levels = y["a"].flatten()[x["a"].flatten().argsort()]
+        assert (levels.diff() >= 0).all(), "grey levels changed their order"
+
+
+def test_the_second_image_can_come_from_another_pair(data):
+    config = Config.from_dict(TINY | {"vary": {"partner": 1.0}})
+    cases = load_cases(config, data)[0]
+    pairs = {(case.anatomical.tobytes(), case.functional.tobytes()) for case in cases["CT"]}
+    draw = DrawPatch(config, cases)
+    chosen = [draw._case(np.random.default_rng(number), cases["CT"]) for number in range(30)]
+    assert 10 < sum((case.anatomical.tobytes(), case.functional.tobytes()) not in pairs for case in chosen) < 30
+
+
+def test_uptake_is_shown_in_wider_windows(data):
+    config = Config.from_dict(TINY)
+    cases = load_cases(config, data)[0]
+    samples = [DrawPatch(config, cases)(number) for number in range(40)]
+    hottest = max(case.uptake.max() for case in cases["PET"])
+    shown = [sample["b"].max().item() for sample in samples if sample["uptake"]]
+    assert len(shown) > 8 and 0.2 * hottest < min(shown) < 0.6 * hottest and max(shown) <= hottest
