@@ -193,8 +193,8 @@ def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):
 def test_shortfall_goals_are_the_better_classical_fusion(phantom):
     a, b, _ = phantom
     goals = ShortfallLoss({"structure": 1.0, "differences": 1.0}).goals(a, b)
-    for name, goal in goals.items():
-        assert (goal <= TERMS[name](a, b, torch.maximum(a, b)) + 1e-6).all()
+    for name, wanted in goals.items():
+        assert (wanted <= TERMS[name](a, b, torch.maximum(a, b)) + 1e-6).all()
 
 
 def test_uncertainty_loss_believes_large_terms_less(phantom):
