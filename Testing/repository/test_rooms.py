@@ -11,7 +11,7 @@ ROOMS = {
     "network": ("torch", "monai"),
     "volume": ("numpy", "SimpleITK", "scipy"),
     "display": ("numpy", "PIL", "matplotlib", "SimpleITK"),
-    "files": ("numpy", "PIL", "SimpleITK"),
+    "files": ("numpy", "PIL", "SimpleITK", "pydicom", "highdicom", "nibabel"),
     "engine": ("numpy", "SimpleITK", "torch", "safetensors", "monai"),
     "evaluation": ("numpy", "scipy", "SimpleITK"),
     "losses": ("torch", "numpy"),

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..volume.geometry import check_volume
+from .about import About, VolumeFile
 from .integrity import captured_stderr, check_complete, check_dimensions, itk_reason
 from .writing import atomic_path, os_reason
 
@@ -51,6 +52,11 @@ def read_volume(path: str | Path) -> sitk.Image:
         image = sitk.VectorIndexSelectionCast(image, 0)
     check_volume(image, str(path))
     return image
+
+
+def read_volume_file(path: str | Path, series: str | None = None, frame: int | None = None) -> VolumeFile:
+    """Read a volume as :func:`read_volume` does, with what its file says of it."""
+    return VolumeFile(read_volume(path), About())
 
 
 def _read_file(path):
