@@ -8,6 +8,7 @@ is what the lesion did to the fused image. Arrays are (D, H, W), slices first, a
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 from zlib import crc32
 
 import numpy as np
@@ -103,11 +104,16 @@ def brain_mask(uptake: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """
     smooth = ndimage.gaussian_filter(np.asarray(uptake, np.float32), [2.0 / s for s in spacing])
     warm = smooth > 0.35 * np.percentile(uptake[uptake > 0], 99) if (uptake > 0).any() else np.zeros(uptake.shape, bool)
-    labels, parts = ndimage.label(ndimage.distance_transform_edt(warm, sampling=spacing) > 7)
+    labels, parts = cast(tuple[np.ndarray, int], ndimage.label(distance_inside(warm, spacing) > 7))
     if not parts:
         raise InputError("No brain was found in the functional volume: it has no connected region of high uptake.")
     core = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    return warm & (uptake > 0) & (ndimage.distance_transform_edt(~core, sampling=spacing) < 9)
+    return warm & (uptake > 0) & (distance_inside(~core, spacing) < 9)
+
+
+def distance_inside(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """(D, H, W) distance in mm of each voxel of ``mask`` to the nearest one outside it; 0 outside."""
+    return cast(np.ndarray, ndimage.distance_transform_edt(mask, sampling=spacing))
 
 
 def draw_lesions(case: Case, n: int, seed: int) -> list[Lesion]:
@@ -115,7 +121,7 @@ def draw_lesions(case: Case, n: int, seed: int) -> list[Lesion]:
     random = np.random.default_rng([seed, crc32(case.name.encode())])
     centers = np.argwhere(case.brain)[random.integers(case.brain.sum(), size=n)]
     widths, contrasts = random.uniform(*FWHM, n), random.uniform(*CONTRAST, n) * random.choice([-1, 1], n)
-    return [Lesion(tuple(map(int, c)), float(w), float(k)) for c, w, k in zip(centers, widths, contrasts)]
+    return [Lesion((int(z), int(y), int(x)), float(w), float(k)) for (z, y, x), w, k in zip(centers, widths, contrasts)]
 
 
 def measure_lesion(fuse: Fuse, case: Case, lesion: Lesion, protocol: str = "scalar") -> Change:

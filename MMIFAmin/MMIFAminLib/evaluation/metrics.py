@@ -212,7 +212,7 @@ def _structural_similarity(a: np.ndarray, b: np.ndarray, f: np.ndarray, size=7) 
     if min(a.shape) < size:
         return float("nan")
     inside = (slice(None), slice(size // 2, -(size // 2)), slice(size // 2, -(size // 2)))
-    means, variances, covariances = _moments(a, b, f, lambda images: uniform_filter(images, (1, size, size))[inside])
+    means, variances, covariances = _moments(a, b, f, lambda images: uniform_filter(images, size, axes=(1, 2))[inside])
     sample = size**2 / (size**2 - 1)
     return float(_similarity(means, variances * sample, covariances * sample)[0].mean(axis=(1, 2)).sum())
 

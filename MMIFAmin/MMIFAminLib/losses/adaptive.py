@@ -53,6 +53,8 @@ class AdaptiveLoss(nn.Module):
     added with constant weights: a classical method meets these terms exactly, so that there is nothing to win.
     """
 
+    log_weights: torch.Tensor
+
     def __init__(
         self,
         weights: dict[str, float],
@@ -77,7 +79,7 @@ class AdaptiveLoss(nn.Module):
         """
         values = {name: TERMS[name](a, b, f) for name in (*self.names, *self.anchors)}
         report = {name: value.mean() for name, value in values.items()}
-        loss = sum(weight * report[name] for name, weight in self.anchors.items())
+        loss = sum((weight * report[name] for name, weight in self.anchors.items()), f.new_zeros(()))
         for name, weight in zip(self.names, self.log_weights.exp()[kind].unbind(dim=1)):
             loss = loss + (weight * values[name]).mean()
             report[f"weight of {name}"] = weight.mean()

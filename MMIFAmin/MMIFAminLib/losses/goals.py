@@ -21,6 +21,8 @@ class GoalLoss(AdaptiveLoss):
     network is to be beyond it, ``rate`` by how much a weight changes at most from one validation to the next (in logarithms).
     """
 
+    goals: torch.Tensor
+
     def __init__(
         self,
         weights: dict[str, float],

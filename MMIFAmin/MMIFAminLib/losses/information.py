@@ -29,7 +29,7 @@ class InformationLoss(nn.Module):
         ``kind`` ``(N,)`` does not matter.
         """
         report = {name: TERMS[name](a, b, f).mean() for name in self.anchors}
-        loss = sum(weight * report[name] for name, weight in self.anchors.items())
+        loss = sum((weight * report[name] for name, weight in self.anchors.items()), f.new_zeros(()))
         share = self.share_of_first(a, b)
         gradients = [sobel(x) for x in (a, b, f)]
         report["informed intensity"] = (share * (f - a).abs() + (1 - share) * (f - b).abs()).mean()

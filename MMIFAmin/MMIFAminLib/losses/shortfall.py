@@ -41,7 +41,7 @@ class ShortfallLoss(nn.Module):
         """
         values = {name: TERMS[name](a, b, f) for name in (*self.weights, *self.anchors)}
         report = {name: value.mean() for name, value in values.items()}
-        loss = sum(weight * report[name] for name, weight in self.anchors.items())
+        loss = sum((weight * report[name] for name, weight in self.anchors.items()), f.new_zeros(()))
         goals = self.goals(a, b)
         for name, given in self.weights.items():
             shortfall = (values[name].detach() / goals[name] - 1).clamp(-1.0, _WORST)

@@ -32,7 +32,8 @@ def invention(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor
     those do not see a pattern that repeats every second pixel.
     """
     allowed = sum(F.max_pool2d(torch.maximum(*_steps(x)), 3, stride=1, padding=1) for x in (a, b))
-    beyond = sum(F.relu(step - allowed) for step in _steps(f))
+    along, across = _steps(f)
+    beyond = F.relu(along - allowed) + F.relu(across - allowed)
     return _foreground_mean(beyond, torch.maximum(a, b))
 
 
@@ -158,7 +159,7 @@ def correlation(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def vif(reference: torch.Tensor, distorted: torch.Tensor, scales: int = 4, noise: float = 2.0) -> torch.Tensor:
     """VIFp of ``distorted`` with respect to ``reference``, ``(N,)``; noise variance on the 0..255 scale."""
     noise = noise / 255.0**2
-    gained, total = 0.0, 0.0
+    gained, total = reference.new_zeros(()), reference.new_zeros(())
     for scale in range(scales):
         size = 2 ** (scales - scale) + 1
         if scale:

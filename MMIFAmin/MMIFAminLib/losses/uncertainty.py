@@ -25,7 +25,7 @@ class UncertaintyLoss(nn.Module):
         ``kind`` ``(N,)`` does not matter.
         """
         report = {name: TERMS[name](a, b, f).mean() for name in (*self.weights, *self.anchors)}
-        loss = sum(weight * report[name] for name, weight in self.anchors.items())
+        loss = sum((weight * report[name] for name, weight in self.anchors.items()), f.new_zeros(()))
         for (name, given), scale in zip(self.weights.items(), self.log_scales):
             belief = torch.exp(-scale)
             loss = loss + given * (belief * report[name] + scale)

@@ -20,8 +20,8 @@ class FusionDecoder(nn.Module):
         self.uptake = nn.Parameter(torch.zeros(1 + layers, width, 1, 1))
         self.last = nn.Conv2d(width, maps * factor**2, 3, padding=1)
         self.factor = factor
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, lossless: torch.Tensor, complementary: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:
         """The maps ``(N, maps, H, W)``, any real numbers; ``uptake`` is ``(N, 1, 1, 1)``, 0 or 1."""

@@ -13,6 +13,8 @@ class HaarSqueeze(nn.Module):
     filters and no value is scaled up or down on the way. All levels are one strided convolution.
     """
 
+    filters: torch.Tensor
+
     def __init__(self, levels: int = 2):
         super().__init__()
         self.factor = 2**levels

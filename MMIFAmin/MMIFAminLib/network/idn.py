@@ -1,5 +1,7 @@
 """IDN, the Invertible Dense Network: lossless features of one modality (Luo and Xu, 2025; inner sizes are ours)."""
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -20,8 +22,8 @@ class DenseSubnetwork(nn.Module):
             nn.Conv2d(in_channels + index * growth, growth, 3, padding=1) for index in range(layers)
         )
         self.output = nn.Conv2d(in_channels + layers * growth, out_channels, 3, padding=1)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        for parameter in self.output.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, in, h, w)`` to ``(N, out, h, w)``."""
@@ -39,13 +41,13 @@ class CouplingBlock(nn.Module):
 
     def __init__(self, channels: int, growth: int):
         super().__init__()
-        self.half = channels // 2
-        self.additive = DenseSubnetwork(self.half, self.half, growth)
-        self.affine = DenseSubnetwork(self.half, 2 * self.half, growth)
+        self.width = channels // 2  # of one half
+        self.additive = DenseSubnetwork(self.width, self.width, growth)
+        self.affine = DenseSubnetwork(self.width, 2 * self.width, growth)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """``(N, channels, h, w)`` to the same shape."""
-        first, second = z.split(self.half, dim=1)
+        first, second = z.split(self.width, dim=1)
         first = first + self.additive(second)
         scale, shift = self.affine(first).chunk(2, dim=1)
         second = second * torch.exp(0.5 * torch.tanh(scale)) + shift
@@ -53,7 +55,7 @@ class CouplingBlock(nn.Module):
 
     def inverse(self, z: torch.Tensor) -> torch.Tensor:
         """Undo ``forward``."""
-        second, first = z.split(self.half, dim=1)
+        second, first = z.split(self.width, dim=1)
         scale, shift = self.affine(first).chunk(2, dim=1)
         second = (second - shift) * torch.exp(-0.5 * torch.tanh(scale))
         first = first - self.additive(second)
@@ -84,5 +86,5 @@ class InvertibleDenseNetwork(nn.Module):
     def inverse(self, features: torch.Tensor) -> torch.Tensor:
         """The image ``(N, 1, H, W)`` that ``features`` came from."""
         for block in reversed(self.blocks):
-            features = block.inverse(features)
+            features = cast(CouplingBlock, block).inverse(features)
         return self.squeeze.inverse(features)

@@ -5,8 +5,8 @@ inner form is ours. Everything runs at a quarter of the image's resolution.
 """
 
 import torch
-from monai.networks.blocks import ChannelSELayer
 from monai.networks.blocks.cablock import CABlock, FeedForward
+from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
 from torch import nn
 
 

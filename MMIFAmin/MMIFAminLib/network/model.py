@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,14 +32,15 @@ class Architecture:
     mcfem: bool = True
     affine: bool = True
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for a JSON model card."""
         return asdict(self) | {"kernel_sizes": list(self.kernel_sizes)}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Architecture":
+    def from_dict(cls, values: dict[str, Any]) -> "Architecture":
         """The inverse of ``to_dict``; model cards older than ``affine`` describe networks without it."""
-        return cls(**({"affine": False} | values | {"kernel_sizes": tuple(values.get("kernel_sizes", (3, 5, 7)))}))
+        sizes = tuple(values.get("kernel_sizes", (3, 5, 7)))
+        return cls(**{"affine": False, **values, "kernel_sizes": sizes})
 
 
 class PlainFeatures(nn.Module):
@@ -120,7 +122,8 @@ class MMIFAMIN(nn.Module):
         """A copy for inference on ``device`` with features in ``precision`` ("fp32", "bf16", "fp16"), channels last."""
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         network = copy.deepcopy(self).eval().requires_grad_(False)
-        return network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        # The stub of Module.to has no memory_format.
+        return network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def start_from(self, other: "MMIFAMIN") -> None:
         """Take over the weights of ``other``; one without ``affine`` gives the same fused images, by shares of 0.
@@ -133,7 +136,7 @@ class MMIFAMIN(nn.Module):
         state = other.state_dict()
         for name in ("decoder.last.weight", "decoder.last.bias"):
             given = state[name]
-            state[name] = given.new_zeros(len(last.bias), *given.shape[1:])
+            state[name] = given.new_zeros(last.out_channels, *given.shape[1:])
             state[name][: len(given)] = given
         self.load_state_dict(state)
 

@@ -15,7 +15,7 @@ import torch
 
 from .. import __version__, network
 from ..engine.weights import load_weights
-from ..errors import InputError
+from ..errors import InputError, MMIFAminError
 from ..files.writing import atomic_path, write_json
 from . import stacked
 from .config import load_config
@@ -74,7 +74,10 @@ def _licence() -> str:
     checkout = Path(__file__).resolve().parents[3] / "LICENSE.txt"
     if checkout.is_file():
         return checkout.read_text(encoding="utf-8")
-    return metadata.distribution("mmifamin").read_text("licenses/LICENSE.txt")
+    text = metadata.distribution("mmifamin").read_text("licenses/LICENSE.txt")
+    if text is None:
+        raise MMIFAminError("The licence is missing from the installed package mmifamin: install it again.")
+    return text
 
 
 def _copy_source(scripts: Path) -> None:

@@ -4,11 +4,13 @@ import dataclasses
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 from ..errors import InputError
 from ..network import Architecture
 
 SHIPPED = Path(__file__).resolve().parent / "configs"
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,16 @@ class Config:
             if getattr(self, key) not in known:
                 raise InputError(f"{key} is {getattr(self, key)!r}: choose {', '.join(known)}.")
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the YAML file."""
         return _plain(dataclasses.asdict(self))
 
-    def for_card(self) -> dict:
+    def for_card(self) -> dict[str, Any]:
         """``to_dict`` without folders, which mean nothing elsewhere."""
         return self.to_dict() | {"start": Path(self.start).name}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Config":
+    def from_dict(cls, values: dict[str, Any]) -> "Config":
         """The inverse of ``to_dict``. Raises InputError for unknown or missing keys and values of the wrong type."""
         return _build(cls, values, "")
 
@@ -166,7 +168,13 @@ class Ablation:
     variants: tuple[Variant, ...]
 
 
-def load_config(path: str | Path, kind: type = Config):
+@overload
+def load_config(path: str | Path) -> Config: ...
+@overload
+def load_config(path: str | Path, kind: type[_Kind]) -> _Kind: ...
+
+
+def load_config(path: str | Path, kind: type = Config) -> Any:
     """Read a configuration of ``kind`` (Config or Ablation): a YAML file, or the name of a shipped one ("medical").
 
     With the key ``extends`` a file holds what it changes of another one (see ``merge``).
@@ -209,7 +217,7 @@ def _read(path: str | Path) -> dict:
     return values
 
 
-def _build(kind, value, where: str):
+def _build(kind: Any, value: Any, where: str) -> Any:
     """``value`` from YAML as ``kind``: a dataclass, a tuple of one kind, a dict or a scalar."""
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, where)
@@ -228,7 +236,7 @@ def _build(kind, value, where: str):
     raise InputError(f"{where} is {value!r}: it must be of type {kind.__name__}.")
 
 
-def _build_dataclass(kind, value, where: str):
+def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise InputError(f"{where or 'the configuration'} must be a mapping of names to values.")
     fields = {item.name: item for item in dataclasses.fields(kind)}
@@ -248,7 +256,7 @@ def _build_dataclass(kind, value, where: str):
     return kind(**{key: _build(kinds[key], entry, f"{prefix}{key}") for key, entry in value.items()})
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

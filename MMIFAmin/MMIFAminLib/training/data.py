@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
-from monai.data import DataLoader, Dataset
-from monai.transforms import Compose, EnsureTyped, RandAdjustContrastd, RandAffined
+from monai.data.dataloader import DataLoader
+from monai.data.dataset import Dataset
+from monai.transforms.compose import Compose
+from monai.transforms.intensity.dictionary import RandAdjustContrastd
+from monai.transforms.spatial.dictionary import RandAffined
+from monai.transforms.utility.dictionary import EnsureTyped
 from scipy.ndimage import gaussian_filter
 
 from ..display import color
@@ -95,19 +100,20 @@ class DrawPatch:
         self.cases = [(task, cases[task.name]) for task in config.tasks]
         self.vary = _variation(config.vary) if config.vary.share else None
 
-    def __call__(self, number: int) -> dict[str, torch.Tensor]:
+    def __call__(self, number: int) -> dict[str, torch.Tensor | bool | int]:
         """Sample ``number``; tasks take turns within a batch."""
         rng = np.random.default_rng((self.config.seed, number))
         index = number % self.config.batch % len(self.cases)
         task, cases = self.cases[index]
-        for _ in range(_TRIES):
-            a, b, uptake = self._patch(rng, task, self._case(rng, cases))
+        a, b, uptake = self._patch(rng, task, self._case(rng, cases))
+        for _ in range(_TRIES - 1):
             if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
                 break
+            a, b, uptake = self._patch(rng, task, self._case(rng, cases))
         if rng.random() < 0.5:
             a, b = a[:, ::-1], b[:, ::-1]
         if self.config.rotate:
-            turns = rng.integers(4)
+            turns = int(rng.integers(4))
             a, b = np.rot90(a, turns), np.rot90(b, turns)
         if rng.random() < task.swap:
             a, b, uptake = b, a, False
@@ -115,7 +121,8 @@ class DrawPatch:
         lesion = torch.from_numpy(rng.random(5, dtype=np.float32))
         if self.vary:
             self.vary.set_random_state(int(rng.integers(2**32)))
-            pair = {key: image.clamp(0, 1) for key, image in self.vary(pair).items()}
+            varied = cast(dict[str, torch.Tensor], self.vary(pair))
+            pair = {key: image.clamp(0, 1) for key, image in varied.items()}
         return {**pair, "lesion": lesion, "uptake": uptake, "task": index}
 
     def _case(self, rng: np.random.Generator, cases: list[Case]) -> Case:
@@ -132,9 +139,9 @@ class DrawPatch:
         height, width = case.anatomical.shape
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
         part = (slice(y, y + size), slice(x, x + size))
-        as_uptake = rng.random() < task.uptake and case.uptake is not None
+        as_uptake = rng.random() < task.uptake
         a = _unit(case.anatomical[part])
-        if not as_uptake:
+        if case.uptake is None or not as_uptake:
             return a, _unit(case.functional[part]), False
         # Volumes are often smoother than the atlas, and their windows leave room for the hottest lesion.
         b = case.uptake[part] * np.float32(rng.uniform(*_WINDOW))

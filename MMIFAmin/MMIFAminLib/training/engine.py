@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import distributed
@@ -78,7 +79,7 @@ class Run:
         world: int = 1,
         progress: Callable[[float, str], object] | None = None,
     ):
-        from monai.utils import set_determinism
+        from monai.utils.misc import set_determinism
 
         self.config, self.output, self.source, self.rank, self.world = config, output, source, rank, world
         self.train_cases, self.val_cases, self.peers = train_cases, val_cases, peers
@@ -111,11 +112,13 @@ class Run:
     def train(self) -> None:
         """Run the remaining steps, then write weights, model card and final scores."""
         from ignite.engine import Events
-        from monai.engines import SupervisedTrainer
-        from monai.handlers import LrScheduleHandler
+        from monai.engines.trainer import SupervisedTrainer
+        from monai.handlers.lr_schedule_handler import LrScheduleHandler
 
         config = self.config
         if self.step < config.steps:
+            # MONAI names the private base class that schedulers had before PyTorch 2.
+            schedule = LrScheduleHandler(self.scheduler, False, epoch_level=False)  # pyright: ignore[reportArgumentType]
             trainer = SupervisedTrainer(
                 device=self.device,
                 max_epochs=1,
@@ -125,7 +128,7 @@ class Run:
                 optimizer=self.optimizer,
                 loss_function=self.model.loss,
                 iteration_update=self._update,
-                train_handlers=[LrScheduleHandler(self.scheduler, print_lr=False, epoch_level=False)],
+                train_handlers=[schedule],
             )
             trainer.logger.setLevel("CRITICAL")  # errors are raised, and shown once
             trainer.state.iteration = self.step
@@ -136,7 +139,7 @@ class Run:
                 trainer.add_event_handler(every(every=config.validate_every), self._validate)
                 trainer.add_event_handler(every(every=config.checkpoint_every), self._save)
             if self.rank == 0 and self.step == 0 and isinstance(self.model.loss, GoalLoss):
-                self._set_goals()
+                self._set_goals(self.model.loss)
             trainer.run()
             if self.rank == 0:
                 self._save(trainer)
@@ -164,7 +167,7 @@ class Run:
     @property
     def _network(self) -> MMIFAMIN:
         """The network that is validated and written: the one in training, or the mean of its weights."""
-        return self.average.module if self.average else self.model.network
+        return cast(MMIFAMIN, self.average.module) if self.average else self.model.network
 
     def _update(self, engine, batch: dict[str, torch.Tensor]) -> dict[str, float]:
         a, b = (batch[key].to(self.device) for key in ("a", "b"))
@@ -202,13 +205,13 @@ class Run:
             f"step {self.step} of {self.config.steps}, loss {means['loss']:.4f}, {remaining / 60:.0f} min left",
         )
 
-    def _set_goals(self) -> None:
-        """Let the loss choose its goals from where the network starts."""
+    def _set_goals(self, loss: GoalLoss) -> None:
+        """Let the ``loss`` choose its goals from where the network starts."""
         cases, summary = self._scored()
         for row in summary:
             task, field = self._standing(row["task"], cases[row["task"]])
             if field:
-                self.model.loss.aim(task, row, field)
+                loss.aim(task, row, field)
 
     def _standing(self, name: str, cases: list[Case]) -> tuple[int, list[dict[str, float]]]:
         """The number of the task called ``name``, and the scores of its competitors on ``cases``."""
@@ -255,7 +258,7 @@ class Run:
         self.progress(1.0, f"wrote {self.config.name}.safetensors")
 
     def _card(self, summary: list[dict]) -> dict:
-        config = self.config
+        config, loss = self.config, self.model.loss
         tasks = [(task.name, len(self.train_cases[task.name]), len(self.val_cases[task.name])) for task in config.tasks]
         return {
             "name": config.name,
@@ -272,7 +275,7 @@ class Run:
             "device": self.device.type,
             "processes": self.world,
             "versions": {"mmifamin": __version__, "torch": torch.__version__, "python": platform.python_version()},
-            **({"loss_weights": self._loss_weights()} if isinstance(self.model.loss, AdaptiveLoss) else {}),
+            **({"loss_weights": self._loss_weights(loss)} if isinstance(loss, AdaptiveLoss) else {}),
             "validation": [{key: _rounded(value) for key, value in row.items()} for row in summary],
             "config": config.for_card(),
         }
@@ -281,9 +284,9 @@ class Run:
         """Names of the kinds of pairs that the loss tells apart: the tasks, then measured uptake."""
         return [*(task.name for task in self.config.tasks), "uptake"]
 
-    def _loss_weights(self) -> dict[str, dict[str, float]]:
+    def _loss_weights(self, loss: AdaptiveLoss) -> dict[str, dict[str, float]]:
         """What an adaptive loss has learned: the weight of each term for each kind of pair."""
-        learned = {kind: self.model.loss.weights(number) for number, kind in enumerate(self._kinds())}
+        learned = {kind: loss.weights(number) for number, kind in enumerate(self._kinds())}
         return {kind: {name: round(value, 4) for name, value in weights.items()} for kind, weights in learned.items()}
 
 

@@ -1,11 +1,18 @@
 """progress.png: what a person looks at while a training runs."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..evaluation import metrics
 from ..files.writing import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _WEIGHT = "weight of "  # how an adaptive loss names the weights it reports
 
@@ -20,10 +27,10 @@ def draw_progress(path: Path, log: list[dict], validation: list[dict], panels: d
 
     figure = Figure(figsize=(18, 4 + 4 + 3.4 * len(panels)), layout="constrained")
     figure.suptitle(title)
-    curves, pictures = figure.subfigures(2, 1, height_ratios=(8, 3.4 * len(panels)))
-    axes = curves.subplots(2, max(4, len(panels)))
-    _draw_losses(*axes[0, :3], log)
-    _draw_validation(axes[0, 3], axes[1], validation)
+    curves, pictures = cast(np.ndarray, figure.subfigures(2, 1, height_ratios=(8, 3.4 * len(panels))))
+    axes: np.ndarray = curves.subplots(2, max(4, len(panels)))
+    _draw_losses(axes[0, 0], axes[0, 1], axes[0, 2], log)
+    _draw_validation(axes[0, 3], list(axes[1]), validation)
     for axis in axes[0, 4:]:
         axis.set_axis_off()
     cells = pictures.subplots(len(panels), 3, squeeze=False)
@@ -36,7 +43,7 @@ def draw_progress(path: Path, log: list[dict], validation: list[dict], panels: d
         figure.savefig(temporary, format="png", dpi=80)
 
 
-def _draw_losses(total, terms, weights, log: list[dict]) -> None:
+def _draw_losses(total: Axes, terms: Axes, weights: Axes, log: list[dict]) -> None:
     steps = [int(row["step"]) for row in log]
     total.plot(steps, _column(log, "loss"), color="black")
     total.set(title="loss", xlabel="step")
@@ -55,7 +62,7 @@ def _draw_losses(total, terms, weights, log: list[dict]) -> None:
             axis.legend(fontsize=6, ncols=2)
 
 
-def _draw_validation(rank, metric_axes, validation: list[dict]) -> None:
+def _draw_validation(rank: Axes, metric_axes: Sequence[Axes], validation: list[dict]) -> None:
     tasks = list(dict.fromkeys(row["task"] for row in validation))
     for task in tasks:
         rows = [row for row in validation if row["task"] == task]

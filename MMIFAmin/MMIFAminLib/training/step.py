@@ -1,6 +1,7 @@
 """What is computed in one training step, as a module, so that DDP sees the network and the loss as one."""
 
 import importlib
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +27,7 @@ def build_loss(config: Config) -> nn.Module:
         raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
     module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
     kind = getattr(module, _LOSSES[config.loss.name])
-    own = {"kinds": len(config.tasks) + 1} if issubclass(kind, AdaptiveLoss) else {}
+    own: dict[str, Any] = {"kinds": len(config.tasks) + 1} if issubclass(kind, AdaptiveLoss) else {}
     try:
         return kind(**config.loss.options, **own)
     except TypeError as error:

@@ -67,11 +67,11 @@ def register_rigid(
     `progress(fraction, text)` may return False to stop, which raises FusionCancelled. Raises GeometryError when the
     volumes have nothing in common that a registration could hold on to.
     """
-    transform = None
+    transform = sitk.Euler3DTransform()
     for index, spacing in enumerate(_LEVELS_MM):
         fixed = _level(anatomical, "anatomical", spacing, names[0])
         moving = _level(functional, "functional", spacing, names[1])
-        if transform is None:
+        if index == 0:
             transform = _start(fixed, moving)
 
         def report(fraction, index=index):
@@ -174,7 +174,7 @@ def _optimise(fixed, moving, start, report, iterations=200) -> sitk.Euler3DTrans
     return transform
 
 
-def _displacement(transform: sitk.Transform, points: np.ndarray) -> float:
+def _displacement(transform: sitk.Euler3DTransform, points: np.ndarray) -> float:
     """Mean distance (mm) by which the transform moves the points."""
     matrix = np.array(transform.GetMatrix()).reshape(3, 3)
     center, translation = np.array(transform.GetCenter()), np.array(transform.GetTranslation())

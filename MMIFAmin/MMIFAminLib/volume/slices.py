@@ -32,7 +32,8 @@ def squaring(row_spacing: float, column_spacing: float) -> tuple[int, int]:
     The network has learned on square pixels; ``Testing/benchmarks/square_pixels.py`` measures what it does with others.
     """
     ratio = row_spacing / column_spacing
-    return tuple(int(min(max(1, round(r)), _MOST_STRETCHED)) for r in (ratio, 1 / ratio))
+    rows, columns = (int(min(max(1, round(r)), _MOST_STRETCHED)) for r in (ratio, 1 / ratio))
+    return rows, columns
 
 
 def stretched(images: np.ndarray, factors: tuple[int, int]) -> np.ndarray:
