@@ -125,6 +125,21 @@ def test_fuse_writes_grey_and_colour_volumes_picture_and_report(head, tmp_path, 
     assert {path.name for path in tmp_path.iterdir()} == {"fused.nii.gz", "fused.png", "fused.json", "rgb.nrrd"}
 
 
+def test_the_functional_weight_is_the_strength_of_the_colours_that_are_written(
+    head, tmp_path, untrained_weights, capsys
+):
+    colourfulness = []
+    for weight in ("0", "0.5", "1"):
+        arguments = ["fuse", head / "mr.nrrd", head / "pet.nii.gz", "-o", tmp_path / "f.nrrd", "--rgb"]
+        arguments += ["--functional-weight", weight, "--color-table", "rainbow", "--weights", untrained_weights]
+        assert main([str(argument) for argument in arguments]) == 0
+        colours = sitk.GetArrayFromImage(read_volume(tmp_path / "f.nrrd")).astype(int)
+        colourfulness.append(np.ptp(colours, axis=-1).mean())
+    none, half, all_of_it = colourfulness
+    assert none < 0.2 and 0.3 * all_of_it < half < 0.7 * all_of_it and all_of_it > 1
+    capsys.readouterr()
+
+
 def test_an_rgb_functional_volume_keeps_its_own_colours(shared, tmp_path, untrained_weights, capsys):
     volumes = shared / "data" / "volumes"
     arguments = [

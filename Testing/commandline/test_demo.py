@@ -40,9 +40,19 @@ def test_the_grids_are_those_of_two_scanners(pair):
 def test_grey_matter_takes_up_four_times_as_much_as_white_and_the_scanner_blurs_it(pair):
     _, functional = pair
     deep_white, cerebellum = (-26.0, 30.0, 34.0), (20.0, 64.0, -34.0)
-    assert value(functional, deep_white) == pytest.approx(demo.WHITE_SUV, rel=0.35)
-    assert demo.GREY_SUV * 0.5 < value(functional, cerebellum) < demo.GREY_SUV
-    assert 4 == demo.GREY_SUV / demo.WHITE_SUV
+    assert value(functional, deep_white) == pytest.approx(2.0, rel=0.35)
+    assert 4.0 < value(functional, cerebellum) < 8.0
+
+
+def test_the_uptake_before_the_scanner_is_that_of_the_tissues():
+    """Voxels of grey matter alone, of white alone, of both halves, far from the lesions: 8, 2 and 5 SUV."""
+    fractions = np.zeros((2, 5, 5, 5), np.float32)
+    fractions[:, 0, 0, :3] = (1, 0, 0.5), (0, 1, 0.5)
+    grey, white = (sitk.GetImageFromArray(fraction) for fraction in fractions)
+    for image in (grey, white):
+        image.SetOrigin((0.0, 0.0, -200.0))
+    uptake = sitk.GetArrayFromImage(demo._uptake(grey, white))
+    assert uptake[0, 0, :4] == pytest.approx([8, 2, 5, 0], abs=1e-6)
 
 
 def test_lesions_are_where_they_are_said_to_be(pair):

@@ -82,6 +82,16 @@ def test_an_empty_window_is_refused(low, high):
         Window(low, high)
 
 
+def test_presets_are_those_of_the_application():
+    """The numbers of 3D Slicer's Volumes module: level minus and plus half the window."""
+    assert PRESETS == {
+        "ct-brain": (0.0, 100.0),
+        "ct-soft-tissue": (-135.0, 215.0),
+        "ct-bone": (-100.0, 900.0),
+        "ct-lung": (-1200.0, 200.0),
+    }
+
+
 # --- clean ---
 
 
