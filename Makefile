@@ -1,15 +1,20 @@
-# make demo | test | bench | fuzz | clean. The first run makes .venv with the versions in constraints.txt; later runs reuse it.
+# make demo | check | test | bench | fuzz | clean. The first run makes .venv with the versions in constraints.txt; later runs reuse it.
 # PYTHON=python3.12 picks another interpreter, VENV=folder another place for the environment.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench fuzz clean
+.PHONY: demo check test bench fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(firstword $(wildcard $(VENV)/.ready-test) $(VENV)/.ready-demo)
 	@$(BIN)/mmifamin demo --output demo
+
+check: $(VENV)/.ready-test
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/pyright --pythonpath $(BIN)/python --level error
 
 test: $(VENV)/.ready-test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

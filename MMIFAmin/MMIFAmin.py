@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import contextmanager
+from typing import Any
 
 import qt
 import slicer
@@ -45,10 +46,13 @@ def registerSampleData():
 class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel. Jobs run in a worker thread; a timer polls them, so that Slicer stays alive and no slot blocks."""
 
+    logic: "MMIFAminLogic"  # from `setup` on
+
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self._parameterNode = self._guiTag = None
+        self._parameterNode: Any = None
+        self._guiTag: Any = None
         self._job, self._check = Runner(), Runner()  # what the user asked for; the alignment check
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
         self._problem = self._report = ""  # the last error and the last fusion in words, for the status line
@@ -266,9 +270,9 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called by the timer while a job runs: lets the workers run, shows how far they are."""
         self._job.poll()
         self._check.poll(0.0 if self._job.busy else 0.03)
-        if self._job.busy:
-            self.ui.progressBar.value = int(1000 * self._job.job.fraction)
-            self.ui.progressBar.format = self._job.job.describe().replace("%", "")
+        if (job := self._job.job) is not None:
+            self.ui.progressBar.value = int(1000 * job.fraction)
+            self.ui.progressBar.format = job.describe().replace("%", "")
         elif not self._check.busy:
             self._pollTimer.stop()
 

@@ -49,7 +49,7 @@ def fuse(options) -> None:
             fused,
             table=table,
             weight=options.functional_weight,
-            titles=tuple(_short_name(path) for path in sources),
+            titles=(_short_name(sources[0]), _short_name(sources[1])),
             footer=f"MMIFAmin {__version__}. {facts['notice']}",
         )
         write_png(picture, options.preview)

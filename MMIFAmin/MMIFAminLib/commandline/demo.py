@@ -85,7 +85,7 @@ def _crop(image: sitk.Image, mask: np.ndarray) -> sitk.Image:
 def _uptake(grey: sitk.Image, white: sitk.Image) -> sitk.Image:
     """Tracer uptake (SUV) at full resolution from tissue fractions, lesions included."""
     uptake = GREY_SUV * sitk.GetArrayFromImage(grey) + WHITE_SUV * sitk.GetArrayFromImage(white)
-    k, j, i = np.indices(uptake.shape, dtype=np.float32, sparse=True)
+    k, j, i = (index.astype(np.float32) for index in np.ogrid[tuple(map(slice, uptake.shape))])
     origin, spacing, direction = grey.GetOrigin(), grey.GetSpacing(), grey.GetDirection()
     x, y, z = (origin[n] + direction[4 * n] * spacing[n] * index for n, index in enumerate((i, j, k)))
     for center, width, change in (HOT_LESION, COLD_LESION):

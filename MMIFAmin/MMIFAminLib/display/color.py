@@ -17,7 +17,7 @@ _SHARE_STEPS = 16
 _BLOCK = 1 << 16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class ColorTable:
     """Colours along a scalar: ``values`` (N,) rising from 0 to 1, ``colors`` (N, 3) sRGB in [0, 1], linear between.
 
@@ -25,14 +25,15 @@ class ColorTable:
     """
 
     name: str
-    values: np.ndarray | None
+    values: np.ndarray
     colors: np.ndarray
 
-    def __post_init__(self):
-        colors = np.array(self.colors, dtype=np.float64)
+    def __init__(self, name: str, values: np.ndarray | None, colors: np.ndarray):
+        object.__setattr__(self, "name", name)
+        colors = np.array(colors, dtype=np.float64)
         if colors.ndim != 2 or colors.shape[1] != 3 or len(colors) < 2:
             raise InputError(f"colour table {self.name} needs at least two colours of three components")
-        values = np.linspace(0, 1, len(colors)) if self.values is None else np.array(self.values, dtype=np.float64)
+        values = np.linspace(0, 1, len(colors)) if values is None else np.array(values, dtype=np.float64)
         if values.shape != (len(colors),) or not np.all(np.diff(values) > 0) or values[0] != 0 or values[-1] != 1:
             raise InputError(f"colour table {self.name} needs one value per colour, rising from 0 to 1")
         if not (colors.min() >= 0 and colors.max() <= 1):
@@ -170,7 +171,7 @@ def recover_uptake(rgb: np.ndarray) -> tuple[np.ndarray, str]:
         if fits.all():
             return values[index], name
         shares[name] = fits.mean()
-    best = max(shares, key=shares.get)
+    best = max(shares, key=shares.__getitem__)
     raise InputError(
         f"the colours fit no known palette (the best, {best}, explains {100 * shares[best]:.4g} % of the pixels); "
         "use the ycbcr protocol"

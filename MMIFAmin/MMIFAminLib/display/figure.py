@@ -164,7 +164,7 @@ def _bytes(shown: np.ndarray) -> np.ndarray:
     return shown if shown.dtype == np.uint8 else np.rint(np.clip(np.nan_to_num(shown), 0, 1) * 255).astype(np.uint8)
 
 
-def _font(size: int) -> ImageFont.ImageFont:
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 

@@ -12,6 +12,7 @@ from ctypes import c_byte
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -234,7 +235,8 @@ class VolumeFuser:
                 stretched(np.stack([window.to_unit(source[i][box]) for i in indices]), factors)
                 for source, window in sources
             ]
-            fused = self._run(*(torch.from_numpy(images).unsqueeze(1) for images in batch), kind, room)
+            first, second = (torch.from_numpy(images).unsqueeze(1) for images in batch)
+            fused = self._run(first, second, kind, room)
             for index, image in zip(indices, fused):
                 out[index][box] = image[:: factors[0], :: factors[1]]
 
@@ -367,7 +369,7 @@ def _voxels(image: sitk.Image) -> np.ndarray:
     Unlike SimpleITK's views the array keeps the image alive: a thread may still work on it when a fusion was cancelled.
     """
     view = sitk.GetArrayViewFromImage(image)
-    memory = (c_byte * view.nbytes).from_address(view.ctypes.data)
+    memory: Any = (c_byte * view.nbytes).from_address(view.ctypes.data)
     memory.image = image
     return np.frombuffer(memory, view.dtype).reshape(view.shape)
 

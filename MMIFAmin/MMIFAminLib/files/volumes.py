@@ -151,7 +151,7 @@ def _check_even_slices(positions, orientations, folder):
     if np.abs(orientations - orientations[0]).max() > 1e-3:
         raise InputError(f"{folder} mixes slices of different orientations; put one stack into a folder of its own")
     normal = np.cross(orientations[0][:3], orientations[0][3:])
-    gaps = np.diff(np.sort(positions @ normal))
+    gaps = np.diff(np.sort(np.asarray(positions @ normal, np.float64)))
     usual = float(np.median(gaps))
     if gaps.min() < 1e-3:
         raise InputError(f"{folder} holds several slices at one position (time points or phases?); keep one of each")

@@ -91,12 +91,16 @@ class Job:
         return not self.cancelled
 
 
+def _ignore(job: Job) -> None:
+    """What becomes of a job that nobody waits for."""
+
+
 class Runner:
     """One job at a time: `start` it, `poll` it from a timer until it calls `done(job)`, `cancel` or `drop` it."""
 
     def __init__(self):
         self.job: Job | None = None
-        self._done = None
+        self._done: Callable = _ignore
         self._winding: Job | None = None
         self._deadline = 0.0
 
@@ -120,7 +124,7 @@ class Runner:
         if self.job.wait(seconds) or late:
             job, done = self.job, self._done
             self._winding = None if job.finished else job
-            self.job = self._done = None
+            self.job, self._done = None, _ignore
             done(job)
 
     def cancel(self) -> None:
@@ -133,6 +137,6 @@ class Runner:
         """Cancel the job and forget it: `done` is never called. Waits up to `seconds` for workers to stop."""
         if self.job is not None:
             self.job.cancel()
-            self._winding, self.job, self._done = self.job, None, None
+            self._winding, self.job, self._done = self.job, None, _ignore
         if self._winding is not None and seconds:
             self._winding.wait(seconds)

@@ -7,6 +7,7 @@ The long steps come in two parts: `work(progress)`, which touches no node and ma
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -23,7 +24,8 @@ class FusionLogic:
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self):
-        self._last = ((), None, None)  # IDs of the outputs, snapshot and FusedVolume of the last fusion, for measuring
+        # IDs of the outputs, snapshot and FusedVolume of the last fusion, for measuring.
+        self._last: tuple[tuple[str, ...], Any, Any] = ((), None, None)
 
     # Fusing --------------------------------------------------------------------------------------------------------
 
@@ -35,8 +37,8 @@ class FusionLogic:
         *,
         rgb=False,
         plane="axial",
-        anatomicalWindow="auto",
-        functionalWindow="auto",
+        anatomicalWindow: str | tuple[float, float] = "auto",
+        functionalWindow: str | tuple[float, float] = "auto",
         colorTable=None,
         functionalWeight=1.0,
         device="auto",
@@ -177,7 +179,8 @@ class FusionLogic:
         images, names = _images(source)
 
         def work(progress):
-            return registration.register_rigid(*(scalar() for scalar in images), progress, names=names)
+            anatomical, functional = (scalar() for scalar in images)
+            return registration.register_rigid(anatomical, functional, progress, names=names)
 
         def finish(transform):
             node = slicer.mrmlScene.GetNodeByID(source.functional.id)
@@ -205,7 +208,7 @@ class FusionLogic:
         unfused = "" if fused is not None else _("Fuse two volumes first.")
         unmeasured = unfused or ("" if self.qualityRows(fused) else _("Measure the quality first."))
         unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
-        if not unmeasurable and fused.GetID() not in self._last[0]:
+        if fused is not None and not unmeasurable and fused.GetID() not in self._last[0]:
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
         reasons = {
             "fuseButton": "" if busy else state.why_not(p),

@@ -69,6 +69,7 @@ def _modality(node) -> str:
     """The DICOM modality that the data tree or the node itself records, or ""."""
     scene = node.GetScene()
     tree = scene.GetSubjectHierarchyNode() if scene is not None else None
-    item = tree.GetItemByDataNode(node) if tree is not None else 0
-    recorded = tree.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    recorded = ""
+    if tree is not None and (item := tree.GetItemByDataNode(node)):
+        recorded = tree.GetItemAttribute(item, "DICOM.Modality")
     return (recorded or node.GetAttribute("DICOM.Modality") or "").upper()

@@ -27,14 +27,14 @@ def build_phantom_pair(spacing=(1.5, 1.5, 1.5)) -> tuple[sitk.Image, sitk.Image]
     spacing = np.asarray(spacing, dtype=float)
     noise = np.random.default_rng(7)
     mr = np.select(_tissues(*_grid(spacing)), T1, 0.0)
-    mr = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(mr, spacing), 0.7))
+    mr = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(mr, spacing), [0.7] * 3))
     mr += noise.normal(0.0, 12.0, mr.shape)
 
     coarse = spacing * 1.6
     x, y, z = _grid(coarse)
     uptake = np.select(_tissues(x, y, z), FDG, 0.0)
     uptake += 9.0 * _spot(x, y, z, (38, -12, 20), 7.0) - 6.0 * _spot(x, y, z, (-40, 30, 22), 11.0)
-    pet = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(uptake, coarse), RESOLUTION / 2.3548))
+    pet = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(uptake, coarse), [RESOLUTION / 2.3548] * 3))
     pet += noise.normal(0.0, 0.15, pet.shape) * (uptake > 0)
     return (
         _image(np.rint(np.clip(mr, 0, None)).astype(np.int16), spacing),

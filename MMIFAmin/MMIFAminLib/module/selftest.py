@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import slicer
@@ -16,10 +17,15 @@ import slicer
 from ..errors import GeometryError, InputError, MMIFAminError
 from . import packages
 
+if TYPE_CHECKING:
+    from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest as Base
+else:
+    Base = object  # the application's test base comes with the class that this one is mixed into
+
 SPACING = (6.0, 6.0, 20.0)
 
 
-class SelfTestCases:
+class SelfTestCases(Base):
     """Mixed into a `unittest.TestCase`; `setUp` empties the scene."""
 
     def setUp(self):

@@ -11,13 +11,15 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 class Option(Enum):
     """A choice with the engine's word for it (`value`) and the words on the screen (`label`)."""
 
-    def __new__(cls, value, text):
+    _text: str
+
+    def __new__(cls, value: str, text: str):
         member = object.__new__(cls)
         member._value_ = value
         member._text = text
         return member
 
-    def label(self):
+    def label(self) -> str:
         return self._text
 
 

@@ -71,7 +71,7 @@ def fit_views(applicationLogic) -> None:
     In Slicer `applicationLogic` is `slicer.app.applicationLogic()`.
     """
     every = applicationLogic.GetSliceLogics()
-    logics = [every.GetItemAsObject(index) for index in range(every.GetNumberOfItems() if every is not None else 0)]
+    logics = [every.GetItemAsObject(index) for index in range(every.GetNumberOfItems())] if every is not None else []
     logics = {logic.GetSliceNode().GetLayoutName(): logic for logic in logics}
     views = [logics[tag] for tag in VIEWS if tag in logics]
     for logic in views:

@@ -27,8 +27,8 @@ def fuse_nodes(
     *,
     rgb=False,
     plane="axial",
-    anatomicalWindow="auto",
-    functionalWindow="auto",
+    anatomicalWindow: str | tuple[float, float] = "auto",
+    functionalWindow: str | tuple[float, float] = "auto",
     colorTable=None,
     functionalWeight=1.0,
     fuser=None,
@@ -64,7 +64,13 @@ def fuse_nodes(
 
 
 def fuse_snapshot(
-    source: Snapshot, fuser, *, plane="axial", anatomical_window="auto", functional_window="auto", progress=None
+    source: Snapshot,
+    fuser,
+    *,
+    plane: str = "axial",
+    anatomical_window: str | tuple[float, float] = "auto",
+    functional_window: str | tuple[float, float] = "auto",
+    progress=None,
 ):
     """Fuse a snapshot into a FusedVolume. Touches no node, so that it may run in any thread."""
     try:
@@ -114,7 +120,7 @@ def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting 
     parameters = {key: fused.report[key] for key in ("plane", "windows", "overlap", "device", "precision", "warnings")}
     if rgb:
         data = painting.data
-        data.SetExtent(source.extent)
+        data.SetExtent(list(source.extent))
         parameters |= {"color_table": painting.table.name, "functional_weight": painting.weight}
     else:
         data = _scalar_image(fused.image, source.extent)

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import vtk
 
+from ..errors import InputError
 from ..evaluation.metrics import METRICS
 from ..evaluation.quality import Quality, measure_quality
 from ..volume.geometry import slice_view
@@ -29,6 +30,8 @@ class QualityNodes:
 def snapshot_quality(source: Snapshot, fused, progress=None) -> Quality:
     """Score a FusedVolume against its snapshot along the plane it was fused in. Any thread: touches no node."""
     image = source.anatomical.image
+    if image is None:
+        raise InputError(f"The voxels of '{source.anatomical.name}' were let go; fuse again.")
     view = slice_view(image, fused.report["plane"])
     anatomical = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(image))
     functional = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))
@@ -105,8 +108,9 @@ def _fill_table(node, columns: dict) -> None:
 def _file_under(scene, fusedNode, nodes) -> None:
     """In the data tree the tables and plots hang below the fused volume, so that deleting it there deletes them too."""
     tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-    parent = tree.GetItemByDataNode(fusedNode) if tree is not None else 0
-    for node in nodes if parent else ():
+    if tree is None or not (parent := tree.GetItemByDataNode(fusedNode)):
+        return
+    for node in nodes:
         item = tree.GetItemByDataNode(node)
         if item:
             tree.SetItemParent(item, parent)

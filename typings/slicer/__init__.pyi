@@ -1,0 +1,40 @@
+"""What MMIFAmin uses of the application: see typings/README.md."""
+
+from collections.abc import Callable
+from typing import Any
+
+from . import util as util
+
+class vtkMRMLNode:
+    def __getattr__(self, name: str) -> Any: ...
+
+class vtkMRMLColorNode(vtkMRMLNode): ...
+
+class vtkMRMLLayoutNode(vtkMRMLNode):
+    SlicerLayoutFourUpView: int
+
+class vtkMRMLScalarVolumeNode(vtkMRMLNode): ...
+
+class vtkMRMLTransformableNode(vtkMRMLNode):
+    TransformModifiedEvent: int
+
+class vtkMRMLVectorVolumeNode(vtkMRMLScalarVolumeNode): ...
+
+class vtkMRMLScene:
+    def __getattr__(self, name: str) -> Any: ...
+
+class _Application:
+    temporaryPath: str
+    def applicationLogic(self) -> Any: ...
+    def connect(self, signal: str, slot: Callable) -> bool: ...
+    def layoutManager(self) -> Any: ...
+    def processEvents(self) -> None: ...
+
+class _Modules:
+    """A module is there under its name once Slicer has loaded it."""
+
+    def __getattr__(self, name: str) -> Any: ...
+
+app: _Application
+modules: _Modules
+mrmlScene: vtkMRMLScene

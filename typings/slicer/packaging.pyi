@@ -1,0 +1,6 @@
+"""Since Slicer 5.11."""
+
+from typing import Any
+
+def load_requirements(path: str) -> Any: ...
+def pip_ensure(requirements: Any, *, constraints: str | None = ..., requester: str | None = ...) -> None: ...
