@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.volumes import WRITABLE, read_volume, write_volume
-from MMIFAminLib.files.writing import atomic_path, check_output, make_folder
+from MMIFAminLib.files.writing import check_output
 from MMIFAminLib.volume.geometry import same_grid
 from support.phantoms import Grid, brightest_point, grids, head, rotation, write_dicom_series
 from support.reading import SMALL, refusal
@@ -159,19 +159,6 @@ def test_unknown_endings_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "report.json"
-    path.write_text("old")
-    with pytest.raises(KeyError), atomic_path(path) as part:
-        part.write_text("half")
-        raise KeyError
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["report.json"]
-    with atomic_path(path) as part:
-        part.write_text("new")
-        assert path.read_text() == "old" and part.suffix == ".json"
-    assert path.read_text() == "new" and os.listdir(tmp_path) == ["report.json"]
-
-
 def test_places_that_cannot_be_written_are_named_before_work_starts(tmp_path):
     (tmp_path / "folder.nrrd").mkdir()
     (tmp_path / "file").write_text("x")
@@ -186,15 +173,6 @@ def test_places_that_cannot_be_written_are_named_before_work_starts(tmp_path):
             with pytest.raises(InputError, match=words) as error:
                 attempt(path)
             assert "\n" not in str(error.value)
-
-
-def test_a_folder_is_made_or_named(tmp_path):
-    assert make_folder(tmp_path / "new" / "deep").is_dir() and make_folder(tmp_path / "new") == tmp_path / "new"
-    (tmp_path / "file").write_text("x")
-    for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300)):
-        with pytest.raises(InputError, match="cannot be made a folder") as error:
-            make_folder(path)
-        assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX permissions")
@@ -240,14 +218,6 @@ def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path, ending):
     assert result.stderr == "" and result.stdout.count("\n") == 1
     assert "cannot be written" in result.stdout and str(path) in result.stdout
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_told_from_other_errors(tmp_path):
-    with pytest.raises(InputError, match="the disk is full"), atomic_path(tmp_path / "report.json"):
-        with open("/dev/full", "w") as device:
-            device.write("x")
-    assert not list(tmp_path.iterdir())
 
 
 def test_two_processes_writing_one_output_leave_one_whole_file(tmp_path):
