@@ -19,7 +19,7 @@ from MMIFAminLib.commandline.terminal import progress_bar
 from MMIFAminLib.files.volumes import read_volume
 from support.phantoms import Grid, head_values
 
-COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "train", "ablate", "bundle", "lesions")
+COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "data", "train", "ablate", "bundle", "lesions")
 
 
 def start(*arguments):
@@ -216,6 +216,9 @@ def test_lesions_of_a_baseline(shared, tmp_path, capsys):
         (["lesions", "--pair", "MR", "PET", "--method", "alchemy"], "alchemy"),
         (["lesions", "--pair", "MR", "PET", "--method", "average"], "different grids"),
         (["bundle", "--output", "MR"], "mr.nrrd"),
+        (["data", "harvard", "HERE", "--output", "NEW"], "holds no file of harvard: clone https://github.com/"),
+        (["data", "harvard", "nowhere", "--output", "NEW"], "nowhere is not a folder: clone https://github.com/"),
+        (["data", "imagenet", "HERE", "--output", "NEW"], "choose one of harvard, roadscene, templates, body"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(head, tmp_path, untrained_weights, capsys, arguments, message):

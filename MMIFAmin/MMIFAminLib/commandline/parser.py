@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import InputError, MMIFAminError
 from . import commands
+from . import data as data_sets
 from .terminal import say
 
 ERROR, INTERRUPTED = 2, 130
@@ -140,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--output", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)"
     )
+
+    data_sets.add_options(command("data", data_sets.data, "lay out the public data that training and tables need"))
 
     train = command("train", commands.train, "train a network")
     train.add_argument(
