@@ -17,6 +17,7 @@ from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.volumes import read_volume, write_volume
 from MMIFAminLib.volume import geometry
 from support import phantoms
+from support.expected import uptake_on_anatomy
 
 FINE = phantoms.Grid((32, 36, 22), (6.0, 6.0, 6.0)).centred_at()
 COARSE = phantoms.Grid(
@@ -82,7 +83,7 @@ def test_four_threads_share_one_fuser(any_fuser, pair):
     assert all(np.array_equal(expected[plane], fused) for plane, fused in zip(planes, together))
 
 
-def test_threads_share_images_without_reading_freed_memory(maximum):
+def test_threads_share_images_without_reading_freed_memory(known):
     """SimpleITK moves an image's voxels when one thread looks at them while another filters the image.
 
     Few anatomical and many functional voxels: the threads are in the filter most of the time.
@@ -90,9 +91,9 @@ def test_threads_share_images_without_reading_freed_memory(maximum):
     few = phantoms.Grid((16, 18, 12), (12.0, 12.0, 12.0)).centred_at()
     many = phantoms.Grid((44, 48, 40), (4.5, 4.2, 5.0), direction=COARSE.direction).centred_at()
     pair = phantoms.head(few, scale=1000.0, dtype=np.int16), phantoms.head(many, "pet", 12.0)
-    expected = voxels(maximum.fuse(*pair))
+    expected = voxels(known.fuse(*pair))
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda _: voxels(maximum.fuse(*pair)), range(32)))
+        together = list(pool.map(lambda _: voxels(known.fuse(*pair)), range(32)))
     assert all(np.array_equal(expected, fused) for fused in together)
 
 
@@ -128,14 +129,14 @@ def test_inputs_stay_as_they_are(fuser, pair):
 
 def failing(fuser, fits):
     """Make batches of which ``fits(slices, device)`` is false run out of memory."""
-    compute = fuser._compute
+    computing = fuser._computing
 
-    def limited(a, b, uptake, device):
+    def limited(a, b, kind, device):
         if not fits(len(a), device):
             raise torch.OutOfMemoryError("CUDA out of memory (injected)")
-        return compute(a, b, uptake, "cpu")
+        return computing(a, b, kind, "cpu")
 
-    fuser._compute = limited
+    fuser._computing = limited
 
 
 def test_smaller_batches_when_memory_runs_out(fuser, pair):
@@ -157,7 +158,7 @@ def test_gpu_gives_way_to_the_cpu(fuser, pair):
     fused = gpu.fuse(*pair)
     assert np.abs(voxels(fused) - expected).max() <= 2 / 255
     told = [text for text in fused.report["warnings"] if "Out of memory" in text]
-    assert told[-1] == "Out of memory on cuda: went on with the CPU." and len(told) == 3
+    assert told[-1] == "Out of memory on cuda: went on with the CPU." and len(told) == 1
 
 
 def test_one_slice_after_the_other_when_even_the_cpu_is_full(fuser, pair):
@@ -231,29 +232,30 @@ def test_many_fusions_do_not_fill_the_memory(fuser, pair):
 
 
 @pytest.fixture(scope="module")
-def maximum(untrained_weights):
-    """A fuser whose network is the maximum of the two sources: every voxel of the result is known."""
+def known(untrained_weights):
+    """A fuser whose network has no say: every voxel of the result is known."""
     return VolumeFuser.load("cpu", "fp32", untrained_weights)
 
 
-def expected_maximum(fused, anatomical):
+def as_expected(fused, anatomical):
     a = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(anatomical))
-    return np.maximum(a, fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional)))
+    u = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))
+    return np.abs(voxels(fused) - uptake_on_anatomy(a, u)).max() < 1e-6
 
 
 @pytest.mark.parametrize("plane", geometry.PLANES)
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1)], ids=str)
-def test_every_voxel_stays_in_its_place(maximum, plane, axes):
+def test_every_voxel_stays_in_its_place(known, plane, axes):
     """Left, right, front, back, top and bottom are kept in every plane of volumes stored in any axis order, with flips."""
     direction = phantoms.rotation((10, -20, 15)) @ (np.eye(3)[:, list(axes)] * (-1, 1, -1))
     grid = phantoms.Grid((26, 30, 22), (7.0, 6.5, 8.0), direction=tuple(direction.ravel())).centred_at()
     anatomical, functional = phantoms.head(grid, scale=1000.0), phantoms.head(COARSE, "pet")
-    fused = maximum.fuse(anatomical, functional, plane=plane)
+    fused = known.fuse(anatomical, functional, plane=plane)
     assert geometry.same_grid(fused.image, anatomical)
-    assert np.array_equal(voxels(fused), expected_maximum(fused, anatomical))
+    assert as_expected(fused, anatomical)
 
 
-def test_oblong_pixels_are_made_square_for_the_network(fuser, maximum, monkeypatch):
+def test_oblong_pixels_are_made_square_for_the_network(fuser, known, monkeypatch):
     """Fused in the coronal plane, slices 12 mm apart give what slices 6 mm apart, interpolated between them, give."""
     monkeypatch.setattr("MMIFAminLib.engine.fusion.steady", lambda fused, sources: (1.0, 0.0))
     thick = phantoms.Grid((32, 36, 11), (6.0, 6.0, 12.0)).centred_at()
@@ -266,12 +268,12 @@ def test_oblong_pixels_are_made_square_for_the_network(fuser, maximum, monkeypat
     fused = voxels(fuser.fuse(*pair, plane="coronal", **windows))
     assert set(shapes) == {(21, 32)}
     assert np.abs(fused - voxels(fuser.fuse(*thin, plane="coronal", **windows))[::2]).max() < 1e-3
-    exact = maximum.fuse(*pair, plane="sagittal", **windows)
-    assert np.array_equal(voxels(exact), expected_maximum(exact, pair[0]))
+    exact = known.fuse(*pair, plane="sagittal", **windows)
+    assert as_expected(exact, pair[0])
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".nii", ".mha", "dicom"])
-def test_every_file_format_keeps_left_and_right(maximum, pair, tmp_path, ending):
+def test_every_file_format_keeps_left_and_right(known, pair, tmp_path, ending):
     """The hot ball of the PET lies right, behind and below; it must do so in the fused file, whatever the source's format."""
     flipped = phantoms.Grid((40, 44, 30), (5.0, 5.0, 6.0), direction=(-1, 0, 0, 0, 1, 0, 0, 0, -1)).centred_at()
     sources = [phantoms.head(flipped, scale=1000.0, dtype=np.int16), sitk.Cast(pair[1] * 1000, sitk.sitkInt16)]
@@ -285,7 +287,7 @@ def test_every_file_format_keeps_left_and_right(maximum, pair, tmp_path, ending)
         images.append(read_volume(path))
     written = tmp_path / ("fused" + (".nrrd" if ending == "dicom" else ending))
     for plane in geometry.PLANES:
-        write_volume(maximum.fuse(*images, plane=plane, anatomical_window=(0, 5000)).image, written)
+        write_volume(known.fuse(*images, plane=plane, anatomical_window=(0, 5000)).image, written)
         place = phantoms.brightest_point(read_volume(written))
         assert np.linalg.norm(place - phantoms.BALLS["right posterior inferior"][0]) < 4
 
@@ -309,16 +311,16 @@ def test_slices_smaller_than_the_network_is_made_for(fuser, shape):
     assert fused.shape == shape and fused.dtype == np.float32 and np.isfinite(fused).all()
 
 
-def test_ct_as_the_functional_volume_is_allowed_but_said(maximum):
-    fused = maximum.fuse(phantoms.head(scale=1000.0), phantoms.ct_head())
+def test_ct_as_the_functional_volume_is_allowed_but_said(known):
+    fused = known.fuse(phantoms.head(scale=1000.0), phantoms.ct_head())
     assert any("swap the two" in text for text in fused.report["warnings"])
-    fused = maximum.fuse(phantoms.ct_head(), phantoms.head(kind="pet"))
+    fused = known.fuse(phantoms.ct_head(), phantoms.head(kind="pet"))
     assert not any("swap" in text for text in fused.report["warnings"])
 
 
-def test_one_volume_is_not_fused_with_itself(maximum, pair):
+def test_one_volume_is_not_fused_with_itself(known, pair):
     with pytest.raises(InputError, match="one and the same"):
-        maximum.fuse(pair[0], pair[0])
+        known.fuse(pair[0], pair[0])
 
 
 @pytest.mark.parametrize(
@@ -331,9 +333,9 @@ def test_one_volume_is_not_fused_with_itself(maximum, pair):
         (np.zeros((1, 8, 8), complex), np.zeros((1, 8, 8)), "must be real"),
     ],
 )
-def test_unfit_arrays_are_named(maximum, a, b, said):
+def test_unfit_arrays_are_named(known, a, b, said):
     with pytest.raises(InputError, match=said):
-        maximum.fuse_arrays(a, b)
+        known.fuse_arrays(a, b)
 
 
 # --- which weights ---
@@ -374,10 +376,10 @@ def test_weights_that_are_named_serve_every_pair(stirred_weights):
     assert (shipped.weights.name, shipped.anatomical_weights.name) == ("mmif-amin", "mmif-amin-anatomical")
 
 
-def test_slices_too_large_for_the_memory_are_refused(maximum):
+def test_slices_too_large_for_the_memory_are_refused(known):
     wide = np.ones((1, 4097, 4097), np.uint8)
     with pytest.raises(InputError, match="resample"):
-        maximum.fuse_arrays(wide, wide)
+        known.fuse_arrays(wide, wide)
 
 
 def test_the_report_tells_what_was_done(fuser, pair):

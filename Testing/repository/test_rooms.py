@@ -8,11 +8,11 @@ import pytest
 # From the ground up: a room imports only rooms above its own line, and from outside only what is named there.
 ROOMS = {
     "errors": (),
-    "network": ("torch", "monai"),
+    "network": ("torch",),
     "volume": ("numpy", "SimpleITK", "scipy"),
     "display": ("numpy", "PIL", "matplotlib", "SimpleITK"),
     "files": ("numpy", "PIL", "SimpleITK", "pydicom", "highdicom", "nibabel"),
-    "engine": ("numpy", "SimpleITK", "torch", "safetensors", "monai"),
+    "engine": ("numpy", "SimpleITK", "torch", "safetensors"),
     "evaluation": ("numpy", "scipy", "SimpleITK"),
     "losses": ("torch", "numpy"),
     "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),

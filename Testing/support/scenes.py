@@ -184,8 +184,11 @@ class Maximum(torch.nn.Module):
     def prepared(self, device, precision):
         return self
 
-    def forward(self, a, b, *weights):
+    def forward(self, a, b, *uptake, context=None):
         return torch.maximum(a, b)
+
+    def image_context(self, a, b, *uptake):
+        return ()
 
 
 def maximum_fuser():

@@ -107,10 +107,29 @@ def test_a_fused_volume_says_how_much_was_damped(fuser, sources, plane):
     assert ratio <= MOST or told["damping"] == 0
 
 
-def test_consecutive_slices_are_steadied_and_others_are_not(fuser, sources):
-    a, b = sources
-    apart, together = (fuser.fuse_arrays(a, b, consecutive=value) for value in (False, True))
-    assert np.array_equal(together, damped(apart, a, b)[0])
+def test_consecutive_pictures_are_steadied_and_others_are_not(fuser, sources, monkeypatch):
+    seen = []
+    monkeypatch.setattr("MMIFAminLib.engine.fusion.steady", lambda fused, given: seen.append((fused, given)))
+    apart, together = (fuser.fuse_arrays(*sources, uptake=False, consecutive=value) for value in (False, True))
+    assert len(seen) == 1 and seen[0][0] is together and seen[0][0] is not apart
+    assert all(array is source for (array, _), source in zip(seen[0][1], sources))
+
+
+def test_no_voxel_is_damped_below_both_sources():
+    """A spike that both sources show, beside slices where a flicker calls for damping, stays."""
+    a = np.full((9, 70, 8), 0.3, np.float32)
+    a[4] = 0.5
+    flicker = np.where(np.arange(9) % 2, 0.05, 0.0).astype(np.float32)[:, None, None]
+    flicker[4] = 0
+    result, _, moved = damped(a + flicker, a, a)
+    assert moved > 0 and (result >= a).all() and (result < a + flicker).any()
+
+
+def test_uptake_is_never_damped(fuser, sources, monkeypatch):
+    monkeypatch.setattr("MMIFAminLib.engine.fusion.steady", lambda *_: pytest.fail("uptake was damped"))
+    fuser.fuse_arrays(*sources, consecutive=True)
+    a, b = (sitk.GetImageFromArray(array) for array in sources)
+    assert fuser.fuse(a, b, anatomical_window=(0, 1), functional_window=(0, 1)).report["through_plane"]["damping"] == 0
 
 
 @pytest.mark.parametrize("case, functional", [("ct34", "ct"), ("spect21", "spect"), ("pet41", "pet")])

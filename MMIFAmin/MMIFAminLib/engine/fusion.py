@@ -7,12 +7,12 @@ slices, and cannot crop to the head; ``docs/performance.md`` has the measurement
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from ctypes import c_byte
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,15 +20,16 @@ import torch
 
 from .. import __version__
 from ..display import color
-from ..errors import FusionCancelled, InputError
-from ..network import MMIFAMIN
+from ..errors import InputError
+from ..network import MMIFAMIN, Context, common_context, sample_slices
 from ..volume import geometry, intensity
 from ..volume.slices import content, squaring, stretched
-from ..volume.through_plane import steady
+from ..volume.through_plane import sampled_ratio, steady
 from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
+from .progress import Clock, Progress, Reporter, remaining
 from .weights import ANATOMICAL, WeightsInfo, load_weights
 
-Progress = Callable[[float, str], "bool | None"]
+_Result = TypeVar("_Result")
 
 NOTICE = "Research use only: not a medical device, not for diagnosis or treatment."
 _PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on the CPU: as fast as more
@@ -126,8 +127,8 @@ class VolumeFuser:
         """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
 
         ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture; of pictures,
-        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices follow one another in
-        space, so that they may not flicker (``through_plane.steady``). Without it every slice comes out as it would alone.
+        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices are those of a volume: they
+        share its context and may not flicker (``through_plane.steady``). Without it every slice comes out as it would alone.
         Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
         """
         a, b = np.asarray(a), np.asarray(b)
@@ -142,8 +143,8 @@ class VolumeFuser:
         out = np.zeros(a.shape, np.float32)
         if out.size:
             kind = _Kind.UPTAKE if uptake else _Kind.ANATOMICAL if anatomical else _Kind.LUMA
-            self._fuse_slices(sources, (1, 1), kind, out, _Reporter(progress, 0.0, 1.0), [])
-        if consecutive:
+            self._fuse_slices(sources, (1, 1), kind, out, Reporter(progress, 0.0, 1.0), [], volume=consecutive)
+        if consecutive and not uptake:
             steady(out, sources)
         return out
 
@@ -163,9 +164,9 @@ class VolumeFuser:
         text)`` is called all along, also while one step or slice takes long, and cancels by returning False; it must not
         wait for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
         """
-        clock = _Clock()
+        clock = Clock()
         warnings: list[str] = []
-        reporter = _Reporter(progress, 0.0, 0.1)
+        reporter = Reporter(progress, 0.0, 0.1)
         reporter(0.0, "Checking the volumes")
         if anatomical is functional:
             raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
@@ -203,15 +204,22 @@ class VolumeFuser:
         sources = [(view.take(a), window_a), (view.take(b), window_b)]
         kind = _Kind.UPTAKE if intensity.shows_uptake(measured, functional_window) else _Kind.ANATOMICAL
         factors = squaring(*view.pixel_spacing)
-        slices = self._fuse_slices(sources, factors, kind, view.take(fused), _Reporter(progress, 0.1, 1.0), warnings)
+        reporter = Reporter(progress, 0.1, 1.0)
+        slices = self._fuse_slices(sources, factors, kind, view.take(fused), reporter, warnings, volume=True)
         clock.lap("network")
-        steadied = steady(view.take(fused), sources)
+        # On uptake the fused value follows both sources voxel by voxel: to damp it would be to damp a lesion.
+        shown = view.take(fused)
+        steadied = (sampled_ratio(shown, sources), 0.0) if kind is _Kind.UPTAKE else steady(shown, sources)
         clock.lap("through-plane")
         report = self._report(kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
-    def _fuse_slices(self, sources, factors, kind: "_Kind", out, progress: "_Reporter", warnings: list[str]) -> int:
+    def _fuse_slices(
+        self, sources, factors, kind: "_Kind", out, progress: Reporter, warnings: list[str], *, volume: bool
+    ) -> int:
         """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
+
+        Where they are of one ``volume``, the network's global layers see a sample of its slices first.
 
         ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources
         are empty stay 0, and the others are cropped to one box around the head: one box for the volume, so that a slice's
@@ -228,48 +236,84 @@ class VolumeFuser:
             )
         count = max(1, self.batch_pixels // area)
         limit = max(1, min(2 * self.threads, _PIXELS_UNDER_WAY[self.device] // (area * count)))
-        room, started = Room(self.device, count, warnings), time.perf_counter()
+        room = Room(self.device, count, warnings)
+
+        def images(indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+            units = (np.stack([window.to_unit(source[i][box]) for i in indices]) for source, window in sources)
+            first, second = (torch.from_numpy(stretched(unit, factors)).unsqueeze(1) for unit in units)
+            return first, second
+
+        context: Context | None = None
+        if volume and len(occupied) > 1:
+            seen: dict[int, Context] = {}
+
+            def see(index: int) -> None:
+                seen[index] = self._see(*images([occupied[index]]), kind, room)
+
+            sample = sample_slices(len(occupied))
+            run_in_threads(see, sample, self.threads, limit, lambda done: progress(0.0, "Looking at the volume"))
+            context = common_context([seen[index] for index in sample])
 
         def fuse_batch(indices: list[int]) -> None:
-            batch = [
-                stretched(np.stack([window.to_unit(source[i][box]) for i in indices]), factors)
-                for source, window in sources
-            ]
-            first, second = (torch.from_numpy(images).unsqueeze(1) for images in batch)
-            fused = self._run(first, second, kind, room)
+            fused = self._run(*images(indices), kind, room, context)
             for index, image in zip(indices, fused):
                 out[index][box] = image[:: factors[0], :: factors[1]]
 
         def tick(batches_done: int) -> None:
             done = min(batches_done * count, len(occupied))
-            progress(done / len(occupied) if occupied else 1.0, _remaining(done, len(occupied), started))
+            progress(done / len(occupied) if occupied else 1.0, remaining(done, len(occupied), started))
 
+        started = time.perf_counter()
         batches = [occupied[start : start + count] for start in range(0, len(occupied), count)]
         run_in_threads(fuse_batch, batches, self.threads, limit, tick)
         return len(occupied)
 
-    def _run(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room) -> np.ndarray:
+    def _run(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room, context: Context | None) -> np.ndarray:
         """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32; gives way for want of memory."""
         if len(a) > (size := room.slices):
-            parts = [self._run(a[i : i + size], b[i : i + size], kind, room) for i in range(0, len(a), size)]
+            parts = [self._run(a[i : i + size], b[i : i + size], kind, room, context) for i in range(0, len(a), size)]
             return np.concatenate(parts)
+        fused = self._try(len(a), room, lambda device: self._compute(a, b, kind, device, context))
+        return self._run(a, b, kind, room, context) if fused is None else fused
+
+    def _see(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room) -> Context:
+        """What the network's global layers see of one slice; gives way for want of memory."""
+        seen = self._try(len(a), room, lambda device: self._look(a, b, kind, device))
+        return self._see(a, b, kind, room) if seen is None else seen
+
+    def _try(self, slices: int, room: Room, compute: "Callable[[str], _Result]") -> "_Result | None":
+        """``compute(device)``, or None where memory ran out and the room has given way."""
         with room.entered() as (device, alone):
             try:
-                return self._compute(a, b, kind, device)
+                return compute(device)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-        room.give_way(device, len(a), alone)
-        return self._run(a, b, kind, room)
+        room.give_way(device, slices, alone)
+        return None
 
-    def _compute(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str) -> np.ndarray:
+    def _compute(
+        self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str, context: Context | None
+    ) -> np.ndarray:
+        with self._computing(a, b, kind, device) as (network, images):
+            if context is not None:
+                context = tuple(means.to(device) for means in context)
+            return network(*images, context=context).squeeze(1).float().cpu().numpy()
+
+    def _look(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str) -> Context:
+        with self._computing(a, b, kind, device) as (network, images):
+            return tuple(means.cpu() for means in network.image_context(*images))
+
+    @contextmanager
+    def _computing(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str):
+        """The network for ``kind`` on ``device``, and what it takes there: both images and the flag of uptake."""
         network = self._network_on(device, kind)
         # On a GPU each thread has its own stream: while one computes, others prepare and transfer.
         stream = nullcontext() if device == "cpu" else torch.cuda.stream(self._stream())
         with torch.inference_mode(), stream:
             if device != "cpu":
                 a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
-            return network(a, b, a.new_full((len(a),), float(kind is _Kind.UPTAKE))).squeeze(1).float().cpu().numpy()
+            yield network, (a, b, a.new_full((len(a),), float(kind is _Kind.UPTAKE)))
 
     def _stream(self):
         if not hasattr(_of_thread, "stream"):
@@ -289,8 +333,6 @@ class VolumeFuser:
             return self._prepared[key]
 
     def _report(self, kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
-        import monai
-
         seconds = clock.seconds
         ratio, damping = steadied
         weights = self.anatomical_weights if kind is _Kind.ANATOMICAL else self.weights
@@ -299,7 +341,6 @@ class VolumeFuser:
             "versions": {
                 "mmifamin": __version__,
                 "torch": torch.__version__,
-                "monai": monai.__version__,
                 "simpleitk": sitk.Version.VersionString(),
             },
             "weights": {"name": weights.name, "sha256": weights.sha256},
@@ -327,40 +368,6 @@ class _Kind(Enum):
     UPTAKE = auto()
     ANATOMICAL = auto()
     LUMA = auto()
-
-
-class _Clock:
-    """Seconds spent in each stage."""
-
-    def __init__(self):
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage], self._last = now - self._last, now
-
-
-class _Reporter:
-    """Maps the progress of one stage onto its share of the whole, and turns a refusal into FusionCancelled."""
-
-    def __init__(self, progress: Progress | None, start: float, stop: float):
-        self._progress, self._start, self._stop = progress, start, stop
-
-    def __call__(self, fraction: float, text: str) -> None:
-        if self._progress is None:
-            return
-        if self._progress(self._start + fraction * (self._stop - self._start), text) is False:
-            raise FusionCancelled("Fusion was cancelled; nothing was changed.")
-
-
-def _remaining(done: int, total: int, started: float) -> str:
-    if done == total:
-        return f"Fused {total} slices"
-    text = f"Fusing slice {done + 1} of {total}"
-    if not done:
-        return text
-    return f"{text}, about {(time.perf_counter() - started) / done * (total - done):.0f} s left"
 
 
 def _voxels(image: sitk.Image) -> np.ndarray:

@@ -5,9 +5,10 @@ inner form is ours. Everything runs at a quarter of the image's resolution.
 """
 
 import torch
-from monai.networks.blocks.cablock import CABlock, FeedForward
-from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
 from torch import nn
+
+from .attention import ChannelSqueeze, GatedFeedForward, ImageNorm, TransposedAttention
+from .context import Means, own_means
 
 
 class MultiScaleConvolution(nn.Module):
@@ -42,35 +43,32 @@ class SpatialAttention(nn.Module):
 
 
 class HybridAttention(nn.Module):
-    """Channel attention (squeeze and excitation; Hu et al., 2018), then spatial attention."""
+    """Channel attention, then spatial attention."""
 
     def __init__(self, channels: int):
         super().__init__()
-        self.channel = ChannelSELayer(2, channels, r=4)
+        self.channel = ChannelSqueeze(channels)
         self.spatial = SpatialAttention()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, means: Means = own_means) -> torch.Tensor:
         """``(N, C, h, w)`` to the same shape."""
-        return self.spatial(self.channel(x))
+        return self.spatial(self.channel(x, means))
 
 
 class TransformerBlock(nn.Module):
-    """Transposed self-attention and a gated feed-forward network (Restormer; Zamir et al., 2022).
-
-    Attention is between channels, so its cost is linear in the number of pixels.
-    """
+    """Transposed self-attention and a gated feed-forward network."""
 
     def __init__(self, channels: int, heads: int, expansion: float):
         super().__init__()
-        self.attention_norm = nn.GroupNorm(1, channels)
-        self.attention = CABlock(2, channels, heads, bias=True)
-        self.feed_forward_norm = nn.GroupNorm(1, channels)
-        self.feed_forward = FeedForward(2, channels, expansion, bias=True)
+        self.attention_norm = ImageNorm(channels)
+        self.attention = TransposedAttention(channels, heads)
+        self.feed_forward_norm = ImageNorm(channels)
+        self.feed_forward = GatedFeedForward(channels, expansion)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, means: Means = own_means) -> torch.Tensor:
         """``(N, C, h, w)`` to the same shape."""
-        x = x + self.attention(self.attention_norm(x))
-        return x + self.feed_forward(self.feed_forward_norm(x))
+        x = x + self.attention(self.attention_norm(x, means), means)
+        return x + self.feed_forward(self.feed_forward_norm(x, means))
 
 
 class MCFEM(nn.Module):
@@ -94,13 +92,16 @@ class MCFEM(nn.Module):
         self.project = nn.Conv2d(2 * in_channels, channels, 3, padding=1)
         self.uptake = nn.Parameter(torch.zeros(channels, 1, 1))
         self.scales = MultiScaleConvolution(channels, kernel_sizes)
-        self.attention = HybridAttention(channels) if attention else nn.Identity()
-        self.transformer = nn.Sequential(
-            *(TransformerBlock(channels, heads, expansion) for _ in range(transformer_blocks))
+        self.attention = HybridAttention(channels) if attention else None
+        self.transformer = nn.ModuleList(
+            TransformerBlock(channels, heads, expansion) for _ in range(transformer_blocks)
         )
 
-    def forward(self, features: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, uptake: torch.Tensor, means: Means = own_means) -> torch.Tensor:
         """``(N, 2 * in_channels, h, w)`` and ``uptake`` ``(N, 1, 1, 1)``, 0 or 1, to ``(N, channels, h, w)``."""
         x = self.project(features) + uptake * self.uptake
-        x = x + self.attention(self.scales(x))
-        return self.transformer(x)
+        scales = self.scales(x)
+        x = x + (self.attention(scales, means) if self.attention is not None else scales)
+        for block in self.transformer:
+            x = block(x, means)
+        return x

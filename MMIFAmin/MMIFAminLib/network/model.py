@@ -8,12 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .bounds import fused_picture, fused_uptake
+from .context import Context, GivenMeans, Means, RecordedMeans, own_means
 from .decoder import FusionDecoder
 from .idn import InvertibleDenseNetwork
 from .mcfem import MCFEM
-
-# Residuals fade out below this intensity, so that the background of both sources stays background.
-SUPPORT = 4.0 / 255.0
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,15 @@ class PlainFeatures(nn.Module):
 
 
 class MMIFAMIN(nn.Module):
-    """IDN features of each source, MCFEM features of both, and a decoder that adds what the brighter source lacks.
+    """IDN features of each source, MCFEM features of both, and a decoder that says how the fused image differs from a bound form.
 
-    ``fused = clip(max(a, b) + gate * tanh(offset + share_a * a + share_b * b))``, with maps from the decoder and a gate that
-    is 0 where both sources are 0 and 1 above ``SUPPORT``. The local affine form lets fine detail pass through a network
-    at a quarter of the resolution (Gharbi et al., 2017); without ``affine`` there is the offset alone. Sources are
-    ``(N, 1, H, W)`` in [0, 1], any H and W from 16 up; so is the result.
+    The decoder's maps give a residual ``tanh(offset + share_a * a + share_b * b)`` at every pixel; ``bounds`` has the form
+    that it enters, which keeps what the sources show whatever the weights. The local affine form lets fine detail pass
+    through a network at a quarter of the resolution (Gharbi et al., 2017); without ``affine`` there is the offset alone.
+    Sources are ``(N, 1, H, W)`` in [0, 1], any H and W from 16 up; so is the result.
 
-    ``uptake`` ``(N,)`` says which second sources are measured uptake, where a change must stay visible wherever it is,
-    and which are pictures (CT, MR, luma of colours). It moves biases only: the same weights serve both.
+    ``uptake`` ``(N,)`` says which second sources are measured uptake, where more must be brighter wherever it is, and which
+    are pictures (CT, MR, luma of colours): it chooses the form, and moves biases in the network.
     """
 
     def __init__(self, architecture: Architecture = Architecture()):
@@ -95,28 +94,52 @@ class MMIFAMIN(nn.Module):
             maps=3 if a.affine else 1,
         )
 
-    def forward(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        uptake: torch.Tensor | None = None,
+        context: Context | None = None,
+    ) -> torch.Tensor:
         """Fuse ``a`` and ``b``, ``(N, 1, H, W)`` in [0, 1]; ``uptake`` ``(N,)`` is 1 where ``b`` is measured uptake, else 0
-        (everywhere 0 if left out). In training mode the result is not clipped.
+        (everywhere 0 if left out). ``context`` is that of the volume (see ``image_context``); without it every image is
+        seen on its own. In training mode the result is not clipped.
         """
         height, width = a.shape[-2:]
         a, b = self._pad(a), self._pad(b)
-        brighter = torch.maximum(a, b)
-        residual, *shares = self._maps(a, b, uptake).to(brighter.dtype).split(1, dim=1)
+        flags = self._flags(a, uptake)
+        means = own_means if context is None else GivenMeans(context)
+        lossless, complementary = self._features(a, b, flags, means)
+        maps = self.decoder(lossless, complementary, flags.to(lossless.dtype))
+        residual, *shares = maps.to(a.dtype).split(1, dim=1)
         for share, source in zip(shares, (a, b)):
             residual = residual + share * source
-        fused = brighter + (brighter * (1.0 / SUPPORT)).clamp(max=1.0) * torch.tanh(residual)
+        residual = torch.tanh(residual)
+        if uptake is None:
+            fused = fused_picture(a, b, residual)
+        else:
+            fused = torch.where(flags > 0, fused_uptake(a, b, residual), fused_picture(a, b, residual))
         fused = fused[..., :height, :width]
         return fused if self.training else fused.clamp(0.0, 1.0)
 
-    def _maps(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None) -> torch.Tensor:
-        """What the decoder makes of both sources, computed in the precision of the parameters."""
+    def image_context(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor | None = None) -> Context:
+        """What the global layers see of each image, sources as for ``forward``: ``common_context`` makes a volume's of it."""
+        a, b, means = self._pad(a), self._pad(b), RecordedMeans()
+        self._features(a, b, self._flags(a, uptake), means)
+        return means.context
+
+    def _flags(self, a: torch.Tensor, uptake: torch.Tensor | None) -> torch.Tensor:
+        return (a.new_zeros(len(a)) if uptake is None else uptake.to(a.dtype)).view(-1, 1, 1, 1)
+
+    def _features(
+        self, a: torch.Tensor, b: torch.Tensor, flags: torch.Tensor, means: Means
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """IDN features of both sources and MCFEM's of the pair, computed in the precision of the parameters."""
         both = torch.cat((a, b)).to(self.decoder.last.weight.dtype, memory_format=torch.channels_last)
         lossless = torch.cat(self.idn(both).chunk(2), dim=1)
-        uptake = a.new_zeros(len(a)) if uptake is None else uptake
-        uptake = uptake.to(both.dtype).view(-1, 1, 1, 1)
-        complementary = self.mcfem(lossless, uptake) if self.architecture.mcfem else lossless[:, :0]
-        return self.decoder(lossless, complementary, uptake)
+        if not self.architecture.mcfem:
+            return lossless, lossless[:, :0]
+        return lossless, self.mcfem(lossless, flags.to(both.dtype), means)
 
     def prepared(self, device: str, precision: str) -> "MMIFAMIN":
         """A copy for inference on ``device`` with features in ``precision`` ("fp32", "bf16", "fp16"), channels last."""

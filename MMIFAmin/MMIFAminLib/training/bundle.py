@@ -165,7 +165,12 @@ def _inference(architecture: dict) -> dict:
         "preprocessing": {"_target_": "Compose", "transforms": preprocessing},
         "dataset": {"_target_": "Dataset", "data": "@dataset_data", "transform": "@preprocessing"},
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
-        "inferer": {"_target_": "SliceInferer", "roi_size": [-1, -1], "spatial_dim": 2, "sw_batch_size": 4},
+        "inferer": {
+            "_target_": "scripts.training.stacked.VolumeInferer",
+            "roi_size": [-1, -1],
+            "spatial_dim": 2,
+            "sw_batch_size": 4,
+        },
         "postprocessing": {"_target_": "Compose", "transforms": postprocessing},
         "handlers": [load | {"load_dict": {"model": "@network"}}],
         "evaluator": {

@@ -23,20 +23,28 @@ def through_plane_ratio(anatomical, functional, fused) -> float:
     return _variation(fused) / largest if largest > 0 else float("nan")
 
 
+def sampled_ratio(fused: np.ndarray, sources) -> float:
+    """``through_plane_ratio`` on some rows of ``fused`` and of ``sources``: two ``(D, H, W)`` arrays with their windows."""
+    few = _few(fused)
+    return through_plane_ratio(*(window.to_unit(source[:, few]) for source, window in sources), fused[:, few])
+
+
 def steady(fused: np.ndarray, sources) -> tuple[float, float]:
     """Damp ``fused``, float32 ``(D, H, W)`` in [0, 1], in place until ``through_plane_ratio`` is at most ``LIMIT``.
 
-    ``sources`` are the two ``(D, H, W)`` arrays with the windows they are seen through. Returns the ratio that ``fused`` then
-    has, as measured on some rows, and by how much a voxel was moved at most. That is 0 where nothing had to be done, and
-    where damping would not be enough: what varies more without standing out is contrast, not flicker.
+    ``sources`` are the two ``(D, H, W)`` arrays with the windows they are seen through; no voxel falls below both of them
+    for it. Returns the ratio that ``fused`` then has, as measured on some rows, and by how much a voxel was moved at most.
+    That is 0 where nothing had to be done, and where damping would not be enough: what varies more without standing out is
+    contrast, not flicker.
     """
-    few = slice(None, None, max(1, fused.shape[1] // _ROWS))
-    largest = max(_variation(window.to_unit(source[:, few])) for source, window in sources)
+    few = _few(fused)
+    units = [window.to_unit(source[:, few]) for source, window in sources]
+    largest, floor = max(_variation(unit) for unit in units), np.minimum(*units)
     sample = np.array(fused[:, few], order="C")
     before = _variation(sample)
 
     def enough(strength: float) -> bool:
-        return _variation(_damped(sample, strength)) <= _AIM * largest
+        return _variation(_damped(sample, floor, strength)) <= _AIM * largest
 
     if before <= _AIM * largest:
         return before / largest if largest > 0 else float("nan"), 0.0
@@ -50,19 +58,25 @@ def steady(fused: np.ndarray, sources) -> tuple[float, float]:
         low, high = (low, middle) if enough(middle) else (middle, high)
     for start in range(0, fused.shape[1], _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        fused[:, rows] = _damped(fused[:, rows], high)
-    return _variation(_damped(sample, high)) / largest, high
+        darker = np.minimum(*(window.to_unit(source[:, rows]) for source, window in sources))
+        fused[:, rows] = _damped(fused[:, rows], darker, high)
+    return _variation(_damped(sample, floor, high)) / largest, high
 
 
-def _damped(volume: np.ndarray, strength: float) -> np.ndarray:
-    """Every voxel moved into the range of its two neighbours along the first axis, by ``strength`` at most, and not by
-    more than its own value: background stays background.
+def _few(volume: np.ndarray) -> slice:
+    return slice(None, None, max(1, volume.shape[1] // _ROWS))
+
+
+def _damped(volume: np.ndarray, floor: np.ndarray, strength: float) -> np.ndarray:
+    """Every voxel moved into the range of its two neighbours along the first axis, by ``strength`` at most and not below
+    ``floor``, where it lies above.
     """
     here = volume[1:-1]
     nearest = np.clip(here, np.minimum(volume[:-2], volume[2:]), np.maximum(volume[:-2], volume[2:]))
-    most = np.minimum(here, np.float32(strength))
+    down = np.minimum(np.maximum(here - floor[1:-1], 0), np.float32(strength))
+    up = np.minimum(here, np.float32(strength))  # not by more than its own value: background stays background
     damped = volume.copy()
-    damped[1:-1] += np.clip(nearest - here, -most, most)
+    damped[1:-1] += np.clip(nearest - here, -down, up)
     return damped
 
 

@@ -1,0 +1,44 @@
+"""How far a fusion is: what its callers are told, and the seconds of its stages."""
+
+import time
+from collections.abc import Callable
+
+from ..errors import FusionCancelled
+
+Progress = Callable[[float, str], "bool | None"]
+"""Called with the fraction done and a text; cancels by returning False."""
+
+
+class Clock:
+    """Seconds spent in each stage."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage], self._last = now - self._last, now
+
+
+class Reporter:
+    """Maps the progress of one stage onto its share of the whole, and turns a refusal into FusionCancelled."""
+
+    def __init__(self, progress: Progress | None, start: float, stop: float):
+        self._progress, self._start, self._stop = progress, start, stop
+
+    def __call__(self, fraction: float, text: str) -> None:
+        if self._progress is None:
+            return
+        if self._progress(self._start + fraction * (self._stop - self._start), text) is False:
+            raise FusionCancelled("Fusion was cancelled; nothing was changed.")
+
+
+def remaining(done: int, total: int, started: float) -> str:
+    """What there is to say when ``done`` of ``total`` slices are fused since ``started`` (``time.perf_counter``)."""
+    if done == total:
+        return f"Fused {total} slices"
+    text = f"Fusing slice {done + 1} of {total}"
+    if not done:
+        return text
+    return f"{text}, about {(time.perf_counter() - started) / done * (total - done):.0f} s left"
