@@ -1,7 +1,7 @@
 """The network as MONAI's inferers and tools take one: a single tensor in; and an inferer that sees the whole volume."""
 
 import torch
-from monai.inferers import SliceInferer
+from monai.inferers.inferer import SliceInferer
 
 from ..network import MMIFAMIN, Architecture, Context, common_context, sample_slices
 
@@ -31,7 +31,7 @@ class StackedMMIFAMIN(MMIFAMIN):
 class VolumeInferer(SliceInferer):
     """MONAI's ``SliceInferer``, after the global layers have seen a sample of the slices that are not empty."""
 
-    def __call__(self, inputs: torch.Tensor, network: StackedMMIFAMIN, *args, **kwargs) -> torch.Tensor:
+    def __call__(self, inputs: torch.Tensor, network: StackedMMIFAMIN, *args, **kwargs):
         """``inputs`` ``(1, 2, H, W, D)``, slices along the last axis, to the fused ``(1, 1, H, W, D)``."""
         occupied = [k for k in range(inputs.shape[-1]) if inputs[..., k].any()]
         context = None

@@ -26,7 +26,8 @@ def through_plane_ratio(anatomical, functional, fused) -> float:
 def sampled_ratio(fused: np.ndarray, sources) -> float:
     """``through_plane_ratio`` on some rows of ``fused`` and of ``sources``: two ``(D, H, W)`` arrays with their windows."""
     few = _few(fused)
-    return through_plane_ratio(*(window.to_unit(source[:, few]) for source, window in sources), fused[:, few])
+    first, second = (window.to_unit(source[:, few]) for source, window in sources)
+    return through_plane_ratio(first, second, fused[:, few])
 
 
 def steady(fused: np.ndarray, sources) -> tuple[float, float]:
