@@ -53,7 +53,9 @@ def untrained_weights(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def stirred_weights(tmp_path_factory) -> Path:
-    """Weights of a network in which every part acts, as strongly as in a trained one: for tests of the engine around it."""
+    """Weights of a network in which every part acts, as strongly as in a trained one: for tests of the engine around
+    it.
+    """
     from MMIFAminLib.engine.weights import save_weights
     from MMIFAminLib.network import MMIFAMIN
     from support.networks import stirred

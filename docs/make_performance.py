@@ -3,9 +3,9 @@
     python docs/make_performance.py            # fills in the tables
     python docs/make_performance.py --check    # fails if a table is not that of the CSVs
 
-The CSVs in Testing/benchmarks/results are made by ``make bench`` (speed.csv) and ``Testing/benchmarks/{tried,precision}.py``.
-A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text around the tables is written by hand and says no
-number that a table says.
+The CSVs in Testing/benchmarks/results are made by ``make bench`` (speed.csv) and
+``Testing/benchmarks/{tried,precision}.py``. A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text
+around the tables is written by hand and says no number that a table says.
 """
 
 from pages import DOCS, fill_in, read, table

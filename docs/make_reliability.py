@@ -3,8 +3,9 @@
     python docs/make_reliability.py            # fills in the tables
     python docs/make_reliability.py --check    # fails if a table is not that of the CSVs
 
-The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/campaigns/faults.py`` (faults.csv) and
-``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
+The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/campaigns/faults.py``
+(faults.csv) and ``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and
+``<!-- end -->``.
 """
 
 from pages import DOCS, fill_in, read, table

@@ -204,7 +204,9 @@ def lesion_section() -> str:
 
 
 def ablation_section() -> str:
-    """The ablation tables: the method's parts, two of them trained for longer, the loss and the sets from trained weights."""
+    """The ablation tables: the method's parts, two of them trained for longer, the loss and the sets from trained
+    weights.
+    """
     from MMIFAminLib.training.ablation import to_markdown
 
     parts = []

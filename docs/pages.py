@@ -31,8 +31,8 @@ def table(header: list[str], rows: list[list]) -> str:
 
 
 def fill_in(page: Path, make_tables: Callable[[], dict[str, str]]) -> None:
-    """Bring what ``make_tables`` makes, ``{name: table}``, into ``page``; with ``--check`` on the command line only fail
-    where that would change it.
+    """Bring what ``make_tables`` makes, ``{name: table}``, into ``page``; with ``--check`` on the command line only
+    fail where that would change it.
     """
     parser = argparse.ArgumentParser(description=f"Brings measured numbers into the tables of docs/{page.name}.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is not that of the CSVs")
@@ -40,7 +40,10 @@ def fill_in(page: Path, make_tables: Callable[[], dict[str, str]]) -> None:
     old = text = page.read_text(encoding="utf-8")
     for name, content in make_tables().items():
         text, count = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+            lambda m, content=content: f"{m[1]}{content}\n{m[2]}",
+            text,
+            flags=re.DOTALL,
         )
         if count != 1:
             sys.exit(f"docs/{page.name} has {count} places for the table {name!r}; it needs one.")

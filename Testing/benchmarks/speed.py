@@ -108,7 +108,9 @@ def run(case, **options):
 
 
 def write_pair(folder, size, kind):
-    """An MR head with noise everywhere, so that no slice and no border is empty, and a PET or CT on a grid of its own."""
+    """An MR head with noise everywhere, so that no slice and no border is empty, and a PET or CT on a grid of its
+    own.
+    """
     mr = magnified(phantoms.head(scale=1000.0), size, noise=20.0, seed=0)
     other = phantoms.head(kind="pet", scale=20000.0) if kind == "pet" else phantoms.ct_head()
     functional = magnified(

@@ -61,7 +61,9 @@ def peak_mb():
 
 
 def references(repeats=3):
-    """What this machine can do at all, and what others cost: convolution peak, four-convolution network, pyramid, copy."""
+    """What this machine can do at all, and what others cost: convolution peak, four-convolution network, pyramid,
+    copy.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -120,7 +122,8 @@ def least_an_image(module, image, repeats):
 
 
 def four_convolutions():
-    """Four convolutions of 64 channels at full resolution, laid out and as costly (17 GFLOPs) as IFCNN (Zhang et al., 2020).
+    """Four convolutions of 64 channels at full resolution, laid out and as costly (17 GFLOPs) as IFCNN (Zhang et al.,
+    2020).
 
     Takes two images of three channels as one of six.
     """
@@ -144,7 +147,9 @@ def four_convolutions():
 
 
 def network(weights, repeats=3):
-    """The network on 256x256 pairs: precisions, layouts, batches, threads in one slice or over slices; one pair end to end."""
+    """The network on 256x256 pairs: precisions, layouts, batches, threads in one slice or over slices; one pair end to
+    end.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -193,7 +198,9 @@ def network(weights, repeats=3):
 
 
 def channels_first(model, precision):
-    """The network with features laid out channel by channel: from the squeeze on, layers keep the layout of their input."""
+    """The network with features laid out channel by channel: from the squeeze on, layers keep the layout of their
+    input.
+    """
     import torch
 
     plain = model.prepared("cpu", precision).to(memory_format=torch.contiguous_format)
@@ -251,7 +258,9 @@ def inferer(weights, slices=40, precision="bf16", repeats=3):
 def volume(
     weights, anatomical, functional, name, device="cpu", precision="auto", through="fuse", threads=None, repeats=1
 ):
-    """A pair of volume files, end to end: seconds by stage in the fastest run, memory above the loaded volumes in the first."""
+    """A pair of volume files, end to end: seconds by stage in the fastest run, memory above the loaded volumes in the
+    first.
+    """
     images = [sitk.ReadImage(str(path)) for path in (anatomical, functional)]
     loaded = resident_mb()
     import torch

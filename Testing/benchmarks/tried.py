@@ -2,8 +2,8 @@
 
     python Testing/benchmarks/tried.py [--output Testing/benchmarks/results]
 
-Writes ``tried.csv``: a row for each variant of an experiment, with its time and the ratio to the first variant. Variants
-take turns, and the least time of each counts. What lost lives here only.
+Writes ``tried.csv``: a row for each variant of an experiment, with its time and the ratio to the first variant.
+Variants take turns, and the least time of each counts. What lost lives here only.
 """
 
 import argparse
@@ -222,7 +222,9 @@ def compile_frozen(network, pair):
 
 
 def depthwise(model):
-    """The network with the decoder's dense 3x3 convolutions replaced by depthwise ones and 1x1: same shapes, untrained."""
+    """The network with the decoder's dense 3x3 convolutions replaced by depthwise ones and 1x1: same shapes,
+    untrained.
+    """
     other = copy.deepcopy(model)
     decoder = other.decoder
     decoder.first = separable(decoder.first.in_channels, decoder.first.out_channels)

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +76,8 @@ def disturb(work, seconds, number) -> int:
     """Send signal ``number`` to a child that does ``work``, after ``seconds``; its exit code."""
     pid = start(work)
     time.sleep(seconds)
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
     return finish(pid)
 
 
@@ -168,7 +167,9 @@ class Train(Job):
 
 
 def campaign(job: Job, count: int, rng, number=signal.SIGKILL) -> dict:
-    """Strike ``count`` runs of ``job``, half of them over the files of an earlier run; each time run it again undisturbed."""
+    """Strike ``count`` runs of ``job``, half of them over the files of an earlier run; each time run it again
+    undisturbed.
+    """
     seconds = run(job.work)
     expected = {name: job.facts(name, data) for name, data in content(job.out).items()}
     tally = dict.fromkeys(("runs", "struck", "files begun", "corrupt", "rerun failed"), 0)
@@ -236,7 +237,7 @@ def in_scene(weights, count, seed) -> int:
                 rgb=rgb,
                 plane=plane,
                 fuser=fuser,
-                progress=lambda fraction, text: fraction < limit,
+                progress=lambda fraction, text, limit=limit: fraction < limit,
             )
             bad += 1  # it did not stop
         except FusionCancelled:

@@ -67,7 +67,9 @@ def test_the_words_on_the_local_range_fit_its_table(results):
 
 
 def test_the_weights_that_ship_invent_no_texture(results):
-    """A network that hatched saturated bone to win in sharpness had 2.8 grey levels on CT-MR, a Laplacian pyramid 0.1."""
+    """A network that hatched saturated bone to win in sharpness had 2.8 grey levels on CT-MR, a Laplacian pyramid
+    0.1.
+    """
     rows = [row for row in results("local_range.csv") if row["method"] == "MMIF-AMIN"]
     assert rows and all(float(row["invented texture"]) < 0.3 for row in rows)
 

@@ -1,4 +1,6 @@
-"""A short campaign of ``faults.py``: what is killed, interrupted or cancelled leaves whole files and the scene as it was."""
+"""A short campaign of ``faults.py``: what is killed, interrupted or cancelled leaves whole files and the scene as it
+was.
+"""
 
 import csv
 import os

@@ -1,4 +1,5 @@
-"""Any two volumes, nodes and headers: fused, whole and in place, or refused in one sentence. ``make fuzz`` tries thousands.
+"""Any two volumes, nodes and headers: fused, whole and in place, or refused in one sentence. ``make fuzz`` tries
+thousands.
 
 The long campaign writes how often each outcome came to ``Testing/benchmarks/results/fuzz.csv``.
 """
@@ -142,7 +143,7 @@ def test_any_two_volumes_are_fused_in_place_or_refused_in_a_sentence(maximum, an
         came_out("volumes", "fused")
         assert fingerprint(fused.image)[0][:-1] == before[0][0][:-1]
         values = sitk.GetArrayViewFromImage(fused.image)
-        assert values.dtype == np.float32 and 0 <= values.min() and values.max() <= 1  # false for NaN
+        assert values.dtype == np.float32 and values.min() >= 0 and values.max() <= 1  # false for NaN
         assert 0 < fused.overlap.fraction <= 1
         a, b = sitk.GetArrayFromImage(anatomical), sitk.GetArrayFromImage(fused.functional)
         if a.ndim == 3 and np.isfinite(a).all():
@@ -263,4 +264,4 @@ def test_damaged_headers_are_read_or_refused_by_the_command(files, untrained_wei
             fused, anatomical = read_volume(output), read_volume(source)
             assert fused.GetSize() == anatomical.GetSize()
             values = sitk.GetArrayViewFromImage(fused)
-            assert 0 <= values.min() and values.max() <= 1  # false for NaN
+            assert values.min() >= 0 and values.max() <= 1  # false for NaN

@@ -110,7 +110,7 @@ def test_fuse_writes_grey_and_colour_volumes_picture_and_report(head, tmp_path, 
     np.testing.assert_allclose(fused.GetDirection(), anatomical.GetDirection(), atol=1e-6)
     np.testing.assert_allclose(fused.GetOrigin(), anatomical.GetOrigin(), atol=1e-3)
     values = sitk.GetArrayViewFromImage(fused)
-    assert 0 <= values.min() and 0.7 < values.max() <= 1
+    assert values.min() >= 0 and 0.7 < values.max() <= 1
     with Image.open(picture) as image:
         assert image.mode == "RGB" and image.width > 1000
     facts = json.loads(report.read_text())

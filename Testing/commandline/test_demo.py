@@ -105,7 +105,8 @@ def test_the_demo_writes_volumes_picture_and_report(tmp_path, pair, untrained_we
 
 def test_the_fused_head_is_not_darker_than_both_sources(pair):
     """The template is smoother than the images that the weights were trained on. Weights that ranks alone had led put
-    dark places beside the hot lesion here (docs/method.md), 2.5 % of the head and more; those that ship less than 0.5 %.
+    dark places beside the hot lesion here (docs/method.md), 2.5 % of the head and more; those that ship less than 0.5
+    %.
     """
     anatomical, functional = pair
     resampled, _ = geometry.resample_to(functional, anatomical)

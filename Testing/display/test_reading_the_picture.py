@@ -43,7 +43,9 @@ def test_each_letter_stands_on_its_side_of_the_patient(orientation):
 
 
 def test_the_legend_prints_the_window_and_each_value_at_its_own_colours():
-    """PET from 12 to 47 in rainbow colours: where 47 stands colours are strong, where 12 stands they are nearly none."""
+    """PET from 12 to 47 in rainbow colours: where 47 stands colours are strong, where 12 stands they are nearly
+    none.
+    """
     from MMIFAminLib.engine.fusion import FusedVolume  # imports torch
 
     grid = Grid()

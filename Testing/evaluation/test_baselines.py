@@ -51,7 +51,7 @@ def test_a_stack_is_fused_slice_by_slice(fuse):
     a, b = np.random.default_rng(0).random((2, 3, 50, 37), dtype=np.float32)
     fused = fuse(a, b)
     assert fused.shape == a.shape and fused.dtype == np.float32
-    assert 0 <= fused.min() and fused.max() <= 1
+    assert fused.min() >= 0 and fused.max() <= 1
     for k in range(3):
         np.testing.assert_allclose(fused[k], fuse(a[k], b[k]), atol=1e-6)
 

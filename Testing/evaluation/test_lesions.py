@@ -93,7 +93,7 @@ def test_no_lesion_is_clipped(case):
     for lesion in draw_lesions(case, 40, seed=3):
         measure_lesion(lambda a, b: seen.append(b) or b, case, lesion)
     for plain, lesioned in zip(seen[::2], seen[1::2]):
-        assert 0 <= min(plain.min(), lesioned.min()) and max(plain.max(), lesioned.max()) <= 1
+        assert min(plain.min(), lesioned.min()) >= 0 and max(plain.max(), lesioned.max()) <= 1
         assert np.count_nonzero(plain != lesioned) > 0
         np.testing.assert_allclose(plain[:, 0], lesioned[:, 0], atol=1e-6)
 

@@ -80,7 +80,7 @@ def test_both_attentions_act():
         weights = attention(x) / x
     assert weights.std(dim=(2, 3)).max() > 1e-3, "no spatial attention"
     assert weights.mean(dim=(2, 3)).std() > 1e-3, "no channel attention"
-    assert 0 < weights.min() and weights.max() < 1
+    assert weights.min() > 0 and weights.max() < 1
 
 
 def flops(network, height, width) -> int:
@@ -150,7 +150,7 @@ def test_shares_of_the_sources_start_from_a_network_without_them():
     a, b = torch.rand(1, 1, 32, 32), torch.rand(1, 1, 32, 32)
     with torch.no_grad():
         assert torch.equal(network(a, b), older(a, b))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="architectures differ"):
         network.start_from(MMIFAMIN(Architecture(channels=24)))
 
 

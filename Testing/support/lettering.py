@@ -27,7 +27,9 @@ def read_letter(patch: np.ndarray, among: str = "RLAPSI") -> str:
 
 
 def find_text(picture: np.ndarray, text: str) -> list[tuple[float, float]]:
-    """Where a grey picture (H, W) shows ``text`` (a phrase of two characters or more): row and column of each middle."""
+    """Where a grey picture (H, W) shows ``text`` (a phrase of two characters or more): row and column of each
+    middle.
+    """
     picture = np.pad(np.asarray(picture, float), 12)
     best = np.full(picture.shape, -1.0)
     for size in _SIZES:

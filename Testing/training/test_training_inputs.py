@@ -101,7 +101,7 @@ def test_uptake_of_real_pairs_is_read(shared):
     task |= {"train": "harvard/val/PET-MRI", "val": "harvard/val/CT-MRI"}
     config = Config.from_dict(TINY | {"tasks": [task | {"val": "harvard/val/PET-MRI"}]})
     cases = load_cases(config, shared / "data")[0]["PET"]
-    assert all(case.uptake is not None and 0 <= case.uptake.min() and case.uptake.max() <= 1 for case in cases)
+    assert all(case.uptake is not None and case.uptake.min() >= 0 and case.uptake.max() <= 1 for case in cases)
     # Warm yellow is brighter in luma than the hotter red: uptake is not luma on another scale.
     case = max(cases, key=lambda case: case.uptake.max())
     hottest = case.uptake > 0.97
@@ -138,7 +138,7 @@ def test_varied_samples_are_a_function_of_their_number(data):
     first, second = (drawn(data, VARY | {"gamma": 1.4, "partner": 0.5})[0] for _ in range(2))
     assert all(torch.equal(x[key], y[key]) for x, y in zip(first, second) for key in ("a", "b", "lesion"))
     assert all(type(sample["a"]) is torch.Tensor and sample["a"].shape == (1, 32, 32) for sample in first)
-    assert all(0 <= sample[key].min() and sample[key].max() <= 1 for sample in first for key in ("a", "b"))
+    assert all(sample[key].min() >= 0 and sample[key].max() <= 1 for sample in first for key in ("a", "b"))
 
 
 def test_both_images_are_turned_alike_and_their_grey_levels_bent_apart(data, tmp_path):

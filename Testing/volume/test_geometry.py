@@ -174,7 +174,7 @@ def test_resampling_tells_how_far_it_is_and_can_be_stopped():
     for limit in (0.0, 0.2, 0.6, 1.0):
         told.clear()
 
-        def stop(fraction):
+        def stop(fraction, limit=limit):
             told.append(fraction)
             if fraction >= limit:
                 raise Enough

@@ -82,7 +82,7 @@ def test_registration_reports_and_stops(shared):
     with pytest.raises(FusionCancelled):
         register_rigid(t1, pet, progress)
     fractions = [fraction for fraction, _ in seen]
-    assert fractions == sorted(fractions) and 0 <= fractions[0] and 0.2 <= fractions[-1] < 0.5
+    assert fractions == sorted(fractions) and fractions[0] >= 0 and 0.2 <= fractions[-1] < 0.5
 
 
 VOLUMES = [

@@ -1,4 +1,6 @@
-"""The engine: two volumes in, one fused volume out, on whatever device and memory there is. Importing it imports torch."""
+"""The engine: two volumes in, one fused volume out, on whatever device and memory there is. Importing it imports
+torch.
+"""
 
 from .fusion import FusedVolume, VolumeFuser
 from .weights import WeightsInfo, find_weights, load_weights, save_weights

@@ -41,8 +41,8 @@ def _cuda_computes() -> bool:
 def choose_precision(precision: str, device: str) -> str:
     """The precision of the network's features for "auto", "fp32", "bf16" or "fp16" on ``device``.
 
-    "auto" is fp16 on a GPU with tensor cores, bf16 on a processor that computes in it, fp32 elsewhere. Raises InputError
-    for others.
+    "auto" is fp16 on a GPU with tensor cores, bf16 on a processor that computes in it, fp32 elsewhere. Raises
+    InputError for others.
     """
     if precision == "auto":
         if device == "cuda":
@@ -111,8 +111,8 @@ def _take(under_way: deque, tick: Callable[[int], None], done: int) -> int:
 def _pool(threads: int) -> ThreadPoolExecutor:
     """The threads that compute slices, each with one PyTorch thread; made once and kept.
 
-    One slice a thread, rather than all threads for one slice: small layers leave no thread idle, and what comes out does
-    not depend on how many threads there are (reductions in bf16 do).
+    One slice a thread, rather than all threads for one slice: small layers leave no thread idle, and what comes out
+    does not depend on how many threads there are (reductions in bf16 do).
     """
     with _lock:
         return _started_pool(threads)

@@ -1,7 +1,7 @@
 """Classical fusion baselines: every table compares the network with these.
 
-Each takes two float arrays of one shape in [0, 1], (H, W) or a stack (D, H, W) that is fused slice by slice, and returns
-a float32 array of that shape in [0, 1]. They raise InputError if the shapes differ or are not 2D or 3D.
+Each takes two float arrays of one shape in [0, 1], (H, W) or a stack (D, H, W) that is fused slice by slice, and
+returns a float32 array of that shape in [0, 1]. They raise InputError if the shapes differ or are not 2D or 3D.
 """
 
 import numpy as np
@@ -44,7 +44,8 @@ def guided_filter(a, b) -> np.ndarray:
     """Guided filter fusion with the constants of its paper (Li, Kang and Hu, IEEE TIP 2013).
 
     A 31x31 mean splits each source into base and detail; saliency (smoothed absolute Laplacian) says which source
-    counts where, and guided filters align that map with each source's edges, widely for the base, tightly for the detail.
+    counts where, and guided filters align that map with each source's edges, widely for the base, tightly for the
+    detail.
     """
     sources = _checked(a, b)
     saliency = [_each_axis(gaussian_filter1d, np.abs(_laplacian(x)), sigma=5.0, radius=5) for x in sources]

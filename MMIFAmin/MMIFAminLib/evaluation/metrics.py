@@ -7,6 +7,7 @@ summed for MI, SCD, VIF and SSIM and averaged for CC, PSNR (its mean squared err
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +96,7 @@ def _checked(a, b, f) -> list[np.ndarray]:
             raise InputError(f"The {name} image has shape {image.shape}: metrics need a 2D grey image, at least 2x2.")
         image = image.astype(np.float64)
         # Half a grey level is where rounding would leave the range: rescaled images differ by far more.
-        if not (-0.5 <= image.min() and image.max() < PEAK + 0.5):
+        if not (image.min() >= -0.5 and image.max() < PEAK + 0.5):
             raise InputError(f"The {name} image has values outside 0..255 or not finite: scale it to grey levels.")
         images.append(image)
     if len({image.shape for image in images}) > 1:
@@ -156,7 +157,7 @@ def _visual_information_fidelity(a, b, f, noise=2.0, tiny=1e-10) -> float:
             a, b, f = _filter_inside(np.stack([a, b, f]), kernel)[:, ::2, ::2]
         if min(a.shape) < size:
             return float("nan")
-        _, variance, covariance = _moments(a, b, f, lambda images: _filter_inside(images, kernel))
+        _, variance, covariance = _moments(a, b, f, partial(_filter_inside, kernel=kernel))
         variance = np.maximum(variance, 0)
         fused = variance[2]
         for i in range(2):

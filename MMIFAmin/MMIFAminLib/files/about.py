@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class About:
     """What is known of a volume; ``None`` is what the file does not tell (all of it, for files that are not DICOM).
 
-    ``modality`` is the DICOM one (CT, MR, PT, NM); ``unit`` of the voxel values is "HU" for CT, DICOM's Units (0054,1001)
-    for PET and SPECT ("BQML", "CNTS", "GML", ...) or the UCUM code of a real world value mapping; ``region`` the body
-    part examined. ``datasets`` are the headers of the instances that the volume was made of, in slice order and without
-    pixel data.
+    ``modality`` is the DICOM one (CT, MR, PT, NM); ``unit`` of the voxel values is "HU" for CT, DICOM's Units
+    (0054,1001) for PET and SPECT ("BQML", "CNTS", "GML", ...) or the UCUM code of a real world value mapping;
+    ``region`` the body part examined. ``datasets`` are the headers of the instances that the volume was made of, in
+    slice order and without pixel data.
     """
 
     modality: str | None = None

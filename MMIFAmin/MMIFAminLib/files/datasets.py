@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +82,7 @@ def require(place: str | Path, name: str, data: str | Path | None = None) -> Pat
 
 def split(name: str) -> dict[str, str]:
     """The list of a data set: SHA-256 by place below the folder of the data set."""
-    lines = resources.files(__package__).joinpath("splits", f"{name}.sha256").read_text(encoding="utf-8").splitlines()
+    lines = (Path(__file__).parent / "splits" / f"{name}.sha256").read_text(encoding="utf-8").splitlines()
     return {place: digest for digest, place in (line.split("  ", 1) for line in lines)}
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +64,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path} cannot be written: {os_reason(error)}") from error
     finally:
-        try:
+        with suppress(OSError):
             part.unlink(missing_ok=True)
-        except OSError:
-            pass
 
 
 def write_png(image: Image.Image, path: str | Path) -> None:

@@ -2,8 +2,8 @@
 
 Fusion methods are compared by their ranks in many measures, and what a little more of a measure is worth depends on how
 close the competitors are: where four of them lie within a hair, a small gain overtakes them all; where none is near, it
-changes nothing. So at every validation the field is looked at from where the network then stands, and the terms' weights
-follow. The network's weights are trained on training images, the few weights here on the validation images.
+changes nothing. So at every validation the field is looked at from where the network then stands, and the terms'
+weights follow. The network's weights are trained on training images, the few weights here on the validation images.
 """
 
 import math
@@ -47,10 +47,10 @@ BOUNDS = (0.1, 50.0)  # of a weight
 class AdaptiveLoss(nn.Module):
     """A weighted sum of terms, with weights of its own for each of ``kinds`` kinds of image pairs.
 
-    ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are worth,
-    by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times a
-    metric's ``STEP`` matter, and those behind count as ``behind`` times as far away. ``anchors`` ``{term: weight}`` are
-    added with constant weights: a classical method meets these terms exactly, so that there is nothing to win.
+    ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are
+    worth, by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times
+    a metric's ``STEP`` matter, and those behind count as ``behind`` times as far away. ``anchors`` ``{term: weight}``
+    are added with constant weights: a classical method meets these terms exactly, so that there is nothing to win.
     """
 
     log_weights: torch.Tensor
@@ -74,8 +74,8 @@ class AdaptiveLoss(nn.Module):
     def forward(
         self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, kind: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Sources and fused ``(N, 1, H, W)`` in [0, 1] and the number of each one's kind ``(N,)`` to the loss, the value
-        of every term, and its mean weight.
+        """Sources and fused ``(N, 1, H, W)`` in [0, 1] and the number of each one's kind ``(N,)`` to the loss, the
+        value of every term, and its mean weight.
         """
         values = {name: TERMS[name](a, b, f) for name in (*self.names, *self.anchors)}
         report = {name: value.mean() for name, value in values.items()}
@@ -116,10 +116,11 @@ def worth(
 ) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
-    ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of every
-    competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself; the
-    density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of ratios. A
-    competitor ahead can be overtaken, one behind need only be kept there: it counts as ``behind`` times as far away.
+    ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of
+    every competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself;
+    the density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of
+    ratios. A competitor ahead can be overtaken, one behind need only be kept there: it counts as ``behind`` times as
+    far away.
     """
     density = 0.0
     for metric in MEASURES[name]:

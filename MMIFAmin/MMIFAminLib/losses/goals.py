@@ -1,10 +1,10 @@
 """A candidate for the adaptive loss: keep every rank that is held, and win those that are near.
 
 Where a network stands close to the best compromise, a step in one metric costs steps in others, and the rule of
-``AdaptiveLoss`` stops pulling at a competitor that is some way ahead. Here the competitors become constraints: each metric has
-a goal that does not move during a run, and the weights of the terms are its Lagrange multipliers. They grow where the network is
-behind its goal and shrink where it is ahead of it by more than a margin (dual ascent), with a constant sum, so that nothing
-changes between the terms and the anchors.
+``AdaptiveLoss`` stops pulling at a competitor that is some way ahead. Here the competitors become constraints: each
+metric has a goal that does not move during a run, and the weights of the terms are its Lagrange multipliers. They grow
+where the network is behind its goal and shrink where it is ahead of it by more than a margin (dual ascent), with a
+constant sum, so that nothing changes between the terms and the anchors.
 """
 
 import math
@@ -17,8 +17,9 @@ from .adaptive import BOUNDS, MEASURES, STEP, AdaptiveLoss
 class GoalLoss(AdaptiveLoss):
     """An AdaptiveLoss whose weights pursue goals.
 
-    ``reach`` is how many of a metric's ``STEP`` a competitor may be ahead to become a goal, ``margin`` how many of them the
-    network is to be beyond it, ``rate`` by how much a weight changes at most from one validation to the next (in logarithms).
+    ``reach`` is how many of a metric's ``STEP`` a competitor may be ahead to become a goal, ``margin`` how many of them
+    the network is to be beyond it, ``rate`` by how much a weight changes at most from one validation to the next (in
+    logarithms).
     """
 
     goals: torch.Tensor
@@ -43,7 +44,9 @@ class GoalLoss(AdaptiveLoss):
 
     @torch.no_grad()
     def learn(self, kind: int, own: dict[str, float], values: dict[str, float], field: list[dict[str, float]]) -> None:
-        """Move the weights for ``kind`` by how far ``own`` is from its goals; the other arguments do not matter here."""
+        """Move the weights for ``kind`` by how far ``own`` is from its goals; the other arguments do not matter
+        here.
+        """
         goals = zip(self.metrics, self.goals[kind].tolist())
         beyond = {metric: _steps(metric, own[metric], score) for metric, score in goals}
         margins = [min(beyond[metric] for metric in MEASURES[name]) for name in self.names]
@@ -55,8 +58,8 @@ class GoalLoss(AdaptiveLoss):
 
 
 def goal(metric: str, own: dict[str, float], field: list[dict[str, float]], reach: float) -> float:
-    """What ``metric`` is to reach: the score of the furthest competitor ahead within ``reach``, else of the next behind,
-    else what it is.
+    """What ``metric`` is to reach: the score of the furthest competitor ahead within ``reach``, else of the next
+    behind, else what it is.
     """
     here = own[metric]
     ahead = [scores[metric] for scores in field if 0 < _steps(metric, scores[metric], here) <= reach]

@@ -1,8 +1,8 @@
 """A candidate for the adaptive loss: each image says by itself which term it still owes.
 
 Maximum, guided-filter and Laplacian-pyramid fusion each win some of the field's measures on some images; no learned
-method beats them in all. So they set the goals: for each image and each term the best of the three. A term's weight grows
-exponentially with how far the fused image stays behind that goal, and fades once it is ahead, image by image:
+method beats them in all. So they set the goals: for each image and each term the best of the three. A term's weight
+grows exponentially with how far the fused image stays behind that goal, and fades once it is ahead, image by image:
 
     w = weight * exp(sharpness * (value / goal - 1))
 

@@ -26,10 +26,11 @@ def gradient(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
 
 
 def invention(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
-    """Mean step between neighbouring pixels of ``f`` beyond the steps that both sources have within a pixel of it, added.
+    """Mean step between neighbouring pixels of ``f`` beyond the steps that both sources have within a pixel of it,
+    added.
 
-    A texture where both sources are flat would win sharpness and entropy; here it costs. Steps, not central differences:
-    those do not see a pattern that repeats every second pixel.
+    A texture where both sources are flat would win sharpness and entropy; here it costs. Steps, not central
+    differences: those do not see a pattern that repeats every second pixel.
     """
     allowed = sum(F.max_pool2d(torch.maximum(*_steps(x)), 3, stride=1, padding=1) for x in (a, b))
     along, across = _steps(f)
@@ -126,7 +127,9 @@ TERMS = {
 
 
 def sobel(x: torch.Tensor) -> torch.Tensor:
-    """Sobel gradient ``(N, 2, H, W)`` (horizontal, vertical) of ``(N, 1, H, W)``, scaled so that a unit step gives 1."""
+    """Sobel gradient ``(N, 2, H, W)`` (horizontal, vertical) of ``(N, 1, H, W)``, scaled so that a unit step gives
+    1.
+    """
     x = F.pad(x, (1, 1, 1, 1), mode="replicate")
     across, along = x[..., 2:] - x[..., :-2], x[..., 2:, :] - x[..., :-2, :]
     horizontal = 0.25 * (across[..., :-2, :] + across[..., 2:, :]) + 0.5 * across[..., 1:-1, :]

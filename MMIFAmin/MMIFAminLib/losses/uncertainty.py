@@ -21,8 +21,8 @@ class UncertaintyLoss(nn.Module):
     def forward(
         self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, kind: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its weight; the images'
-        ``kind`` ``(N,)`` does not matter.
+        """Sources and fused ``(N, 1, H, W)`` in [0, 1] to the loss, the value of every term, and its weight; the
+        images' ``kind`` ``(N,)`` does not matter.
         """
         report = {name: TERMS[name](a, b, f).mean() for name in (*self.weights, *self.anchors)}
         loss = sum((weight * report[name] for name, weight in self.anchors.items()), f.new_zeros(()))

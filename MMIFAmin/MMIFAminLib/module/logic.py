@@ -145,11 +145,12 @@ class FusionLogic:
         if newFunctional or p.colorTable is None:
             p.colorTable = self.defaultColors(p.functional)
         pair = (p.anatomical, p.functional)
-        for name, *rest in _outputs(p):
+        for name, _rgb, _wanted in _outputs(p):
             node = getattr(p, name)
-            if None not in pair and node is not None and node.GetAttribute("MMIFAmin.version") is not None:
-                if (node.GetNodeReference("MMIFAmin.anatomical"), node.GetNodeReference("MMIFAmin.functional")) != pair:
-                    setattr(p, name, None)
+            if None in pair or node is None or node.GetAttribute("MMIFAmin.version") is None:
+                continue
+            if (node.GetNodeReference("MMIFAmin.anatomical"), node.GetNodeReference("MMIFAmin.functional")) != pair:
+                setattr(p, name, None)
 
     # Registration --------------------------------------------------------------------------------------------------
 

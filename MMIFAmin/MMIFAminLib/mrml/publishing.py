@@ -143,9 +143,9 @@ def _scalar_image(image: sitk.Image, extent) -> vtk.vtkImageData:
 def _fill(node, source: Snapshot, data) -> None:
     scene = node.GetScene()
     is_ours = node.GetAttribute("MMIFAmin.version") is not None
-    if is_ours and node.GetName().startswith(node.GetAttribute("MMIFAmin.name")):
-        if node.GetAttribute("MMIFAmin.name") != source.fused_name:
-            node.SetName(scene.GenerateUniqueName(source.fused_name))
+    given = node.GetAttribute("MMIFAmin.name")
+    if is_ours and given != source.fused_name and node.GetName().startswith(given):
+        node.SetName(scene.GenerateUniqueName(source.fused_name))
     modifying = node.StartModify()
     try:
         source.geometry.give_to(node)

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 
 class FusionDecoder(nn.Module):
-    """Maps at full resolution that say how the fused image follows from the two sources, from features at a quarter of it.
+    """Maps at full resolution that say how the fused image follows from the two sources, from features at a quarter of
+    it.
 
     Takes the IDN features of both modalities ``(N, 2 * in_channels, h, w)`` and the MCFEM features
     ``(N, channels, h, w)``; returns ``(N, maps, 4h, 4w)``. The last convolution starts at zero: the untrained network

@@ -29,7 +29,8 @@ slice. Research use only: not a medical device.
     python -m monai.bundle run --config_file configs/inference.json --dataset_dir DATA
 
 `DATA` holds the folders `anatomical` and `functional` with NIfTI files of equal names; the fused volumes, in [0, 1] on
-the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR) instead of measured uptake; for CT with MR, MMIFAmin has weights of their own
+the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR) instead of measured uptake; for CT with MR,
+MMIFAmin has weights of their own
 (`mmifamin bundle --weights mmif-amin-anatomical`).
 Intensities are scaled by percentiles of the volume; MMIFAmin itself knows windows, uptake, colour-coded images and
 DICOM.

@@ -33,8 +33,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Name of the loss ("adaptive", "goals", "information", "shortfall", "uncertainty"), the arguments of its class, and the
-    learning rate of its parameters where it has any.
+    """Name of the loss ("adaptive", "goals", "information", "shortfall", "uncertainty"), the arguments of its class,
+    and the learning rate of its parameters where it has any.
     """
 
     name: str
@@ -54,9 +54,10 @@ class LesionTerm:
 class Variation:
     """By how much training pairs are varied beyond flips, so that few cases are not learned by heart.
 
-    ``share`` is the probability of each variation: turned by up to ``angle`` degrees and scaled by up to ``scale``, both
-    images alike; grey levels raised to a power of up to ``gamma`` or its inverse, each image on its own. ``partner`` is the
-    probability that the second image comes from another pair of the task: what fusion is asked for does not change.
+    ``share`` is the probability of each variation: turned by up to ``angle`` degrees and scaled by up to ``scale``,
+    both images alike; grey levels raised to a power of up to ``gamma`` or its inverse, each image on its own.
+    ``partner`` is the probability that the second image comes from another pair of the task: what fusion is asked for
+    does not change.
     """
 
     share: float = 0.0
@@ -81,12 +82,12 @@ class Variation:
 class Config:
     """One training run. Counts are in steps, sizes in pixels; ``batch`` is over all processes together.
 
-    ``foreground`` is the least share of a patch that must not be background; ``rotate`` turns patches by multiples of 90
-    degrees; ``overshoot`` weighs the part of the fused
+    ``foreground`` is the least share of a patch that must not be background; ``rotate`` turns patches by multiples of
+    90 degrees; ``overshoot`` weighs the part of the fused
     image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32;
-    ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that the
-    exponential mean of the network's weights keeps from step to step, and this mean is what is validated, what an adaptive
-    loss learns from, and what is written in the end (0: the weights of the last step).
+    ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that
+    the exponential mean of the network's weights keeps from step to step, and this mean is what is validated, what an
+    adaptive loss learns from, and what is written in the end (0: the weights of the last step).
     """
 
     name: str

@@ -91,8 +91,8 @@ class DrawPatch:
     """The training sample of a given number, as a pure function of seed and number.
 
     Resuming a run, and sharing it between processes, therefore changes nothing about what is seen at which step.
-    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1), "uptake": bool, "task":
-    int}``; ``uptake`` says that ``b`` shows uptake, ``task`` counts the configuration's tasks from 0.
+    A sample is ``{"a", "b": float32 (1, patch, patch) in [0, 1], "lesion": float32 (5,) in [0, 1), "uptake": bool,
+    "task": int}``; ``uptake`` says that ``b`` shows uptake, ``task`` counts the configuration's tasks from 0.
     """
 
     def __init__(self, config: Config, cases: dict[str, list[Case]]):

@@ -237,7 +237,9 @@ class Run:
         self.progress(self.step / self.config.steps, f"step {self.step}, mean rank: {found}")
 
     def _adapt(self, own: dict, cases: list[Case]) -> dict[str, float]:
-        """Let an adaptive loss learn from the scores ``own`` of one task; returns the weights that its terms then have."""
+        """Let an adaptive loss learn from the scores ``own`` of one task; returns the weights that its terms then
+        have.
+        """
         loss = self.model.loss
         if not isinstance(loss, AdaptiveLoss):
             return {}

@@ -53,8 +53,8 @@ class TrainingStep(nn.Module):
         """``a``, ``b`` ``(N, 1, H, W)``, the lesion draws ``(N, 5)`` and the number of each one's task ``(N,)`` to the
         loss and its parts, detached.
 
-        Where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake, it gets a lesion (luma is no measure of it), and the
-        loss takes it as a kind of pair of its own.
+        Where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake, it gets a lesion (luma is no measure of it), and
+        the loss takes it as a kind of pair of its own.
         """
         clean, anatomical = b[uptake], a[uptake]
         with_lesion, profile = plant_lesions(clean, lesion[uptake])

@@ -49,7 +49,9 @@ def read_peers(data: str | Path) -> list[dict]:
 
 
 def score_classical(cases: list[Case]) -> list[dict]:
-    """Scores of the classical fusions of ``cases``, in the form of ``read_peers``: the field where no other is known."""
+    """Scores of the classical fusions of ``cases``, in the form of ``read_peers``: the field where no other is
+    known.
+    """
     rows = []
     for case in cases:
         sources = [image.astype(np.float32) / np.float32(255) for image in (case.anatomical, case.functional)]

@@ -55,7 +55,9 @@ def _anatomy_of(fused, u):
 
 
 def _by_blocks(function, first, second):
-    """`function` of both arrays as float32, in blocks: no copies of a whole volume, and what is read stays in the cache."""
+    """`function` of both arrays as float32, in blocks: no copies of a whole volume, and what is read stays in the
+    cache.
+    """
     first, second = np.asarray(first), np.asarray(second)
     if first.shape != second.shape:
         raise ValueError(f"two arrays of one shape are needed, not {first.shape} and {second.shape}")
