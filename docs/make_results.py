@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from MMIFAminLib.engine.weights import ANATOMICAL, DEFAULT, load_weights
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation import metrics
 from MMIFAminLib.files import images
+from MMIFAminLib.files.datasets import require
 from MMIFAminLib.files.writing import atomic_path
 from MMIFAminLib.losses.adaptive import STEP
 from pages import DOCS, read
@@ -349,7 +351,18 @@ def main():
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder of data and reference")
     parser.add_argument("--check", action="store_true", help="only say whether the pages are up to date")
     options = parser.parse_args()
-    with open(options.shared / "reference" / "peers_val.csv", newline="", encoding="utf-8") as file:
+    scores = options.shared / "reference" / "peers_val.csv"
+    if not scores.is_file():
+        parser.error(
+            f"{scores} is not there: the other methods' scores, measured elsewhere, belong to no public data set"
+        )
+    if not options.check:
+        for name in ("harvard", "roadscene"):
+            try:
+                require(options.shared / "data" / name / "val", name, options.shared / "data")
+            except InputError as error:
+                parser.error(str(error))
+    with open(scores, newline="", encoding="utf-8") as file:
         peers = list(csv.DictReader(file))
     pages = {DOCS / "results.md": results_page(peers)}
     if read("scores_roadscene.csv"):

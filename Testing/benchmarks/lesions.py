@@ -11,6 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from MMIFAminLib.commandline.data import folder_of
 from MMIFAminLib.evaluation.baselines import average, laplacian_pyramid, maximum
 from MMIFAminLib.evaluation.lesions import PROTOCOLS, lesion_study, load_case
 from MMIFAminLib.files.writing import write_csv
@@ -40,7 +41,9 @@ def methods(names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/volumes"), help="folder of the volumes")
+    parser.add_argument(
+        "--data", type=folder_of("harvard"), default="../shared/data/volumes", help="folder of the volumes"
+    )
     parser.add_argument("--output", type=Path, default=Path("lesions.csv"), help="CSV to write")
     parser.add_argument("--methods", nargs="+", choices=["network", *BASELINES], default=["network", *BASELINES])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, metavar="CASE", help=", ".join(CASES))

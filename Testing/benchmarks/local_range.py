@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from MMIFAminLib.commandline.data import folder_of
 from MMIFAminLib.display.color import luma, recover_uptake
 from MMIFAminLib.engine.fusion import VolumeFuser
 from MMIFAminLib.evaluation.baselines import BASELINES
@@ -64,7 +65,9 @@ def share(masks) -> float:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/harvard/val"), help="folder of the tasks")
+    parser.add_argument(
+        "--data", type=folder_of("harvard"), default="../shared/data/harvard/val", help="folder of the tasks"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "local_range.csv", help="CSV to write")
     options = parser.parse_args()
     fuser, rows = VolumeFuser.load(precision="fp32"), []

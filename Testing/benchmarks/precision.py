@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scores import HARVARD, score_folder
 
+from MMIFAminLib.commandline.data import folder_of
 from MMIFAminLib.engine.fusion import VolumeFuser
 from MMIFAminLib.evaluation import metrics
 from MMIFAminLib.files.writing import write_csv
@@ -19,7 +20,9 @@ from MMIFAminLib.files.writing import write_csv
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of harvard")
+    parser.add_argument(
+        "--data", type=folder_of("harvard", "harvard/val"), default="../shared/data", help="folder of harvard"
+    )
     parser.add_argument("--output", type=Path, default=Path("Testing/benchmarks/results/precision.csv"))
     parser.add_argument("--weights", help="a .safetensors file (default: the shipped weights)")
     options = parser.parse_args()

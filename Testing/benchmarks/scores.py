@@ -16,9 +16,11 @@ import numpy as np
 
 from MMIFAminLib.display import color
 from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation import metrics
 from MMIFAminLib.evaluation.baselines import BASELINES
 from MMIFAminLib.files import images
+from MMIFAminLib.files.datasets import require
 from MMIFAminLib.files.writing import write_csv
 
 HARVARD = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}
@@ -68,6 +70,12 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("Testing/benchmarks/results"), help="folder of the CSVs")
     parser.add_argument("--only", choices=["harvard", "uptake", "roadscene"], help="score one of the three")
     options = parser.parse_args()
+    for name in ("harvard", "roadscene"):
+        if options.only in (None, name) or (options.only, name) == ("uptake", "harvard"):
+            try:
+                require(options.data / name / "val", name)
+            except InputError as error:
+                parser.error(str(error))
     options.output.mkdir(parents=True, exist_ok=True)
     medical = VolumeFuser.load(precision="fp32")
 

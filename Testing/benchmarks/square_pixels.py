@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from MMIFAminLib.commandline.data import folder_of
 from MMIFAminLib.engine.fusion import VolumeFuser
 from MMIFAminLib.evaluation import metrics
 from MMIFAminLib.files.volumes import read_volume
@@ -56,7 +57,9 @@ def compare(fuser, anatomical, functional, plane, most):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/volumes"), help="folder of the volumes")
+    parser.add_argument(
+        "--data", type=folder_of("harvard"), default="../shared/data/volumes", help="folder of the volumes"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "square_pixels.csv", help="CSV to write")
     parser.add_argument("--slices", type=int, default=24, help="slices of each plane")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, metavar="CASE")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from MMIFAminLib.commandline.data import folder_of
 from MMIFAminLib.evaluation.baselines import BASELINES
 from MMIFAminLib.files.volumes import read_volume
 from MMIFAminLib.files.writing import write_csv
@@ -47,7 +48,9 @@ def methods(names, uptake: bool):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/volumes"), help="folder of the volumes")
+    parser.add_argument(
+        "--data", type=folder_of("harvard"), default="../shared/data/volumes", help="folder of the volumes"
+    )
     parser.add_argument("--output", type=Path, default=Path("through_plane.csv"), help="CSV to write")
     parser.add_argument("--methods", nargs="+", choices=["network", *BASELINES], default=["network", *BASELINES])
     options = parser.parse_args()

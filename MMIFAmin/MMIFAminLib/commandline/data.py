@@ -1,8 +1,10 @@
 """``mmifamin data``: the folders that training, tables and tests read, from clones of public repositories."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import InputError
 from .terminal import progress_bar
 
 
@@ -40,3 +42,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="where the folders go (default: ../shared/data, where scripts and tests look)",
     )
+
+
+def folder_of(name: str, inside: str = "") -> Callable[[str], Path]:
+    """A type for options of scripts: a folder that has ``inside`` of the data set ``name``, or one line on how to get it."""
+
+    def folder(text: str) -> Path:
+        from ..files.datasets import require
+
+        try:
+            require(Path(text) / inside, name)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return Path(text)
+
+    return folder

@@ -72,11 +72,11 @@ def how_to_get(name: str, data: str | Path = "../shared/data") -> str:
     return f"clone {DATASETS[name].url} and run: mmifamin data {name} CLONE --output {data}"
 
 
-def require(place: str | Path, name: str, data: str | Path | None = None) -> Path:
+def require(place: str | Path, name: str, data: str | Path = "../shared/data") -> Path:
     """``place`` as a path if there is something, else :class:`InputError` with the line of :func:`how_to_get`."""
     place = Path(place)
     if not place.exists():
-        raise InputError(f"{place} is not there: {how_to_get(name, data or '../shared/data')}")
+        raise InputError(f"{place} is not there: {how_to_get(name, data)}")
     return place
 
 

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..display import color
 from ..errors import InputError
-from ..files import images
+from ..files import datasets, images
 from .config import Config, Task, Variation
 
 _WINDOW = (0.4, 1.0)  # of the window that measured uptake fills, without its lesion
@@ -41,8 +41,12 @@ def load_cases(config: Config, data: str | Path) -> tuple[dict[str, list[Case]],
     """All pairs for training and for validation, by task name, from below the folder ``data``.
 
     Raises one InputError that names every file without a partner, every pair of unequal sizes, every image that is
-    smaller than a patch or cannot be read, and every missing folder.
+    smaller than a patch or cannot be read, and every missing folder; where a public data set is not there at all, one
+    that tells how to get it.
     """
+    for name in {Path(folder).parts[0] for task in config.tasks for folder in (task.train, task.val)}:
+        if name in datasets.DATASETS:
+            datasets.require(Path(data) / name, name, data)
     problems: list[str] = []
     train, val = {}, {}
     for task in config.tasks:
