@@ -2,7 +2,6 @@
 
 import os
 import sys
-from contextlib import contextmanager
 from typing import Any
 
 import qt
@@ -13,11 +12,12 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
-from MMIFAminLib.errors import FusionCancelled, MMIFAminError
-from MMIFAminLib.module import state
-from MMIFAminLib.module.background import Runner
+from MMIFAminLib.errors import MMIFAminError
+from MMIFAminLib.module import roles, state
 from MMIFAminLib.module.logic import FusionLogic
+from MMIFAminLib.module.quality_table import show_quality
 from MMIFAminLib.module.selftest import SelfTestCases
+from MMIFAminLib.module.working import Working
 
 RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
 
@@ -43,21 +43,21 @@ def registerSampleData():
     sample.register(lambda source: MMIFAminLogic().loadSample(), os.path.join(RESOURCES, "Icons"))
 
 
-class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel. Jobs run in a worker thread; a timer polls them, so that Slicer stays alive and no slot blocks."""
+class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: what it shows and how it follows the scene. How it works is in `Working`."""
 
     logic: "MMIFAminLogic"  # from `setup` on
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
+        Working.__init__(self)
         self._parameterNode: Any = None
         self._guiTag: Any = None
-        self._job, self._check = Runner(), Runner()  # what the user asked for; the alignment check
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
-        self._problem = self._report = ""  # the last error and the last fusion in words, for the status line
+        self._layoutBefore = None  # where a scene was left that is being closed side by side, or with a chart
         self._tips = {}
-        self._entered = self._updating = self._switching = self._preparing = False
+        self._updating = self._switching = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -71,6 +71,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._checkTimer = self._timer(400, self._startCheck)
         self._recolorTimer = self._timer(150, self._recolor)
         self._preselectTimer = self._timer(300, self._preselect)
+        self._preloadTimer = self._timer(500, self._preload)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -82,7 +83,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if manager is not None:
             self.addObserver(manager.layoutLogic().GetLayoutNode(), vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
 
-        for action in ("Fuse", "Register", "Compare", "Measure", "Plot"):
+        for action in ("Fuse", "Register", "Swap", "Compare", "Measure", "Plot"):
             getattr(self.ui, f"{action.lower()}Button").connect("clicked(bool)", getattr(self, f"on{action}"))
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
@@ -97,22 +98,22 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return timer
 
     def cleanup(self):
-        for timer in (self._pollTimer, self._checkTimer, self._recolorTimer, self._preselectTimer):
-            timer.stop()
-        self._job.drop(2.0)
-        self._check.drop(2.0)
+        for name, timer in vars(self).items():
+            if name.endswith("Timer"):
+                timer.stop()
+        self._drop(2.0)
+        self._loading.drop()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
-        self._entered = True
         self.initializeParameterNode()
         self._restoreLayout()
         self._preselect()
+        self._preloadTimer.start()
 
     def exit(self):
         """A running fusion goes on, and the parameter node stays bound to the hidden panel."""
-        self._entered = False
 
     def onReload(self):
         for name in [name for name in sys.modules if name.split(".")[0] == "MMIFAminLib"]:
@@ -120,36 +121,46 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def onSceneStartClose(self, caller=None, event=None):
-        self._job.drop()
-        self._check.drop()
+        p = self._parameterNode
+        self._layoutBefore = p.layoutBefore if p is not None and (p.compared or p.plotted) else None
+        self._drop()
         self.setParameterNode(None)
+        self.logic.forgetScene()
 
     def onSceneEndClose(self, caller=None, event=None):
-        if self._entered:
+        self.logic.leaveEmptyLayout(self._layoutBefore)
+        if self.parent.isEntered:
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller=None, event=None):
+        self.logic.rewrapParameters()
         qt.QTimer.singleShot(0, self._onImported)  # by then the references of the loaded nodes are resolved
 
     def _onImported(self):
-        if self._entered and not slicer.mrmlScene.IsClosing():
-            self.setParameterNode(None)
-            self.setParameterNode(self.logic.getParameterNode(fresh=True))
+        if self.parent.isEntered and not slicer.mrmlScene.IsClosing():
+            self.logic.rewrapParameters()
+            self.initializeParameterNode()
             self._restoreLayout()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):
-        if node.IsA("vtkMRMLVolumeNode") and self._entered and not caller.IsBatchProcessing():
+        if node.IsA("vtkMRMLVolumeNode") and self.parent.isEntered and not caller.IsBatchProcessing():
             self._preselectTimer.start()  # a little later: its display and colours are set after it is added
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
-        """The tables and plots of a fused volume go with it: deleting that one node undoes all."""
-        if node.GetAttribute("MMIFAmin.version") is not None and not caller.IsClosing():
-            owned, p = self.logic.forget(node), self._parameterNode
+        """A source that goes is chosen no more. The tables and plots of a fused volume go with it."""
+        p = self._parameterNode
+        if caller.IsClosing() or not node.IsA("vtkMRMLVolumeNode"):
+            return
+        if node.GetAttribute("MMIFAmin.version") is not None:
+            owned = self.logic.forget(node)
             qt.QTimer.singleShot(0, lambda: [caller.RemoveNode(n) for n in owned if n.GetScene() is caller])
             if p is not None and (p.compared or p.plotted) and node is state.fused_node(p):
                 self._switch(self.logic.leaveLayout)
+            self.logic.takeFromViews(p, node)
+        if p is not None:
+            self.logic.release(p, node)
 
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
@@ -173,7 +184,16 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _preselect(self):
         if self._parameterNode is not None and not self._job.busy:
+            self._hideOwn()
             self.logic.preselect(self._parameterNode)
+
+    def _hideOwn(self):
+        """What the module made is in no list of sources."""
+        own = [node.GetID() for node in roles.own_volumes(slicer.mrmlScene)]
+        for selector in (self.ui.anatomicalSelector, self.ui.functionalSelector):
+            model = selector.sortFilterProxyModel()
+            if list(model.hiddenNodeIDs) != own:
+                model.hiddenNodeIDs = own
 
     def updateGUI(self, caller=None, event=None):
         """Show what the choices and the running job allow, and follow changed choices; called on every change."""
@@ -182,6 +202,7 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._updating = True
         try:
+            self._hideOwn()
             self._followSources()
             self._followDisplay()
         finally:
@@ -198,7 +219,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             getattr(ui, name).text = text
         ui.progressBar.visible = busy
         self._report = self._report if state.fused_node(p) is not None else ""
-        lines = (self._problem or reasons["fuseButton"], self._report)
+        stale = "" if busy else self.logic.outOfDate(p)
+        lines = (self._problem or reasons["fuseButton"], stale, self._report)
         ui.statusLabel.text = "\n".join(filter(None, lines)) or ("" if busy else _("Ready."))
         self._showQuality(self.logic.qualityRows(state.fused_node(p)))
 
@@ -208,18 +230,34 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         pair = (p.anatomical, p.functional)
         if pair == self._pair:
             return
+        before = self._pair or pair
         self._watch(self._pair, pair)
-        self.logic.adaptToSources(p, newFunctional=self._pair is not None and pair[1] is not self._pair[1])
         self._pair, self._problem, self._report = pair, "", ""
+        self.logic.adaptToSources(p, newFunctional=pair[1] is not before[1])
+        if None in pair and any(new is not None and new is not old for new, old in zip(pair, before)):
+            self._preselectTimer.start()  # after one is chosen by hand, the only other one fits
         self._scheduleCheck()
 
     def _watch(self, before, after):
-        """Have the alignment checked again when a source is moved, by any module."""
-        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        """Notice when a source is moved or its voxels are changed, by any module."""
+        moved, changed = (
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+        )
         for node in {*(before or ())} - {None}:
-            self.removeObserver(node, moved, self._scheduleCheck)
+            self.removeObserver(node, moved, self.onSourceMoved)
+            self.removeObserver(node, changed, self.onSourceVoxels)
         for node in {*after} - {None}:
-            self.addObserver(node, moved, self._scheduleCheck)
+            self.addObserver(node, moved, self.onSourceMoved)
+            self.addObserver(node, changed, self.onSourceVoxels)
+
+    def onSourceMoved(self, caller=None, event=None):
+        self._scheduleCheck()
+        self.updateGUI()
+
+    def onSourceVoxels(self, caller=None, event=None):
+        self.logic.noteVoxels(caller)
+        self.onSourceMoved()
 
     def _followDisplay(self):
         p = self._parameterNode
@@ -233,55 +271,11 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.blend(p)
         self._shown = (colors, blend)
 
-    @contextmanager
-    def _telling(self, failure):
-        """Show an error in a dialog headed by `failure` and in the status line."""
-        with slicer.util.tryWithErrorDisplay(failure):
-            try:
-                self._problem = ""
-                yield
-            except FusionCancelled:
-                self._problem = _("Cancelled; nothing was changed.")
-            except Exception as error:
-                self._problem = str(error)
-                raise
-            finally:
-                self.updateGUI()
-
-    def _start(self, failure, prepare, done=lambda result: None):
-        """Prepare a job of the logic, run its `work` in the worker thread and then its `finish` in this one."""
-        if self._preparing:
-            return  # a second click while packages are being installed
-
-        def end(job):
-            with self._telling(failure):
-                done(finish(job.result()))
-
-        self._preparing = True
-        try:
-            with self._telling(failure):
-                work, finish = prepare(self._parameterNode)
-                self._job.start(work, end)
-                self._pollTimer.start()
-        finally:
-            self._preparing = False
-
-    def _poll(self):
-        """Called by the timer while a job runs: lets the workers run, shows how far they are."""
-        self._job.poll()
-        self._check.poll(0.0 if self._job.busy else 0.03)
-        if (job := self._job.job) is not None:
-            self.ui.progressBar.value = int(1000 * job.fraction)
-            self.ui.progressBar.format = job.describe().replace("%", "")
-        elif not self._check.busy:
-            self._pollTimer.stop()
-
     def onFuse(self, checked=False):
         if self._job.busy:
-            self._job.cancel()
-            self.updateGUI()
-            return
-        self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused)
+            self._cancel()
+        elif self._misalignmentAccepted():
+            self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused)
 
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False
@@ -294,32 +288,11 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             self._start(_("The volumes were not registered."), self.logic.registration)
 
+    def onSwap(self, checked=False):
+        self.logic.swap(self._parameterNode)
+
     def onMeasure(self, checked=False):
         self._start(_("The quality was not measured."), self.logic.quality)
-
-    def _scheduleCheck(self, caller=None, event=None):
-        self._check.drop()
-        self._sayAlignment(_("Checked when both are chosen"), "")
-        self._checkTimer.start()
-
-    def _startCheck(self):
-        p = self._parameterNode
-        if self._job.busy:
-            self._checkTimer.start()
-        elif p is not None and not state.why_not_pair(p):
-            self._sayAlignment(_("Checking..."), "")
-            self._check.start(self.logic.alignment(p), self._onChecked)
-            self._pollTimer.start()
-
-    def _onChecked(self, job):
-        try:
-            self._sayAlignment(*state.describe_alignment(job.result()))
-        except MMIFAminError as error:
-            self._sayAlignment(_("Not known"), str(error))
-
-    def _sayAlignment(self, text, detail):
-        self.ui.alignmentLabel.text = text
-        self.ui.alignmentLabel.toolTip = detail
 
     def _recolor(self):
         with self._telling(_("The fused volume was not recoloured.")):
@@ -344,9 +317,11 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._switching = True
         try:
             with self._telling(_("The layout was not changed.")):
-                layout(self._parameterNode)
-        except MMIFAminError:
-            self._parameterNode.compared = self._parameterNode.plotted = False
+                try:
+                    layout(self._parameterNode)
+                except MMIFAminError:
+                    self._parameterNode.compared = self._parameterNode.plotted = False
+                    raise
         finally:
             self._switching = False
 
@@ -364,23 +339,8 @@ class MMIFAminWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showQuality(self, rows):
         if rows == self._rows:
             return
-        self._rows, ui = rows, self.ui
-        names, wanted = [row[0] for row in rows], self._parameterNode.metric
-        ui.qualityTable.setRowCount(len(rows))
-        for index, (name, value, meaning) in enumerate(rows):
-            for column, text in enumerate((name, value, meaning)):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(meaning)
-                ui.qualityTable.setItem(index, column, item)
-        ui.qualityTable.visible = bool(rows)
-        ui.qualityTable.resizeColumnToContents(0)
-        ui.qualityTable.resizeColumnToContents(1)
-        ui.qualityTable.resizeRowsToContents()
-        height = sum(ui.qualityTable.rowHeight(index) for index in range(len(rows)))
-        ui.qualityTable.setFixedHeight(height + ui.qualityTable.horizontalHeader().height + 4)
-        ui.metricComboBox.clear()
-        ui.metricComboBox.addItems(names)
-        ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
+        self._rows = rows
+        show_quality(self.ui, rows, self._parameterNode.metric)
 
 
 class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
@@ -391,13 +351,16 @@ class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
         FusionLogic.__init__(self)
         self._parameters = None
 
-    def getParameterNode(self, fresh=False):
-        """The module's parameter node, wrapped once, because each wrapping observes it anew. `fresh` wraps it again, as
-        is needed after loading a scene: references that were read before their nodes were there were kept as None."""
+    def getParameterNode(self):
+        """The module's parameter node, wrapped once, because each wrapping observes it anew."""
         node = super().getParameterNode()
-        if fresh or self._parameters is None or self._parameters.parameterNode is not node:
+        if self._parameters is None or self._parameters.parameterNode is not node:
             self._parameters = state.MMIFAminParameterNode(node)
         return self._parameters
+
+    def rewrapParameters(self):
+        """After a scene was loaded: references that were read before their nodes were there were kept as None."""
+        self._parameters = None
 
 
 class MMIFAminTest(SelfTestCases, ScriptedLoadableModuleTest):

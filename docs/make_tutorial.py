@@ -144,14 +144,15 @@ def quality(session, metrics=("Qabf", "VIF", "SSIM")):
     """The charts of a few metrics along the slices, from the nodes' own tables."""
     from matplotlib import pyplot
 
-    nodes = mrml.publish_quality(session.fused, mrml.snapshot_quality(session.source, session.made))
+    mrml.publish_quality(session.fused, mrml.snapshot_quality(session.source, session.made))
     figure, axes = pyplot.subplots(1, len(metrics), figsize=(9.2, 2.6), dpi=100, layout="constrained")
     for axis, metric in zip(axes, metrics):
-        series = nodes.charts[metric].GetNthPlotSeriesNode(0)
+        chart = mrml.quality_chart(session.fused, metric)
+        series = chart.GetNthPlotSeriesNode(0)
         table = series.GetTableNode().GetTable()
         x, y = (vtk_to_numpy(table.GetColumnByName(n)) for n in (series.GetXColumnName(), series.GetYColumnName()))
         axis.plot(x, y, marker="o", markersize=3, color=series.GetColor())
-        axis.set(title=metric, xlabel=nodes.charts[metric].GetXAxisTitle())
+        axis.set(title=metric, xlabel=chart.GetXAxisTitle())
         axis.grid(alpha=0.3)
     figure.canvas.draw()
     picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())

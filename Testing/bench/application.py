@@ -23,12 +23,19 @@ from . import parameter_node, pythonqt, widgets
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "MMIFAmin"
 
 
+VIEW_SIZE = (180, 400)
+"""Pixels of a slice view, once Qt has laid it out."""
+
+
 class LayoutManager:
-    """The views of the application as MRML nodes and logics: those that the layout shows exist, nothing is drawn."""
+    """The views of the application as MRML nodes and logics: those that the layout shows exist, nothing is drawn.
+
+    As in the application a new view has no size of its own until events were processed.
+    """
 
     def __init__(self, scene, application_logic):
         self._application_logic = application_logic
-        self._slices = vtk.vtkCollection()
+        self._slices, self._unsized = vtk.vtkCollection(), []
         application_logic.SetSliceLogics(self._slices)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
         self._tag = scene.AddObserver(scene.NodeAddedEvent, self._added)
@@ -55,6 +62,11 @@ class LayoutManager:
             logic.SetMRMLScene(caller)
             logic.SetSliceNode(node)
             self._slices.AddItem(logic)
+            self._unsized.append(logic)
+
+    def lay_out(self):
+        while self._unsized:
+            self._unsized.pop().ResizeSliceNode(*VIEW_SIZE)
 
 
 class Application:
@@ -83,6 +95,8 @@ class Application:
     def processEvents(self, *arguments):
         self.qt.processEvents()
         self.qt.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+        if self._views is not None:
+            self._views.lay_out()
 
     def testingEnabled(self):
         return self.testing

@@ -146,8 +146,25 @@ class qSlicerModuleWidget(qMRMLWidget):
     isEntered = Property(bool, lambda self: self._entered, lambda self, entered: setattr(self, "_entered", entered))
 
 
+class qMRMLSortFilterProxyModel(QtCore.QObject):
+    """What of a selector's nodes is shown."""
+
+    def __init__(self, selector):
+        super().__init__(selector)
+        self._hidden, self._refill = [], selector._refill
+
+    def _set_hidden(self, ids):
+        self._hidden = list(ids)
+        self._refill()
+
+    hiddenNodeIDs = Property("QStringList", lambda self: self._hidden, _set_hidden)
+
+
 class qMRMLNodeComboBox(QtWidgets.QWidget):
-    """The nodes of the scene that are of some classes. Empty and disabled until it is given a scene."""
+    """The nodes of the scene that are of some classes. Empty and disabled until it is given a scene.
+
+    As in the original the row after one that vanishes is taken by itself: so does Qt's combo box.
+    """
 
     currentNodeChanged = Signal(object)
     currentNodeIDChanged = Signal(str)
@@ -183,6 +200,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             "baseName": "",
         }
         self._current = None
+        self._model = qMRMLSortFilterProxyModel(self)
         self._box.currentIndexChanged.connect(self._picked)
         self.setEnabled(False)
 
@@ -218,6 +236,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def mrmlScene(self):
         return self._scene
 
+    def sortFilterProxyModel(self):
+        return self._model
+
     def setMRMLScene(self, scene):
         self._forget()
         self._scene = scene
@@ -252,7 +273,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def _fits(self, node):
         types, hidden = self._settings["nodeTypes"], self._settings["hideChildNodeTypes"]
-        if node.GetHideFromEditors() and not self._settings["showHidden"]:
+        if node.GetHideFromEditors() and not self._settings["showHidden"] or node.GetID() in self._model._hidden:
             return False
         if any(node.IsA(kind) for kind in hidden):
             return False
@@ -265,7 +286,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             return
         nodes = [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes())]
         was_empty = self._box.count() == 0
-        kept = self._current
+        kept, row = self._current, self._box.currentIndex()
         self._box.blockSignals(True)
         self._box.clear()
         if self._settings["noneEnabled"]:
@@ -276,6 +297,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         index = self._box.findData(kept) if kept else -1
         if index < 0:  # as the original: the first node of an empty list is chosen by itself, unless None is offered
             index = 0 if self._settings["noneEnabled"] or (was_empty and self._box.count()) else -1
+            if kept and not self._scene.IsClosing():
+                index = min(row, self._box.count() - 1)
         self._box.setCurrentIndex(index)
         self._box.blockSignals(False)
         self._picked(index)

@@ -26,7 +26,7 @@ class TestConsole:
         from MMIFAmin import MMIFAminLogic
 
         fused = MMIFAminLogic().fuse(anatomicalNode, functionalNode)
-        assert fused.GetName() == "Phantom MR + Phantom PET fused"
+        assert fused.GetName() == "Phantom MR + Phantom PET fused grey"
         colored = MMIFAminLogic().fuse(
             anatomicalNode,
             functionalNode,
@@ -392,5 +392,5 @@ class TestDocumentation:
         script = script.replace("/data/", f"{tmp_path}/")
         names = {}
         exec(compile(script, "console.md", "exec"), names)
-        assert saved == [("Phantom MR + Phantom PET fused", "one.nrrd")]
+        assert saved == [("Phantom MR + Phantom PET fused grey", "one.nrrd")]
         assert len(loaded) == 2

@@ -1,13 +1,13 @@
 """The panel on the widget bench: the real `.ui` file, widget class, engine and MRML scene, with small phantoms."""
 
 import threading
-import time
 import unittest
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from bench.driving import case, chosen, fused, names, slow
 from bench.fixtures import bench  # noqa: F401
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -22,66 +22,9 @@ def cases():
     return sorted(name for name in dir(selftest.SelfTestCases) if name.startswith("test_"))
 
 
-class SlowFuser:
-    """The engine's interface without a result: goes through its steps, or into one that lasts until it is released."""
-
-    def __init__(self, steps=2000, error=None, stuck=False):
-        self.steps, self.error = steps, error
-        self.threads, self.calls = set(), 0
-        self.release = threading.Event()
-        if not stuck:
-            self.release.set()
-
-    def fuse(self, anatomical, functional, *, plane, anatomical_window, functional_window, progress):
-        from MMIFAminLib.errors import FusionCancelled
-
-        self.calls += 1
-        self.threads.add(threading.current_thread())
-        for step in range(self.steps):
-            if progress(step / self.steps, f"Fusing slice {step + 1} of {self.steps}") is False:
-                raise FusionCancelled("Fusion was cancelled; nothing was changed.")
-            time.sleep(0.01)
-            self.release.wait()
-            if self.error is not None and step == 2:
-                raise self.error
-        raise AssertionError("a test let the slow fuser finish")
-
-
 @pytest.fixture
 def panel(bench):  # noqa: F811
     return bench.open()
-
-
-def case(bench):  # noqa: F811
-    """The self-test's helpers."""
-    return bench.module.MMIFAminTest()
-
-
-def chosen(bench, panel):  # noqa: F811
-    """The panel with a pair chosen and its alignment checked."""
-    nodes = case(bench).choose(panel)
-    bench.wait(lambda: "overlap" in panel.ui.alignmentLabel.text or "off" in panel.ui.alignmentLabel.text)
-    return nodes
-
-
-def fused(bench, panel):  # noqa: F811
-    chosen(bench, panel)
-    case(bench).fuse(panel)
-    assert panel.ui.colorSelector.currentNode() is not None, panel.ui.statusLabel.text
-    return panel.ui.colorSelector.currentNode()
-
-
-def slow(**options):
-    from MMIFAminLib.module import logic
-
-    logic._fusers["auto", "auto"] = SlowFuser(**options)
-    return logic._fusers["auto", "auto"]
-
-
-def names(scene, kind):
-    nodes = scene.GetNodesByClass(kind)
-    nodes.UnRegister(None)
-    return [nodes.GetItemAsObject(index).GetName() for index in range(nodes.GetNumberOfItems())]
 
 
 @pytest.mark.parametrize("name", cases())
@@ -197,7 +140,7 @@ class TestWork:
         panel.ui.fuseButton.click()
         bench.scene.RemoveNode(functional)
         bench.wait(lambda: not panel._job.busy)
-        assert "Phantom MR + Phantom PET fused" in names(bench.scene, "vtkMRMLVectorVolumeNode")
+        assert "Phantom MR + Phantom PET fused colour" in names(bench.scene, "vtkMRMLVectorVolumeNode")
 
     def test_leaving_the_module_does_not_stop_the_fusion(self, bench, panel):
         chosen(bench, panel)
@@ -339,7 +282,10 @@ class TestQuality:
         table = panel.ui.qualityTable
         shown = [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
         assert [row[0] for row in shown] == [metric.name for metric in METRICS]
-        assert [row[2] for row in shown] == [metric.meaning for metric in METRICS]
+        undefined = {row[0]: row[2] for row in shown if row[1] == "\u2013"}
+        assert undefined["MSSSIM"] == "Not defined for slices below 176 pixels."
+        for metric, row in zip(METRICS, shown):
+            assert row[2] == undefined.get(metric.name, metric.meaning)
         assert float(dict((row[0], row[1]) for row in shown)["EN"]) > 0
 
     def test_the_chart_of_the_chosen_metric_is_shown_and_left(self, bench, panel, measured):

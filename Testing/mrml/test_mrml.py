@@ -40,7 +40,7 @@ from support.scenes import (
 def test_scalar_output(scene, pair, fuser):
     fused = mrml.fuse_nodes(*pair, fuser=fuser, **UNIT)
     assert fused.GetClassName() == "vtkMRMLScalarVolumeNode"
-    assert fused.GetName() == "T1 + PET fused"
+    assert fused.GetName() == "T1 + PET fused grey"
     assert voxels(fused).dtype == np.float32
     assert close(voxels(fused), expected(FINE.points()))
     assert slicer.util.arrayFromVolume(fused).shape == voxels(pair[0]).shape
@@ -137,7 +137,7 @@ def test_output_node_is_reused(scene, pair, fuser):
     before = node_ids(scene)
     second = mrml.fuse_nodes(*pair, first, fuser=fuser, anatomicalWindow=(0, 2), functionalWindow=(0, 4))
     assert second is first and node_ids(scene) == before
-    assert first.GetName() == "T1 + PET fused"
+    assert first.GetName() == "T1 + PET fused grey"
     assert abs(voxels(first).max() - 0.5) < 0.05, "the voxels are those of the second fusion"
     display = first.GetDisplayNode()
     window = (display.GetWindowLevelMin(), display.GetWindowLevelMax())
@@ -147,14 +147,14 @@ def test_output_node_is_reused(scene, pair, fuser):
 def test_reused_output_follows_its_sources_but_keeps_a_name_given_by_hand(scene, pair, fuser):
     fused = mrml.fuse_nodes(*pair, fuser=fuser)
     other = add_volume(scene, head(FINE, "pet"), "FDG")
-    assert mrml.fuse_nodes(pair[0], other, fused, fuser=fuser).GetName() == "T1 + FDG fused"
+    assert mrml.fuse_nodes(pair[0], other, fused, fuser=fuser).GetName() == "T1 + FDG fused grey"
     fused.SetName("for the tumour board")
     assert mrml.fuse_nodes(*pair, fused, fuser=fuser).GetName() == "for the tumour board"
 
 
 def test_two_outputs_of_a_pair_have_names_of_their_own(scene, pair, fuser):
     names = {mrml.fuse_nodes(*pair, rgb=rgb, fuser=fuser).GetName() for rgb in (False, True)}
-    assert len(names) == 2 and all(name.startswith("T1 + PET fused") for name in names)
+    assert names == {"T1 + PET fused colour", "T1 + PET fused grey"}
 
 
 def test_removing_the_output_undoes_the_fusion(scene, pair, fuser):

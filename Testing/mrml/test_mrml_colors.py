@@ -89,7 +89,7 @@ def test_recoloring_after_a_reload(scene, pair, fuser, tmp_path):
     loaded, logic = new_scene()
     loaded.SetURL(str(tmp_path / "scene.mrml"))
     assert loaded.Connect()
-    again = loaded.GetFirstNodeByName("T1 + PET fused")
+    again = loaded.GetFirstNodeByName("T1 + PET fused colour")
     assert not again.GetImageData().GetPointData().HasArray("MMIFAmin.fused"), "files keep the picture only"
     assert again.GetAttribute("MMIFAmin.weightsSHA256") == "ab" * 32
     mrml.recolor(again, "rainbow")
@@ -100,7 +100,7 @@ def test_recoloring_after_a_reload(scene, pair, fuser, tmp_path):
     loaded.RemoveNode(loaded.GetFirstNodeByName("PET"))
     mrml.recolor(again, "inferno")  # what is needed was recovered with the first recolouring
     again.GetImageData().GetPointData().RemoveArray("MMIFAmin.uptake")
-    with pytest.raises(InputError, match="T1 \\+ PET fused"):
+    with pytest.raises(InputError, match="T1 \\+ PET fused colour"):
         mrml.recolor(again, "inferno")
 
 

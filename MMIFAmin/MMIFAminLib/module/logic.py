@@ -6,26 +6,42 @@ The long steps come in two parts: `work(progress)`, which touches no node and ma
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError, MMIFAminError
 from . import packages, roles, state
+from .view_logic import DEFAULT_COLORS, ViewLogic
 
 _MEASURED = "MMIFAmin.quality"
-_DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
+_UNDEFINED = {
+    "MSSSIM": _("Not defined for slices below 176 pixels."),
+    "VIF": _("Not defined for slices below 41 pixels."),
+    "SSIM": _("Not defined for slices below 7 pixels."),
+}
 _fusers: dict[tuple[str, str], object] = {}  # loaded networks, shared by every logic of the session
 
 
-class FusionLogic:
+class LastFusion(NamedTuple):
+    """What measuring needs of the last fusion: its output nodes (themselves: IDs repeat across scenes) and its data."""
+
+    nodes: tuple
+    source: object
+    fused: object
+
+
+_NOTHING = LastFusion((), None, None)
+
+
+class FusionLogic(ViewLogic):
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self):
-        # IDs of the outputs, snapshot and FusedVolume of the last fusion, for measuring.
-        self._last: tuple[tuple[str, ...], Any, Any] = ((), None, None)
+        self._last = _NOTHING
 
     # Fusing --------------------------------------------------------------------------------------------------------
 
@@ -99,14 +115,18 @@ class FusionLogic:
         outputs = [(name, rgb) for name, rgb, wanted in _outputs(p) if wanted]
         for name, rgb in outputs:
             mrml.check_output(source, getattr(p, name), rgb)
-        device, precision, plane = p.device.value, p.precision.value, p.plane.value
-        windows = {f"{role}_window": state.window(p, role) for role in ("anatomical", "functional")}
+        device, precision = p.device.value, p.precision.value
+        options = state.options(p)
         colors = (p.colorTable, p.functionalWeight)
         table = mrml.resolve_color_table(colors[0], source.table)
 
         def work(progress):
+            started = time.perf_counter()
             progress(0.0, "Loading the network")
-            fused = mrml.fuse_snapshot(source, self.fuser(device, precision), plane=plane, progress=progress, **windows)
+            fuser = self.fuser(device, precision)
+            loaded = time.perf_counter()
+            fused = mrml.fuse_snapshot(source, fuser, progress=progress, **options)
+            fused.report["seconds"] = {"load": round(loaded - started, 4), **fused.report["seconds"]}
             progress(1.0, "Colouring")
             wanted = any(rgb for name, rgb in outputs)
             return fused, mrml.paint(fused, table, colors[1]) if wanted else None
@@ -117,7 +137,7 @@ class FusionLogic:
             try:
                 for name, rgb in outputs:
                     had = getattr(p, name)
-                    node = mrml.publish(source, fused, slicer.mrmlScene, had, painting if rgb else None)
+                    node = mrml.publish(source, fused, slicer.mrmlScene, had, painting if rgb else None, options)
                     created += [] if had is not None else [node]
                     setattr(p, name, node)
             except Exception:
@@ -127,7 +147,7 @@ class FusionLogic:
             if painting is not None and colors != (p.colorTable, p.functionalWeight):  # chosen meanwhile
                 self.recolor(p)
             _show_windows(p, fused)
-            self._last = (tuple(getattr(p, name).GetID() for name, rgb in outputs), source, fused)
+            self._last = LastFusion(tuple(getattr(p, name) for name, rgb in outputs), source, fused)
             self.showFused(p, fit=bool(created))
             return fused.report
 
@@ -141,16 +161,41 @@ class FusionLogic:
                 p.anatomical, p.functional = anatomical, functional
 
     def adaptToSources(self, p, newFunctional: bool) -> None:
-        """After another choice of sources: new outputs unless made of these, colours of the new functional one."""
+        """After another choice of sources: the outputs made of these, else new ones; colours of the functional one."""
         if newFunctional or p.colorTable is None:
             p.colorTable = self.defaultColors(p.functional)
         pair = (p.anatomical, p.functional)
-        for name, _rgb, _wanted in _outputs(p):
+        if None in pair:
+            return
+        from .. import mrml
+
+        for name, rgb, _wanted in _outputs(p):
             node = getattr(p, name)
-            if None in pair or node is None or node.GetAttribute("MMIFAmin.version") is None:
-                continue
-            if (node.GetNodeReference("MMIFAmin.anatomical"), node.GetNodeReference("MMIFAmin.functional")) != pair:
-                setattr(p, name, None)
+            if node is None or (node in mrml.own_volumes(slicer.mrmlScene) and mrml.sources_of(node) != pair):
+                setattr(p, name, mrml.made_of(slicer.mrmlScene, *pair, rgb))
+
+    def outOfDate(self, p) -> str:
+        """Mark what is out of date in the scene; what has changed since the shown volume was fused, in a sentence."""
+        if state.fused_node(p) is None:
+            return ""
+        from .. import mrml
+
+        current = [node for node in (p.fusedColor, p.fusedGrey) if node is not None]
+        reason = mrml.refresh(slicer.mrmlScene, current, state.options(p))
+        return _("Out of date: {reason} since. Fuse again.").format(reason=reason) if reason else ""
+
+    def noteVoxels(self, sourceNode) -> None:
+        """After the voxels of a source were changed by any module."""
+        from .. import mrml
+
+        mrml.note_voxels(sourceNode)
+
+    def release(self, p, node) -> None:
+        """Before a node leaves the scene: no parameter refers to it any more. A selector would take another by itself."""
+        with slicer.util.NodeModify(p):
+            for name in ("anatomical", "functional", "fusedColor", "fusedGrey"):
+                if getattr(p, name) is node:
+                    setattr(p, name, None)
 
     # Registration --------------------------------------------------------------------------------------------------
 
@@ -176,7 +221,7 @@ class FusionLogic:
         from .. import mrml
         from ..volume import registration
 
-        source = mrml.snapshot(p.anatomical, p.functional)
+        source, node = mrml.snapshot(p.anatomical, p.functional), p.functional
         images, names = _images(source)
 
         def work(progress):
@@ -184,8 +229,7 @@ class FusionLogic:
             return registration.register_rigid(anatomical, functional, progress, names=names)
 
         def finish(transform):
-            node = slicer.mrmlScene.GetNodeByID(source.functional.id)
-            if node is None:
+            if node.GetScene() is None:
                 raise InputError(f"'{source.functional.name}' is no longer in the scene; nothing was moved.")
             return mrml.apply_registration(node, transform)
 
@@ -209,10 +253,11 @@ class FusionLogic:
         unfused = "" if fused is not None else _("Fuse two volumes first.")
         unmeasured = unfused or ("" if self.qualityRows(fused) else _("Measure the quality first."))
         unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
-        if fused is not None and not unmeasurable and fused.GetID() not in self._last[0]:
+        if not unmeasurable and fused not in self._last.nodes:
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
         reasons = {
             "fuseButton": "" if busy else state.why_not(p),
+            "swapButton": state.why_not_swap(p),
             "registerButton": "" if self.isRegistered(p.functional) else state.why_not_pair(p),
             "colorSelector": "" if p.makeColor else _("Tick Colour first."),
             "greySelector": "" if p.makeGrey else _("Tick Grey first."),
@@ -229,97 +274,6 @@ class FusionLogic:
             reasons[f"{role}LowSpinBox"] = reasons[f"{role}HighSpinBox"] = fixed
         return reasons
 
-    def defaultColors(self, functionalNode):
-        """The colour node to begin with: the functional volume's own unless that is grey, else Slicer's PET-Heat."""
-        if functionalNode is not None and functionalNode.GetImageData() is not None:
-            from .. import mrml
-
-            if mrml.node_color_table(functionalNode) is not None:
-                return functionalNode.GetDisplayNode().GetColorNode()
-        return slicer.mrmlScene.GetNodeByID(_DEFAULT_COLORS)
-
-    def recolor(self, p) -> None:
-        """Paint the colour volume with the chosen table and weight."""
-        from .. import mrml
-
-        if p.fusedColor is not None:
-            mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
-
-    def showFused(self, p, fit=False) -> None:
-        """Show the fused volume in the slice views, or in the comparison if that is on."""
-        from . import views
-
-        if p.compared and views.is_comparing():
-            self.compare(p)
-        else:
-            views.show_over(_under(p), state.fused_node(p), p.opacity, fit=fit)
-
-    def blend(self, p) -> None:
-        """Bring the views that show the fused volume to the chosen source and opacity."""
-        from . import views
-
-        if state.fused_node(p) is not None:
-            views.blend(_under(p), state.fused_node(p), p.opacity)
-
-    def compare(self, p) -> None:
-        """Show the three volumes side by side, the sources pure at first."""
-        from . import views
-
-        previous = views.compare(p.anatomical, p.functional, state.fused_node(p), p.plane.value)
-        with slicer.util.NodeModify(p):
-            self._remember(p, previous)
-            p.compared, p.plotted, p.opacity = True, False, 0.0
-
-    def plot(self, p) -> None:
-        """Show the chart of the chosen metric."""
-        from . import views
-
-        previous = views.show_chart(self.chart(state.fused_node(p), p.metric))
-        with slicer.util.NodeModify(p):
-            self._remember(p, previous)
-            p.compared, p.plotted = False, True
-
-    def leaveLayout(self, p) -> None:
-        """Go back to the layout from before the comparison or the chart, the fused volume opaque again."""
-        from . import views
-
-        views.leave(p.layoutBefore)
-        with slicer.util.NodeModify(p):
-            p.compared, p.plotted, p.opacity, p.layoutBefore = False, False, 1.0, 0
-        if state.fused_node(p) is not None:
-            self.showFused(p)
-
-    def layoutToRestore(self, p):
-        """`compare` or `plot` if the parameters say that it is shown and it is not; else None."""
-        fused = state.fused_node(p)
-        if slicer.app.layoutManager() is None or fused is None or fused.GetImageData() is None:
-            return None
-        from . import views
-
-        if p.compared:
-            return None if views.is_comparing() else self.compare
-        if p.plotted and self.chart(fused, p.metric) is not None:
-            return None if views.is_plotting() else self.plot
-        return None
-
-    def followLayout(self, p) -> None:
-        """Note that the user has left the comparison or the chart by choosing another layout."""
-        if not (p.compared or p.plotted):
-            return
-        from . import views
-
-        if p.compared and not views.is_comparing():
-            p.compared, p.opacity, p.layoutBefore = False, 1.0, 0
-        if p.plotted and not views.is_plotting():
-            p.plotted, p.layoutBefore = False, 0
-
-    @staticmethod
-    def _remember(p, previous: int) -> None:
-        from ..mrml.compare import LAYOUT_ID
-
-        if not p.layoutBefore and previous != LAYOUT_ID:
-            p.layoutBefore = previous
-
     # Quality -------------------------------------------------------------------------------------------------------
 
     def quality(self, p) -> tuple:
@@ -327,34 +281,49 @@ class FusionLogic:
         from .. import mrml
 
         node = state.fused_node(p)
-        _ids, source, fused = self._last
-        return (
-            lambda progress: mrml.snapshot_quality(source, fused, progress=progress),
-            lambda quality: mrml.publish_quality(node, quality),
-        )
+        if node is None or node not in self._last.nodes:
+            raise InputError("Only the last fusion can be measured: fuse again.")
+        _nodes, source, fused = self._last
+
+        def finish(quality):
+            if node.GetScene() is None:
+                raise InputError(f"'{source.fused_name}' is no longer in the scene; nothing was measured.")
+            return mrml.publish_quality(node, quality)
+
+        return lambda progress: mrml.snapshot_quality(source, fused, progress=progress), finish
 
     def forget(self, fusedNode) -> list:
         """Before a fused volume is removed: let go of its data; returns its tables and plots, to be removed too."""
         from ..mrml.quality import quality_nodes
 
-        if fusedNode.GetID() in self._last[0]:
-            self._last = ((), None, None)
+        if fusedNode in self._last.nodes:
+            self._last = _NOTHING
         return quality_nodes(fusedNode)
 
-    def qualityRows(self, fusedNode) -> list[tuple[str, str, str]]:
-        """Metric, value and meaning of every row of the fused volume's quality table; [] if it was not measured."""
+    def forgetScene(self) -> None:
+        """Before the scene is closed: nothing outlives it."""
+        self._last = _NOTHING
+
+    def qualityRows(self, fusedNode) -> list[tuple[str, str, str, str]]:
+        """Metric, value, meaning, and the reason for a missing value, of every row of the fused volume's quality table; [] if it was not measured."""
         table = fusedNode.GetNodeReference(f"{_MEASURED}.summary") if fusedNode is not None else None
         if table is None:
             return []
         names, values, meanings = (table.GetTable().GetColumn(index) for index in range(3))
-        return [
-            (names.GetValue(row), f"{values.GetValue(row):.3f}".replace("nan", "\u2013"), meanings.GetValue(row))
-            for row in range(table.GetNumberOfRows())
-        ]
+        rows = []
+        for row in range(table.GetNumberOfRows()):
+            name, value = names.GetValue(row), values.GetValue(row)
+            missing = "" if value == value else _UNDEFINED.get(name, _("Not defined for these slices."))
+            rows.append((name, "\u2013" if missing else f"{value:.3f}", meanings.GetValue(row), missing))
+        return rows
 
     def chart(self, fusedNode, metric: str):
-        """The chart node of one metric along the slices, or None."""
-        return fusedNode.GetNodeReference(f"{_MEASURED}.chart.{metric}") if fusedNode is not None else None
+        """The chart node of one metric along the slices, or None where the quality was not measured."""
+        if fusedNode is None or fusedNode.GetNodeReference(f"{_MEASURED}.slices") is None:
+            return None
+        from .. import mrml
+
+        return mrml.quality_chart(fusedNode, metric)
 
     # Sample --------------------------------------------------------------------------------------------------------
 
@@ -367,7 +336,7 @@ class FusionLogic:
         Path(folder).mkdir(parents=True, exist_ok=True)
         paths = sample.write_sample(folder)
         nodes = [slicer.util.loadVolume(str(path), {"name": name}) for path, name in zip(paths, sample.FILES.values())]
-        nodes[1].GetDisplayNode().SetAndObserveColorNodeID(_DEFAULT_COLORS)
+        nodes[1].GetDisplayNode().SetAndObserveColorNodeID(DEFAULT_COLORS)
         return nodes
 
 
@@ -377,10 +346,6 @@ def _show_windows(p, fused) -> None:
         if not isinstance(state.window(p, role), tuple) and -1e7 <= chosen.low < chosen.high <= 1e7:
             setattr(p, f"{role}Low", float(chosen.low))
             setattr(p, f"{role}High", float(chosen.high))
-
-
-def _under(p):
-    return p.functional if p.under is state.Source.FUNCTIONAL else p.anatomical
 
 
 def _outputs(p) -> tuple:

@@ -51,13 +51,21 @@ def preselect(scene, anatomical=None, functional=None) -> tuple:
     return anatomical, functional
 
 
-def _volumes(scene) -> list:
+def own_volumes(scene) -> list:
+    """The volumes of the scene that MMIFAmin made."""
+    return [node for node in _nodes(scene) if node.GetAttribute("MMIFAmin.version") is not None]
+
+
+def _nodes(scene) -> list:
     nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
     nodes.UnRegister(None)
-    every = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+    return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+
+
+def _volumes(scene) -> list:
     return [
         node
-        for node in every
+        for node in _nodes(scene)
         if node.GetClassName() in ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
         and not node.GetHideFromEditors()
         and node.GetImageData() is not None

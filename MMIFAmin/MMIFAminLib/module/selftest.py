@@ -50,7 +50,7 @@ class SelfTestCases(Base):
         before = slicer.util.arrayFromVolume(functional).copy()
         fused = self.logic().fuse(anatomical, functional)
         self.assertEqual(fused.GetClassName(), "vtkMRMLScalarVolumeNode")
-        self.assertEqual(fused.GetName(), "Phantom MR + Phantom PET fused")
+        self.assertEqual(fused.GetName(), "Phantom MR + Phantom PET fused grey")
         self.assertEqual(_ijk_to_ras(fused), _ijk_to_ras(anatomical))
         values = slicer.util.arrayFromVolume(fused)
         self.assertEqual(values.shape, slicer.util.arrayFromVolume(anatomical).shape)

@@ -7,6 +7,8 @@ from slicer import vtkMRMLColorNode, vtkMRMLScalarVolumeNode, vtkMRMLVectorVolum
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from ..errors import MMIFAminError
+
 
 class Option(Enum):
     """A choice with the engine's word for it (`value`) and the words on the screen (`label`)."""
@@ -38,6 +40,7 @@ class AnatomicalWindow(Option):
     CT_BRAIN = "ct-brain", _("CT brain")
     CT_BONE = "ct-bone", _("CT bone")
     CT_SOFT = "ct-soft-tissue", _("CT soft tissue")
+    CT_LUNG = "ct-lung", _("CT lung")
     CUSTOM = "custom", _("Custom")
 
 
@@ -51,6 +54,7 @@ class FunctionalWindow(Option):
     CT_BRAIN = "ct-brain", _("CT brain")
     CT_BONE = "ct-bone", _("CT bone")
     CT_SOFT = "ct-soft-tissue", _("CT soft tissue")
+    CT_LUNG = "ct-lung", _("CT lung")
     CUSTOM = "custom", _("Custom")
 
 
@@ -121,6 +125,12 @@ def window(parameters, role: str):
     return getattr(parameters, f"{role}Low"), getattr(parameters, f"{role}High")
 
 
+def options(parameters) -> dict:
+    """What of the choices makes another fused volume, as `VolumeFuser.fuse` takes it."""
+    windows = {f"{role}_window": window(parameters, role) for role in ("anatomical", "functional")}
+    return {"plane": parameters.plane.value, **windows}
+
+
 def fused_node(parameters):
     """The fused volume to show: the colour one if there is one, else the grey one, else None."""
     return parameters.fusedColor or parameters.fusedGrey
@@ -135,11 +145,22 @@ def why_not_pair(parameters) -> str:
         return _("Choose an anatomical volume (MR or CT).")
     if functional is None:
         return _("Choose a functional volume (PET, SPECT or a second anatomical one).")
-    if anatomical is functional:
-        return _("'{name}' is chosen twice: choose two different volumes.").format(name=anatomical.GetName())
-    for node in (anatomical, functional):
-        if node.GetImageData() is None:
-            return _("'{name}' holds no voxels: load it again.").format(name=node.GetName())
+    from ..mrml import check_pair
+
+    try:
+        check_pair(anatomical, functional)
+    except MMIFAminError as error:
+        return str(error)
+    return ""
+
+
+def why_not_swap(parameters) -> str:
+    """Why the two sources cannot change places, or ""."""
+    anatomical, functional = parameters.anatomical, parameters.functional
+    if anatomical is None and functional is None:
+        return _("Choose an anatomical and a functional volume.")
+    if functional is not None and functional.IsA("vtkMRMLVectorVolumeNode"):
+        return _("'{name}' is in colours, so it cannot be the anatomical volume.").format(name=functional.GetName())
     return ""
 
 

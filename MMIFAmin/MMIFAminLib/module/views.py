@@ -5,8 +5,10 @@ from __future__ import annotations
 import slicer
 
 from ..errors import InputError
-from ..mrml import fit_views, show_compare
+from ..mrml import fit_views, node_color_table, show_compare
 from ..mrml.compare import LAYOUT_ID, VIEWS
+
+_OWN_COLORS = "MMIFAmin.ownColors"
 
 
 def show_over(underNode, fusedNode, opacity: float, *, fit: bool = False) -> None:
@@ -32,6 +34,43 @@ def blend(underNode, fusedNode, opacity: float) -> None:
                 composite.SetBackgroundVolumeID(underNode.GetID())
 
 
+def lend_colors(functionalNode, colorNode) -> None:
+    """Show a functional volume that is shown in greys in the colours of its fusion, until `return_colors`."""
+    display = functionalNode.GetDisplayNode() if functionalNode is not None else None
+    if display is None or colorNode is None or functionalNode.IsA("vtkMRMLVectorVolumeNode"):
+        return
+    if functionalNode.GetAttribute(_OWN_COLORS) is None:
+        if node_color_table(functionalNode) is not None:
+            return
+        functionalNode.SetAttribute(_OWN_COLORS, display.GetColorNodeID() or "")
+    display.SetAndObserveColorNodeID(colorNode.GetID())
+
+
+def return_colors(scene) -> None:
+    """Give every volume back the colours in which it was shown before `lend_colors`."""
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene):
+        own, display = node.GetAttribute(_OWN_COLORS), node.GetDisplayNode()
+        if own is not None:
+            node.SetAttribute(_OWN_COLORS, None)
+            if display is not None:
+                display.SetAndObserveColorNodeID(own or None)
+
+
+def take_away(fusedNode, underNode) -> None:
+    """Before the fused volume leaves the scene: views that showed it show `underNode` alone.
+
+    Left to itself, a view's selector would put another volume in its place, at full opacity.
+    """
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if composite.GetBackgroundVolumeID() == fusedNode.GetID():
+            composite.SetBackgroundVolumeID(underNode.GetID() if underNode is not None else None)
+        if composite.GetForegroundVolumeID() == fusedNode.GetID():
+            composite.SetForegroundVolumeID(None)
+            composite.SetForegroundOpacity(0.0)
+            if underNode is not None:
+                composite.SetBackgroundVolumeID(underNode.GetID())
+
+
 def layout_node():
     """The scene's layout node. Raises InputError where there are no views (Slicer without its main window)."""
     manager = slicer.app.layoutManager()
@@ -42,7 +81,10 @@ def layout_node():
 
 def compare(anatomicalNode, functionalNode, fusedNode, plane: str) -> int:
     """Show the three volumes side by side in linked slice views; returns the layout to go back to."""
+    import qt
+
     previous = show_compare(layout_node(), anatomicalNode, functionalNode, fusedNode, plane)
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)  # until then new views have no size to fit to
     fit_views(slicer.app.applicationLogic())
     return previous
 

@@ -7,9 +7,10 @@
 
 from .colors import node_color_table, resolve_color_table
 from .compare import compare_layout, fit_views, show_compare
-from .nodes import Snapshot, SourceVolume, node_to_image, snapshot
+from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, what_changed
+from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
-from .quality import QualityNodes, publish_quality, quality_nodes, snapshot_quality
+from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
 from .recoloring import Painting, paint, recolor
 from .registration import apply_registration, undo_registration
 
@@ -20,20 +21,28 @@ __all__ = [
     "SourceVolume",
     "apply_registration",
     "check_output",
+    "check_pair",
     "compare_layout",
     "fit_views",
     "fuse_nodes",
     "fuse_snapshot",
+    "made_of",
     "node_color_table",
     "node_to_image",
+    "note_voxels",
+    "own_volumes",
     "paint",
     "publish",
     "publish_quality",
+    "quality_chart",
     "quality_nodes",
     "recolor",
+    "refresh",
     "resolve_color_table",
     "show_compare",
     "snapshot",
     "snapshot_quality",
+    "sources_of",
     "undo_registration",
+    "what_changed",
 ]

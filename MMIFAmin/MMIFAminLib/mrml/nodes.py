@@ -59,7 +59,7 @@ class Snapshot:
 
     `geometry` (without parent transforms), `extent` (VTK, 6 integers) and `transform_id` are those of the anatomical node
     and become those of the output. `table` is the functional node's own colour table, None if it is shown in greys or
-    colours by itself.
+    colours by itself. `between` is the (4, 4) matrix from functional to anatomical voxel indices.
     """
 
     anatomical: SourceVolume
@@ -68,6 +68,7 @@ class Snapshot:
     extent: tuple[int, ...]
     transform_id: str | None
     table: ColorTable | None
+    between: list[list[float]]
 
     @property
     def fused_name(self) -> str:
@@ -88,6 +89,23 @@ def snapshot(anatomicalNode, functionalNode) -> Snapshot:
     (`vtkMRMLVectorVolumeNode`, uint8 RGB) volume. Raises InputError or GeometryError, naming the volume, for a
     missing, empty, label map or otherwise unfit node, for the same node twice, and for a non-linear transform.
     """
+    check_pair(anatomicalNode, functionalNode)
+    return Snapshot(
+        anatomical=_source(anatomicalNode),
+        functional=_source(functionalNode),
+        geometry=NodeGeometry.of(anatomicalNode),
+        extent=tuple(anatomicalNode.GetImageData().GetExtent()),
+        transform_id=anatomicalNode.GetTransformNodeID(),
+        table=node_color_table(functionalNode),
+        between=np.linalg.solve(node_to_world(anatomicalNode), node_to_world(functionalNode)).tolist(),
+    )
+
+
+def check_pair(anatomicalNode, functionalNode) -> None:
+    """Raise InputError or GeometryError, in one sentence that names the volume, unless the two can be fused.
+
+    Quick: looks at no voxel.
+    """
     check_source(anatomicalNode, "anatomical")
     check_source(functionalNode, "functional")
     if anatomicalNode is functionalNode:
@@ -97,14 +115,18 @@ def snapshot(anatomicalNode, functionalNode) -> Snapshot:
             f"The anatomical volume '{anatomicalNode.GetName()}' is a colour volume; choose a scalar one (CT or MR), "
             "or convert it with the Vector to Scalar Volume module."
         )
-    return Snapshot(
-        anatomical=_source(anatomicalNode),
-        functional=_source(functionalNode),
-        geometry=NodeGeometry.of(anatomicalNode),
-        extent=tuple(anatomicalNode.GetImageData().GetExtent()),
-        transform_id=anatomicalNode.GetTransformNodeID(),
-        table=node_color_table(functionalNode),
-    )
+    for node in (anatomicalNode, functionalNode):
+        check_geometry(node, node_to_world(node))
+
+
+def check_geometry(node, matrix: np.ndarray) -> None:
+    """Raise GeometryError unless the (4, 4) matrix from voxels to millimetres has three independent axes."""
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) <= 1e-9 * spacing.prod():
+        raise GeometryError(
+            f"The volume '{node.GetName()}' has a geometry without three independent axes; correct its spacing, "
+            "directions or parent transform."
+        )
 
 
 def check_source(node, role: str) -> None:
@@ -142,14 +164,10 @@ def node_to_image(node) -> sitk.Image:
     """
     data = node.GetImageData()
     image = sitk.GetImageFromArray(voxels(data), isVector=data.GetNumberOfScalarComponents() > 1)
-    matrix = RAS_TO_LPS @ parent_to_world(node) @ _ijk_to_ras(node)
+    matrix = RAS_TO_LPS @ node_to_world(node)
+    check_geometry(node, matrix)
     first = np.array([*data.GetExtent()[::2], 1.0])
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) <= 1e-9 * spacing.prod():
-        raise GeometryError(
-            f"The volume '{node.GetName()}' has a geometry without three independent axes; correct its spacing, "
-            "directions or parent transform."
-        )
     image.SetSpacing(spacing.tolist())
     image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
     image.SetOrigin((matrix @ first)[:3].tolist())
@@ -183,6 +201,11 @@ def _ijk_to_ras(node) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return matrix_to_array(matrix)
+
+
+def node_to_world(node) -> np.ndarray:
+    """The 4x4 matrix from voxel indices to world RAS, parent transforms included; GeometryError if one is not linear."""
+    return parent_to_world(node) @ _ijk_to_ras(node)
 
 
 def parent_to_world(node) -> np.ndarray:

@@ -17,6 +17,13 @@ from .recoloring import Painting, check_weight, paint
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
 FUNCTIONAL_ROLE = "MMIFAmin.functional"
+RECIPE = "MMIFAmin.recipe"
+"""Attribute: where the sources lay to each other, and the options of the fusion, as JSON."""
+
+OUT_OF_DATE = "MMIFAmin.outOfDate"
+"""Attribute of a fused volume whose sources or options have changed since: what has; see `freshness`."""
+
+OUT_OF_DATE_SUFFIX = " (out of date)"
 _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 
 
@@ -42,7 +49,7 @@ def fuse_nodes(
     `functionalWeight` in [0, 1] scales its colourfulness. Raises MMIFAminError with one sentence for the user, and
     FusionCancelled when `progress(fraction, text)` returns False.
     """
-    source = snapshot(anatomicalNode, functionalNode)
+    source, scene = snapshot(anatomicalNode, functionalNode), anatomicalNode.GetScene()
     check_output(source, outputNode, rgb)
     check_weight(functionalWeight)
     table = resolve_color_table(colorTable, source.table)
@@ -60,7 +67,8 @@ def fuse_nodes(
     )
     source = source.without_voxels()
     painting = paint(fused, table, functionalWeight) if rgb else None
-    return publish(source, fused, anatomicalNode.GetScene(), outputNode, painting)
+    options = {"plane": plane, "anatomical_window": anatomicalWindow, "functional_window": functionalWindow}
+    return publish(source, fused, scene, outputNode, painting, options)
 
 
 def fuse_snapshot(
@@ -105,10 +113,11 @@ def check_output(source: Snapshot, outputNode, rgb: bool) -> None:
         raise InputError(f"The output '{name}' is in no scene; add it to the scene first.")
 
 
-def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting | None = None):
+def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting | None = None, options=None):
     """Write a FusedVolume, or its `painting` in colours, into the scene and return the node; main thread only.
 
-    Everything that can fail happens before the first change to the scene, so an error leaves it as it was.
+    `options` ("plane", "anatomical_window", "functional_window") is what the fusion was asked for: a later choice is
+    compared with it (`freshness.what_changed`). Everything that can fail happens before the first change to the scene, so an error leaves it as it was.
     """
     rgb = painting is not None
     check_output(source, outputNode, rgb)
@@ -124,9 +133,11 @@ def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting 
         parameters |= {"color_table": painting.table.name, "functional_weight": painting.weight}
     else:
         data = _scalar_image(fused.image, source.extent)
-    node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(source.fused_name))
-    _fill(node, source, data)
-    _record(node, source, fused, parameters)
+    name = f"{source.fused_name} {'colour' if rgb else 'grey'}"
+    node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(name))
+    _fill(node, source, data, name)
+    _record(node, source, fused, parameters, options)
+    node.SetAttribute("MMIFAmin.name", name)
     _file_beside(node, scene.GetNodeByID(source.anatomical.id))
     return node
 
@@ -140,12 +151,14 @@ def _scalar_image(image: sitk.Image, extent) -> vtk.vtkImageData:
     return data
 
 
-def _fill(node, source: Snapshot, data) -> None:
+def _fill(node, source: Snapshot, data, name: str) -> None:
     scene = node.GetScene()
     is_ours = node.GetAttribute("MMIFAmin.version") is not None
+    if node.GetName() and node.GetName().endswith(OUT_OF_DATE_SUFFIX):
+        node.SetName(node.GetName().removesuffix(OUT_OF_DATE_SUFFIX))
     given = node.GetAttribute("MMIFAmin.name")
-    if is_ours and given != source.fused_name and node.GetName().startswith(given):
-        node.SetName(scene.GenerateUniqueName(source.fused_name))
+    if is_ours and given != name and node.GetName().startswith(given):
+        node.SetName(scene.GenerateUniqueName(name))
     modifying = node.StartModify()
     try:
         source.geometry.give_to(node)
@@ -174,13 +187,15 @@ def _show_whole_range(node) -> None:
         display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
 
 
-def _record(node, source: Snapshot, fused, parameters: dict) -> None:
+def _record(node, source: Snapshot, fused, parameters: dict, options: dict | None) -> None:
     """Provenance: as attributes that tell all, and as node references that survive a scene that renumbers its nodes."""
     for role, volume in ((ANATOMICAL_ROLE, source.anatomical), (FUNCTIONAL_ROLE, source.functional)):
         node.SetAttribute(f"{role}NodeID", volume.id)
         node.SetAttribute(f"{role}Name", volume.name)
         node.SetNodeReferenceID(role, volume.id if node.GetScene().GetNodeByID(volume.id) else None)
-    node.SetAttribute("MMIFAmin.name", source.fused_name)
+    recipe = {"between": source.between, "options": options}
+    node.SetAttribute(RECIPE, json.dumps(recipe, default=str))
+    node.SetAttribute(OUT_OF_DATE, None)
     node.SetAttribute("MMIFAmin.version", __version__)
     node.SetAttribute("MMIFAmin.weightsSHA256", fused.report["weights"]["sha256"])
     node.SetAttribute("MMIFAmin.parameters", json.dumps(parameters))

@@ -19,12 +19,10 @@ _OWNER = "MMIFAmin.quality"
 
 @dataclass(frozen=True)
 class QualityNodes:
-    """`summary`: table of metric, value, meaning. `slices`: table of the slice numbers and one column for each metric.
-    `charts`: one plot chart node for each metric, by its name."""
+    """`summary`: table of metric, value, meaning. `slices`: table of the slice numbers and one column for each metric."""
 
     summary: object
     slices: object
-    charts: dict
 
 
 def snapshot_quality(source: Snapshot, fused, progress=None) -> Quality:
@@ -54,25 +52,37 @@ def publish_quality(fusedNode, quality: Quality) -> QualityNodes:
         },
     )
     _fill_table(slices, {"Slice": quality.slices.astype(float)} | quality.scores)
-    charts = {}
-    for metric in METRICS:
-        series = _owned(fusedNode, "vtkMRMLPlotSeriesNode", f"series.{metric.name}", f"{metric.name}: {name}")
-        series.SetAndObserveTableNodeID(slices.GetID())
-        series.SetXColumnName("Slice")
-        series.SetYColumnName(metric.name)
-        series.SetPlotType(series.PlotTypeScatter)
-        series.SetMarkerStyle(series.MarkerStyleCircle)
-        series.SetColor(0.48, 0.37, 0.65)
-        chart = _owned(fusedNode, "vtkMRMLPlotChartNode", f"chart.{metric.name}", f"{metric.name} by slice: {name}")
-        chart.RemoveAllPlotSeriesNodeIDs()
-        chart.AddAndObservePlotSeriesNodeID(series.GetID())
-        chart.SetTitle(metric.meaning)
-        chart.SetXAxisTitle("Slice")
-        chart.SetYAxisTitle(metric.name)
-        chart.SetLegendVisibility(False)
-        charts[metric.name] = chart
-    _file_under(scene, fusedNode, [summary, slices, *charts.values()])
-    return QualityNodes(summary, slices, charts)
+    _file_under(scene, fusedNode, [summary, slices])
+    chart = fusedNode.GetNodeReference(f"{_OWNER}.chart")
+    if chart is not None:
+        quality_chart(fusedNode, chart.GetYAxisTitle())
+    return QualityNodes(summary, slices)
+
+
+def quality_chart(fusedNode, metric: str):
+    """The chart node of one metric along the slices of a measured volume: one node, made when first asked for.
+
+    Raises InputError for a volume that was not measured.
+    """
+    slices = fusedNode.GetNodeReference(f"{_OWNER}.slices")
+    if slices is None:
+        raise InputError(f"The quality of '{fusedNode.GetName()}' was not measured: measure it first.")
+    series = _owned(fusedNode, "vtkMRMLPlotSeriesNode", "series", f"{metric}: {fusedNode.GetName()}")
+    series.SetAndObserveTableNodeID(slices.GetID())
+    series.SetXColumnName("Slice")
+    series.SetYColumnName(metric)
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetMarkerStyle(series.MarkerStyleCircle)
+    series.SetColor(0.48, 0.37, 0.65)
+    chart = _owned(fusedNode, "vtkMRMLPlotChartNode", "chart", f"{metric} by slice: {fusedNode.GetName()}")
+    chart.RemoveAllPlotSeriesNodeIDs()
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(f"{metric} by slice")  # short: a plot view cuts a long title at both ends
+    chart.SetXAxisTitle("Slice")
+    chart.SetYAxisTitle(metric)
+    chart.SetLegendVisibility(False)
+    _file_under(fusedNode.GetScene(), fusedNode, [chart])
+    return chart
 
 
 def quality_nodes(fusedNode) -> list:

@@ -1,0 +1,134 @@
+"""What the module's logic does with views and colours."""
+
+from __future__ import annotations
+
+import slicer
+
+from . import roles, state
+
+DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
+_GREYS = "vtkMRMLColorTableNodeGrey"
+
+
+class ViewLogic:
+    """The part of `FusionLogic` that shows volumes."""
+
+    def defaultColors(self, functionalNode):
+        """The colour node to begin with: the functional volume's own unless that is grey, else Slicer's PET-Heat; greys
+        for a second anatomical volume, which has no uptake to colour."""
+        if functionalNode is not None and functionalNode.GetImageData() is not None:
+            from .. import mrml
+
+            if mrml.node_color_table(functionalNode) is not None:
+                return functionalNode.GetDisplayNode().GetColorNode()
+            if roles.guess_role(functionalNode) == "anatomical":
+                return slicer.mrmlScene.GetNodeByID(_GREYS)
+        return slicer.mrmlScene.GetNodeByID(DEFAULT_COLORS)
+
+    def recolor(self, p) -> None:
+        """Paint the colour volume with the chosen table and weight."""
+        from .. import mrml
+
+        if p.fusedColor is not None:
+            mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
+
+    def showFused(self, p, fit=False) -> None:
+        """Show the fused volume in the slice views, or in the comparison if that is on."""
+        from . import views
+
+        if p.compared and views.is_comparing():
+            self.compare(p)
+        else:
+            views.show_over(_under(p), state.fused_node(p), p.opacity, fit=fit)
+
+    def blend(self, p) -> None:
+        """Bring the views that show the fused volume to the chosen source and opacity."""
+        from . import views
+
+        if state.fused_node(p) is not None:
+            views.blend(_under(p), state.fused_node(p), p.opacity)
+
+    def compare(self, p) -> None:
+        """Show the three volumes side by side, the sources pure at first."""
+        from . import views
+
+        previous = views.compare(p.anatomical, p.functional, state.fused_node(p), p.plane.value)
+        views.lend_colors(p.functional, p.colorTable)
+        with slicer.util.NodeModify(p):
+            self._remember(p, previous)
+            p.compared, p.plotted, p.opacity = True, False, 0.0
+
+    def plot(self, p) -> None:
+        """Show the chart of the chosen metric."""
+        from . import views
+
+        previous = views.show_chart(self.chart(state.fused_node(p), p.metric))
+        with slicer.util.NodeModify(p):
+            self._remember(p, previous)
+            p.compared, p.plotted = False, True
+
+    def leaveLayout(self, p) -> None:
+        """Go back to the layout from before the comparison or the chart, the fused volume opaque again."""
+        from . import views
+
+        views.leave(p.layoutBefore)
+        views.return_colors(slicer.mrmlScene)
+        with slicer.util.NodeModify(p):
+            p.compared, p.plotted, p.opacity, p.layoutBefore = False, False, 1.0, 0
+        if state.fused_node(p) is not None:
+            self.showFused(p)
+
+    def leaveEmptyLayout(self, before) -> None:
+        """After a scene was closed side by side, or with a chart: back to the layout from `before` it (None: neither)."""
+        if before is None or slicer.app.layoutManager() is None:
+            return
+        from . import views
+
+        views.leave(before)
+
+    def takeFromViews(self, p, node) -> None:
+        """Before a fused volume leaves the scene: what was under it is left alone in the views."""
+        from . import views
+
+        views.take_away(node, p.anatomical if p is not None else None)
+
+    def swap(self, p) -> None:
+        """Make the anatomical volume the functional one, and the other way round."""
+        with slicer.util.NodeModify(p):
+            p.anatomical, p.functional = p.functional, p.anatomical
+
+    def layoutToRestore(self, p):
+        """`compare` or `plot` if the parameters say that it is shown and it is not; else None."""
+        fused = state.fused_node(p)
+        if slicer.app.layoutManager() is None or fused is None or fused.GetImageData() is None:
+            return None
+        from . import views
+
+        if p.compared:
+            return None if views.is_comparing() else self.compare
+        if p.plotted and self.chart(fused, p.metric) is not None:
+            return None if views.is_plotting() else self.plot
+        return None
+
+    def followLayout(self, p) -> None:
+        """Note that the user has left the comparison or the chart by choosing another layout."""
+        if not (p.compared or p.plotted):
+            return
+        from . import views
+
+        if p.compared and not views.is_comparing():
+            views.return_colors(slicer.mrmlScene)
+            p.compared, p.opacity, p.layoutBefore = False, 1.0, 0
+        if p.plotted and not views.is_plotting():
+            p.plotted, p.layoutBefore = False, 0
+
+    @staticmethod
+    def _remember(p, previous: int) -> None:
+        from ..mrml.compare import LAYOUT_ID
+
+        if not p.layoutBefore and previous != LAYOUT_ID:
+            p.layoutBefore = previous
+
+
+def _under(p):
+    return p.functional if p.under is state.Source.FUNCTIONAL else p.anatomical

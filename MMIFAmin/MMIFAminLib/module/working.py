@@ -1,0 +1,143 @@
+"""How the panel works: jobs in the background, their progress and errors, and the check of the alignment."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import FusionCancelled, MMIFAminError
+from . import preload, state
+from .background import Runner
+
+
+class Working:
+    """Base of the panel, which owns `ui`, `logic`, `_parameterNode`, the timers and `updateGUI`.
+
+    Jobs run in a worker thread; a timer polls them, so that Slicer stays alive and no slot blocks.
+    """
+
+    def __init__(self):
+        self._job = Runner()  # what the user asked for
+        self._check = Runner()  # of the alignment
+        self._loading = Runner()  # of the libraries, once the panel is entered
+        self._alignment = None  # what the last check found, of the volumes as they lie now
+        self._warned = False  # that these volumes, as they lie now, do not fit
+        self._problem = self._report = ""  # the last error and the last fusion in words, for the status line
+        self._preparing = False
+
+    @contextmanager
+    def _telling(self, failure):
+        """Show an error in the status line and in a dialog: what the user can mend in plain words, the rest as a fault."""
+        try:
+            self._problem = ""
+            yield
+        except FusionCancelled:
+            self._problem = _("Cancelled; nothing was changed.")
+        except MMIFAminError as error:
+            self._problem = str(error)
+            self.updateGUI()
+            slicer.util.warningDisplay(f"{failure}\n\n{error}", windowTitle=_("MMIFAmin Image Fusion"))
+        except Exception as error:
+            self._problem = str(error)
+            with slicer.util.tryWithErrorDisplay(failure):
+                raise
+        finally:
+            self.updateGUI()
+
+    def _start(self, failure, prepare, done=lambda result: None):
+        """Prepare a job of the logic, run its `work` in the worker thread and then its `finish` in this one."""
+        if self._preparing:
+            return  # a second click while packages are being installed
+
+        def end(job):
+            with self._telling(failure):
+                done(finish(job.result()))
+
+        self._preparing = True
+        try:
+            with self._telling(failure):
+                self._report = ""
+                self._showProgress(0.0, _("Preparing"))
+                work, finish = prepare(self._parameterNode)
+                self._job.start(work, end)
+                self._pollTimer.start()
+        finally:
+            self._preparing = False
+
+    def _cancel(self):
+        self._job.cancel()
+        self._showProgress(self._job.job.fraction, self._job.job.describe())
+        self.updateGUI()
+        self.ui.progressBar.repaint()  # at once: a library that is being loaded may hold up everything for a while
+
+    def _poll(self):
+        """Called by the timer while a job runs: lets the workers run, shows how far they are."""
+        self._job.poll()
+        self._check.poll(0.0 if self._job.busy else 0.03)
+        self._loading.poll(0.0 if self._job.busy or self._check.busy else 0.02)
+        if self._job.busy:
+            self._showProgress(self._job.job.fraction, self._job.job.describe())
+        elif not self._check.busy and not self._loading.busy:
+            self._pollTimer.stop()
+
+    def _showProgress(self, fraction, text):
+        self.ui.progressBar.value = int(1000 * fraction)
+        self.ui.progressBar.format = text.replace("%", "")
+
+    def _drop(self, seconds=0.0):
+        """Let go of all that works on the scene."""
+        self._job.drop(seconds)
+        self._check.drop(seconds)
+
+    def _preload(self):
+        """Load what a fusion needs in the background, unless that was done or something is missing."""
+        if not self._loading.busy and not self._job.busy and preload.wanted():
+            self._loading.start(lambda progress: preload.load(progress, self.logic.fuser), self._onLoaded)
+            self._pollTimer.start()
+
+    def _onLoaded(self, job):
+        try:
+            job.result()
+        except Exception:  # the fusion will meet it again and say it where it can be read
+            preload.give_up()
+        self.updateGUI()
+
+    # Alignment -------------------------------------------------------------------------------------------------------
+
+    def _scheduleCheck(self, caller=None, event=None):
+        p = self._parameterNode
+        self._check.drop()
+        self._alignment, self._warned = None, False
+        both = p is not None and not state.why_not_pair(p)
+        self._sayAlignment(_("Checking...") if both else _("Checked when both are chosen"), "")
+        self._checkTimer.start()
+
+    def _startCheck(self):
+        p = self._parameterNode
+        if self._job.busy:
+            self._checkTimer.start()
+        elif p is not None and not state.why_not_pair(p):
+            self._check.start(self.logic.alignment(p), self._onChecked)
+            self._pollTimer.start()
+
+    def _onChecked(self, job):
+        try:
+            self._alignment = job.result()
+            self._sayAlignment(*state.describe_alignment(self._alignment))
+        except MMIFAminError as error:
+            self._sayAlignment(_("Not known"), str(error))
+
+    def _sayAlignment(self, text, detail):
+        self.ui.alignmentLabel.text = text
+        self.ui.alignmentLabel.toolTip = detail
+
+    def _misalignmentAccepted(self) -> bool:
+        """Whether to fuse: asks once about volumes that are known not to lie on each other."""
+        if self._alignment is None or self._alignment.aligned or self._warned:
+            return True
+        question = _("{message}\n\nFused like this, uptake appears in the wrong place. Fuse all the same?")
+        text = question.format(message=self._alignment.message)
+        self._warned = slicer.util.confirmOkCancelDisplay(text, _("MMIFAmin Image Fusion"))
+        return self._warned

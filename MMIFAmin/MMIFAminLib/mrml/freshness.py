@@ -1,0 +1,111 @@
+"""Whether a fused volume still shows its sources as they are: place, voxels and the options it was made with.
+
+What a fused volume was made of is recorded on its node, so that it is known after a scene was saved and loaded. One
+that is out of date says so in its name, which the slice views' corners, the data tree and every selector show.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from ..errors import GeometryError
+from .nodes import node_to_world
+from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE
+
+_TOLERANCE = 1e-3  # mm, and for directions of a unit voxel: scene files round
+
+
+def made_of(scene, anatomicalNode, functionalNode, rgb: bool):
+    """The volume of the scene that was fused from this pair (colour if `rgb`, else grey), or None."""
+    for node in own_volumes(scene):
+        if sources_of(node) == (anatomicalNode, functionalNode) and bool(node.IsA("vtkMRMLVectorVolumeNode")) == rgb:
+            return node
+    return None
+
+
+def sources_of(fusedNode) -> tuple:
+    """The anatomical and the functional node that a volume was fused from; None for one that is gone."""
+    return fusedNode.GetNodeReference(ANATOMICAL_ROLE), fusedNode.GetNodeReference(FUNCTIONAL_ROLE)
+
+
+def own_volumes(scene) -> list:
+    """The fused volumes of the scene that MMIFAmin made."""
+    nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    nodes.UnRegister(None)
+    every = (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems()))
+    return [node for node in every if node.GetAttribute("MMIFAmin.version") is not None]
+
+
+def what_changed(fusedNode, options: dict | None = None) -> str:
+    """In a few words what has changed since `fusedNode` was fused, or "".
+
+    `options` are those that a fusion would take now: "plane", "anatomical_window", "functional_window" as in
+    `VolumeFuser.fuse` (None: not compared). A volume whose sources are gone, or that a former version made, is taken
+    as it is.
+    """
+    recipe = json.loads(fusedNode.GetAttribute(RECIPE) or "null")
+    sources = sources_of(fusedNode)
+    if recipe is None or None in sources:
+        return ""
+    if fusedNode.GetAttribute(OUT_OF_DATE) == "voxels":
+        return "the voxels of a source were changed"
+    try:
+        anatomical, functional, fused = (node_to_world(node) for node in (*sources, fusedNode))
+    except GeometryError:
+        return "a source was moved"
+    between = np.linalg.solve(anatomical, functional)
+    if not np.allclose(between, recipe["between"], rtol=1e-4, atol=_TOLERANCE):
+        return "a source was moved"
+    if not np.allclose(anatomical, fused, rtol=1e-4, atol=_TOLERANCE):
+        return "it no longer lies where its sources are"
+    used = json.loads(fusedNode.GetAttribute("MMIFAmin.parameters"))["windows"]
+    for name, words in (("plane", "slice plane"), ("anatomical_window", "window"), ("functional_window", "window")):
+        if options is None or recipe["options"] is None:
+            break
+        now, then = _plain(options[name]), recipe["options"][name]
+        if now != then and not _limits(now, used.get(name.removesuffix("_window"))):
+            return f"another {words} is chosen"
+    return ""
+
+
+def note_voxels(sourceNode) -> None:
+    """Note that the voxels of a volume were changed: all that was fused from it is out of date."""
+    for node in own_volumes(sourceNode.GetScene()) if sourceNode.GetScene() is not None else ():
+        if sourceNode in sources_of(node):
+            mark(node, "voxels")
+
+
+def mark(fusedNode, reason: str) -> None:
+    """Have the node say that it is out of date, or with "" as the reason that it is not."""
+    name = fusedNode.GetName() or ""
+    plain = name.removesuffix(OUT_OF_DATE_SUFFIX)
+    if (fusedNode.GetAttribute(OUT_OF_DATE) or "") != reason:
+        fusedNode.SetAttribute(OUT_OF_DATE, reason or None)
+    wanted = plain + OUT_OF_DATE_SUFFIX if reason else plain
+    if wanted != name:
+        fusedNode.SetName(wanted)
+
+
+def refresh(scene, current=(), options: dict | None = None) -> str:
+    """Mark every fused volume of the scene that is out of date, and unmark the others.
+
+    `options` count for the nodes in `current` alone. Returns what has changed for the first of those, or "".
+    """
+    answer = ""
+    for node in own_volumes(scene):
+        reason = what_changed(node, options if node in current else None)
+        if node.GetAttribute(OUT_OF_DATE) != "voxels":
+            mark(node, reason)
+        answer = answer or (reason if node in current else "")
+    return answer
+
+
+def _plain(window):
+    return list(map(float, window)) if isinstance(window, tuple) else window
+
+
+def _limits(window, used: dict | None) -> bool:
+    """Whether a window given by its limits is the one that was used."""
+    return isinstance(window, list) and used is not None and np.allclose(window, (used["low"], used["high"]), rtol=1e-5)
