@@ -340,7 +340,7 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
         if rows == self._rows:
             return
         self._rows = rows
-        show_quality(self.ui, rows, self._parameterNode.metric)
+        show_quality(self.ui, rows, self._parameterNode.metric, qt.QTableWidgetItem)
 
 
 class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
@@ -357,6 +357,10 @@ class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
         if self._parameters is None or self._parameters.parameterNode is not node:
             self._parameters = state.MMIFAminParameterNode(node)
         return self._parameters
+
+    def settleViews(self):
+        """Let Qt lay out the views of a new layout: until then they have no size to fit a volume to."""
+        slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
     def rewrapParameters(self):
         """After a scene was loaded: references that were read before their nodes were there were kept as None."""

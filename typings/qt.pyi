@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+class QEventLoop:
+    ExcludeUserInputEvents: int
+
 class QTableWidgetItem:
     def __init__(self, text: str) -> None: ...
     def setToolTip(self, text: str) -> None: ...

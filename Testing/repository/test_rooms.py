@@ -17,7 +17,7 @@ ROOMS = {
     "losses": ("torch", "numpy"),
     "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
-    "module": ("numpy", "SimpleITK", "vtk", "slicer", "qt", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
+    "module": ("numpy", "SimpleITK", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),
 }
 ORDER = list(ROOMS)

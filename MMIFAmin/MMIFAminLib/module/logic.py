@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import slicer
 from slicer.i18n import tr as _
@@ -30,8 +30,8 @@ class LastFusion(NamedTuple):
     """What measuring needs of the last fusion: its output nodes (themselves: IDs repeat across scenes) and its data."""
 
     nodes: tuple
-    source: object
-    fused: object
+    source: Any
+    fused: Any
 
 
 _NOTHING = LastFusion((), None, None)

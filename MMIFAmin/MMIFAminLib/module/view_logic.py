@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
 
 from . import roles, state
@@ -12,6 +14,11 @@ _GREYS = "vtkMRMLColorTableNodeGrey"
 
 class ViewLogic:
     """The part of `FusionLogic` that shows volumes."""
+
+    chart: Callable  # of `FusionLogic`
+
+    def settleViews(self) -> None:
+        """Have the application lay out the views of a new layout; what has none has nothing to do."""
 
     def defaultColors(self, functionalNode):
         """The colour node to begin with: the functional volume's own unless that is grey, else Slicer's PET-Heat; greys
@@ -52,7 +59,7 @@ class ViewLogic:
         """Show the three volumes side by side, the sources pure at first."""
         from . import views
 
-        previous = views.compare(p.anatomical, p.functional, state.fused_node(p), p.plane.value)
+        previous = views.compare(p.anatomical, p.functional, state.fused_node(p), p.plane.value, self.settleViews)
         views.lend_colors(p.functional, p.colorTable)
         with slicer.util.NodeModify(p):
             self._remember(p, previous)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
 
 from ..errors import InputError
@@ -36,8 +38,10 @@ def blend(underNode, fusedNode, opacity: float) -> None:
 
 def lend_colors(functionalNode, colorNode) -> None:
     """Show a functional volume that is shown in greys in the colours of its fusion, until `return_colors`."""
-    display = functionalNode.GetDisplayNode() if functionalNode is not None else None
-    if display is None or colorNode is None or functionalNode.IsA("vtkMRMLVectorVolumeNode"):
+    if functionalNode is None or colorNode is None:
+        return
+    display = functionalNode.GetDisplayNode()
+    if display is None or functionalNode.IsA("vtkMRMLVectorVolumeNode"):
         return
     if functionalNode.GetAttribute(_OWN_COLORS) is None:
         if node_color_table(functionalNode) is not None:
@@ -79,12 +83,13 @@ def layout_node():
     return manager.layoutLogic().GetLayoutNode()
 
 
-def compare(anatomicalNode, functionalNode, fusedNode, plane: str) -> int:
-    """Show the three volumes side by side in linked slice views; returns the layout to go back to."""
-    import qt
+def compare(anatomicalNode, functionalNode, fusedNode, plane: str, settle: Callable[[], None]) -> int:
+    """Show the three volumes side by side in linked slice views; returns the layout to go back to.
 
+    `settle` has the application lay out the new views, which have no size to fit a volume to before.
+    """
     previous = show_compare(layout_node(), anatomicalNode, functionalNode, fusedNode, plane)
-    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)  # until then new views have no size to fit to
+    settle()
     fit_views(slicer.app.applicationLogic())
     return previous
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -18,11 +20,18 @@ class Working:
     Jobs run in a worker thread; a timer polls them, so that Slicer stays alive and no slot blocks.
     """
 
+    ui: Any
+    logic: Any
+    updateGUI: Callable
+    _parameterNode: Any
+    _pollTimer: Any
+    _checkTimer: Any
+
     def __init__(self):
         self._job = Runner()  # what the user asked for
         self._check = Runner()  # of the alignment
         self._loading = Runner()  # of the libraries, once the panel is entered
-        self._alignment = None  # what the last check found, of the volumes as they lie now
+        self._alignment: Any = None  # what the last check found, of the volumes as they lie now
         self._warned = False  # that these volumes, as they lie now, do not fit
         self._problem = self._report = ""  # the last error and the last fusion in words, for the status line
         self._preparing = False
@@ -68,7 +77,7 @@ class Working:
 
     def _cancel(self):
         self._job.cancel()
-        self._showProgress(self._job.job.fraction, self._job.job.describe())
+        self._showJob()
         self.updateGUI()
         self.ui.progressBar.repaint()  # at once: a library that is being loaded may hold up everything for a while
 
@@ -78,9 +87,13 @@ class Working:
         self._check.poll(0.0 if self._job.busy else 0.03)
         self._loading.poll(0.0 if self._job.busy or self._check.busy else 0.02)
         if self._job.busy:
-            self._showProgress(self._job.job.fraction, self._job.job.describe())
+            self._showJob()
         elif not self._check.busy and not self._loading.busy:
             self._pollTimer.stop()
+
+    def _showJob(self):
+        if (job := self._job.job) is not None:
+            self._showProgress(job.fraction, job.describe())
 
     def _showProgress(self, fraction, text):
         self.ui.progressBar.value = int(1000 * fraction)
