@@ -305,7 +305,7 @@ class FusionLogic(ViewLogic):
         self._last = _NOTHING
 
     def qualityRows(self, fusedNode) -> list[tuple[str, str, str, str]]:
-        """Metric, value, meaning, and the reason for a missing value, of every row of the fused volume's quality table; [] if it was not measured."""
+        """Metric, value, meaning and the reason for a missing value, for each metric; [] if nothing was measured."""
         table = fusedNode.GetNodeReference(f"{_MEASURED}.summary") if fusedNode is not None else None
         if table is None:
             return []

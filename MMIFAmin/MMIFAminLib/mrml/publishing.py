@@ -117,7 +117,8 @@ def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting 
     """Write a FusedVolume, or its `painting` in colours, into the scene and return the node; main thread only.
 
     `options` ("plane", "anatomical_window", "functional_window") is what the fusion was asked for: a later choice is
-    compared with it (`freshness.what_changed`). Everything that can fail happens before the first change to the scene, so an error leaves it as it was.
+    compared with it (`freshness.what_changed`). Everything that can fail happens before the first change to the scene,
+    so an error leaves it as it was.
     """
     rgb = painting is not None
     check_output(source, outputNode, rgb)
