@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from MMIFAminLib.errors import InputError
-from MMIFAminLib.files.volumes import WRITABLE, read_volume, write_volume
+from MMIFAminLib.files.volumes import WRITABLE, read_volume, read_volume_file, write_volume
 from MMIFAminLib.files.writing import check_output
 from MMIFAminLib.volume.geometry import same_grid
 from support.phantoms import Grid, brightest_point, grids, head, rotation, write_dicom_series
@@ -140,8 +140,16 @@ def test_a_truncated_slice_is_noticed(tmp_path, place):
 
 def test_two_time_points_are_noticed(tmp_path):
     write_dicom_series(tmp_path, dicom_head(), "1.2.826.1")
-    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1", prefix="again")
+    write_dicom_series(tmp_path, dicom_head() + 1, "1.2.826.1", prefix="again")
     assert "one position" in refusal(tmp_path)
+
+
+def test_copies_of_files_are_taken_once_and_said(tmp_path):
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1")
+    write_dicom_series(tmp_path, dicom_head(), "1.2.826.1", prefix="again")
+    found = read_volume_file(tmp_path)
+    np.testing.assert_array_equal(array_of(found.image), array_of(dicom_head()))
+    assert "12 slices twice" in found.warnings[0]
 
 
 def test_a_folder_without_dicom_is_refused(tmp_path):

@@ -21,6 +21,9 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 
+MAX_VOXELS = 2**30
+"""Largest volume that is read (1024 x 1024 x 1024 voxels): a header that declares more is taken for damaged."""
+
 _MAX_DEFLATE_RATIO = 1032  # zlib's own bound: a compressed file cannot hold more than this times its size
 _stderr_lock = threading.Lock()
 

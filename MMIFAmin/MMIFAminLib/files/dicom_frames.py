@@ -1,0 +1,402 @@
+"""The frames of DICOM objects: where each lies, what its numbers mean, and its pixel values, for single-frame and
+enhanced multi-frame objects alike (DICOM PS3.3: C.7.6.2 Image Plane, C.7.6.16 Functional Groups, C.8.4.9 NM Multi-frame,
+C.11.1 Modality LUT, C.7.6.16.2.11 Real World Value Mapping).
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+UNITS = {
+    "Bq/ml": "BQML",
+    "Bq/mL": "BQML",
+    "{SUVbw}g/ml": "GML",
+    "g/ml{SUVbw}": "GML",
+    "{SUVlbm}g/ml": "GML",
+    "{SUVibw}g/ml": "GML",
+    "{SUVbsa}cm2/ml": "CM2ML",
+    "[hnsf'U]": "HU",
+}
+"""DICOM's own names (PS3.3 C.8.9.1) of units that a real world value mapping gives in UCUM."""
+
+_NO_UNIT = ("", "1", "US", "UNSPECIFIED", "CNTS", "PROPCNTS", "NONE", "[arb'U]", "{counts}", "{no units}")
+_AIR_HU = -1000.0
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Stored values to real ones: ``slope * stored + intercept``, or a table that begins at stored value ``first``."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    table: np.ndarray | None = field(default=None, compare=False)
+    first: int = 0
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether integers stay integers."""
+        return self.table is None and self.slope == 1 and float(self.intercept).is_integer()
+
+    def __call__(self, stored: np.ndarray) -> np.ndarray:
+        """float64 values of an array of stored ones."""
+        if self.table is not None:
+            index = np.clip(stored.astype(np.int64) - self.first, 0, len(self.table) - 1)
+            return self.table[index].astype(np.float64)
+        return stored.astype(np.float64) * self.slope + self.intercept
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One slice. ``position`` (3,) is the centre of its first voxel and ``axes`` (2, 3) the directions in which columns
+    and rows are counted, LPS, mm; both None where the object does not tell. ``spacing`` is the distance in mm between
+    columns and between rows, ``thickness`` that of the slice. ``labels`` tell frames at one place apart."""
+
+    dataset: Dataset
+    path: Path
+    number: int
+    position: np.ndarray | None
+    axes: np.ndarray | None
+    spacing: tuple[float, float]
+    thickness: float | None
+    mapping: Mapping
+    unit: str | None
+    labels: dict[str, object]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return int(self.dataset.Columns), int(self.dataset.Rows)
+
+
+def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
+    """The frames that the object with header ``dataset`` in file ``path`` holds, in stored order.
+
+    Raises :class:`InputError` for an object whose frames do not lie in the patient one by one (projections).
+    """
+    image_type = [str(part).upper() for part in _many(dataset.get("ImageType"))]
+    if dataset.get("Modality") == "NM" and "TOMO" in image_type and "RECON TOMO" not in image_type:
+        raise InputError(f"{path} holds projections of a SPECT that is not reconstructed; choose the reconstruction")
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if not 1 <= count <= 1 << 20:
+        raise InputError(f"{path} declares {count} frames: its header is damaged")
+    return [_frame(dataset, path, number) for number in range(count)]
+
+
+def _frame(dataset, path, number):
+    def group(name):
+        """The functional group ``name`` of this frame: its own, else the shared one, else nothing."""
+        for sequence, place in (("PerFrameFunctionalGroupsSequence", number), ("SharedFunctionalGroupsSequence", 0)):
+            items = dataset.get(sequence) or []
+            if place < len(items) and (found := items[place].get(name)):
+                return found[0]
+        return None
+
+    def value(name, *groups):
+        """Attribute ``name`` of the first of the functional ``groups`` that has it, else of the object."""
+        for source in (*map(group, groups), dataset):
+            if source is not None and source.get(name) not in (None, ""):
+                return source.get(name)
+        return None
+
+    position = _numbers(value("ImagePositionPatient", "PlanePositionSequence"), 3)
+    axes = _numbers(value("ImageOrientationPatient", "PlaneOrientationSequence"), 6)
+    thickness = _number(value("SliceThickness", "PixelMeasuresSequence"))
+    vectors = {}
+    if dataset.get("Modality") == "NM" and "DetectorInformationSequence" in dataset:
+        detector = dataset.DetectorInformationSequence[0] if dataset.DetectorInformationSequence else {}
+        position = _numbers(detector.get("ImagePositionPatient"), 3) if position is None else position
+        axes = _numbers(detector.get("ImageOrientationPatient"), 6) if axes is None else axes
+    if axes is not None:
+        axes = _unit_axes(axes, path)
+    if "PerFrameFunctionalGroupsSequence" not in dataset and int(dataset.get("NumberOfFrames") or 1) > 1:
+        vectors = _vectors(dataset, number)
+        step = _number(dataset.get("SpacingBetweenSlices")) or thickness
+        if position is not None and axes is not None and step:  # C.8.4.15: the first frame's place, and how it goes on
+            position = position + np.cross(*axes) * step * (vectors.pop("slice", number + 1) - 1)
+        else:
+            position = None
+    mapping, unit = _mapping(dataset, value, group, path)
+    spacing = _numbers(value("PixelSpacing", "PixelMeasuresSequence"), 2)
+    if spacing is None:
+        spacing = _numbers(value("ImagerPixelSpacing"), 2)
+    return Frame(
+        dataset=dataset,
+        path=path,
+        number=number,
+        position=position,
+        axes=axes,
+        spacing=(1.0, 1.0) if spacing is None else (float(spacing[1]), float(spacing[0])),
+        thickness=thickness,
+        mapping=mapping,
+        unit=unit,
+        labels={name: label for name, label in (_labels(value) | vectors).items() if label is not None},
+    )
+
+
+def _unit_axes(numbers, path):
+    axes = numbers.reshape(2, 3)
+    lengths = np.linalg.norm(axes, axis=1)
+    if np.abs(lengths - 1).max() > 0.01 or abs(axes[0] @ axes[1]) > 0.01:
+        raise InputError(f"{path} is damaged: its rows and columns are not at right angles (0020,0037)")
+    row = axes[0] / lengths[0]
+    column = axes[1] - (axes[1] @ row) * row
+    return np.stack([row, column / np.linalg.norm(column)])
+
+
+_LABELS = {
+    "time point": ("TemporalPositionIdentifier", "TemporalPositionIndex"),
+    "echo": ("EffectiveEchoTime", "EchoTime", "EchoNumbers"),
+    "cardiac phase": ("NominalPercentageOfCardiacPhase", "NominalCardiacTriggerDelayTime", "TriggerTime"),
+    "respiratory phase": ("NominalPercentageOfRespiratoryPhase",),
+    "b-value": ("DiffusionBValue",),
+    "inversion time": ("InversionTimes", "InversionTime"),
+    "flip angle": ("FlipAngle",),
+    "image component": ("ComplexImageComponent",),
+    "kind of image": ("FrameType", "ImageType"),
+    "stack": ("StackID",),
+    "frame time": ("FrameReferenceTime", "FrameReferenceDateTime"),
+    "reconstruction kernel": ("ConvolutionKernel",),
+    "acquisition": ("AcquisitionNumber", "FrameAcquisitionNumber"),
+    "acquisition time": ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime"),
+}
+_GROUPS = {
+    "TemporalPositionIndex": "FrameContentSequence",
+    "EffectiveEchoTime": "MREchoSequence",
+    "NominalPercentageOfCardiacPhase": "CardiacSynchronizationSequence",
+    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
+    "NominalPercentageOfRespiratoryPhase": "RespiratorySynchronizationSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
+    "InversionTimes": "MRModifierSequence",
+    "FlipAngle": "MRTimingAndRelatedParametersSequence",
+    "StackID": "FrameContentSequence",
+    "FrameReferenceDateTime": "FrameContentSequence",
+    "FrameAcquisitionNumber": "FrameContentSequence",
+    "FrameAcquisitionDateTime": "FrameContentSequence",
+    "FrameType": "MRImageFrameTypeSequence",
+    "ConvolutionKernel": "CTReconstructionSequence",
+}
+
+
+def _labels(value):
+    """What tells frames at one place apart, in the order in which it is tried."""
+    found = {}
+    for label, names in _LABELS.items():
+        for name in names:
+            if (got := value(name, *[_GROUPS[name]] if name in _GROUPS else [])) is not None:
+                found[label] = "\\".join(map(str, _many(got)))
+                break
+    return found
+
+
+_NM_VECTORS = {
+    "slice": "SliceVector",
+    "energy window": "EnergyWindowVector",
+    "detector": "DetectorVector",
+    "time point": "TimeSlotVector",
+    "phase": "PhaseVector",
+    "cardiac cycle": "RRIntervalVector",
+    "rotation": "RotationVector",
+}
+
+
+def _vectors(dataset, number):
+    """The place of an NM frame in each of its object's vectors, counted from 1 (C.8.4.8)."""
+    vectors = {name: _many(dataset.get(keyword)) for name, keyword in _NM_VECTORS.items()}
+    return {name: int(vector[number]) for name, vector in vectors.items() if len(vector) > number}
+
+
+# --- what stored values mean ---
+
+
+def _mapping(dataset, value, group, path):
+    """The :class:`Mapping` of a frame and the unit that it leads to."""
+    modality, transform = dataset.get("Modality"), group("PixelValueTransformationSequence")
+    source = dataset if transform is None else transform
+    rescaled = source.get("RescaleSlope") not in (None, "")
+    unit = dataset.get("Units") or source.get("RescaleType")
+    if modality == "CT":
+        unit = "HU" if rescaled and unit in (None, "HU", "US", "") else unit
+    real = _real_world(dataset, group)
+    if real is not None and (not rescaled or (str(unit or "") in _NO_UNIT and real[1] not in _NO_UNIT)):
+        mapping, unit = real
+    elif dataset.get("ModalityLUTSequence"):
+        mapping = _modality_table(dataset.ModalityLUTSequence[0])
+    else:
+        slope, intercept = _number(source.get("RescaleSlope")), _number(source.get("RescaleIntercept"))
+        if rescaled and slope is None:
+            raise InputError(f"{path} is damaged: its rescale slope is {source.get('RescaleSlope')}")
+        mapping = Mapping(1.0 if slope is None else slope, intercept or 0.0)
+    return mapping, UNITS.get(str(unit), str(unit)) if unit else None
+
+
+def _real_world(dataset, group):
+    """The mapping and the unit of the first real world value mapping, one with a unit before others; or None."""
+    shared = group("RealWorldValueMappingSequence")
+    found = [shared] if shared is not None else list(dataset.get("RealWorldValueMappingSequence") or [])
+    options = []
+    for item in found:
+        codes = item.get("MeasurementUnitsCodeSequence") or []
+        unit = str(codes[0].get("CodeValue", "")) if codes else ""
+        first = item.get("RealWorldValueFirstValueMapped", item.get("DoubleFloatRealWorldValueFirstValueMapped", 0))
+        if item.get("RealWorldValueLUTData") is not None:
+            table = np.asarray(_many(item.RealWorldValueLUTData), float)
+            options.append((Mapping(table=table, first=int(first)), unit))
+        elif (slope := _number(item.get("RealWorldValueSlope"))) is not None:
+            options.append((Mapping(slope, _number(item.get("RealWorldValueIntercept")) or 0.0), unit))
+    return min(options, key=lambda option: option[1] in _NO_UNIT, default=None)
+
+
+def _modality_table(item):
+    count, first, bits = (int(number) for number in item.LUTDescriptor)
+    data = item.LUTData
+    if isinstance(data, bytes):
+        data = np.frombuffer(data, np.uint8 if bits <= 8 else "<u2")
+    return Mapping(table=np.asarray(data, float)[: count or 1 << 16], first=first)
+
+
+# --- pixel values ---
+
+
+def stored_values(path: Path, header: Dataset) -> np.ndarray:
+    """The stored values of all frames of ``path`` (frames, rows, columns), or (..., 3) where they are colours.
+
+    Compressed syntaxes are decoded, bits beyond those stored removed. Raises :class:`InputError` when pixel data are
+    missing, cut short, or cannot be decoded.
+    """
+    import pydicom
+    from pydicom.pixels import pixel_array
+
+    dataset = pydicom.dcmread(path, force=True)
+    dataset.file_meta = getattr(dataset, "file_meta", None) or header.file_meta
+    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise InputError(f"{path} is truncated or damaged: it ends before its pixel data; copy the series again")
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = dataset.original_encoding_syntax
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        raise InputError(f"{path} has a transfer syntax that is not known ({syntax}); export it again uncompressed")
+    if syntax.is_encapsulated and "PixelData" in dataset:
+        _check_encapsulated(dataset, path)
+    count, colours = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
+    try:
+        array = pixel_array(dataset, raw=colours == 1)
+    except (NotImplementedError, AttributeError) as error:
+        raise InputError(f"{path} cannot be decoded ({syntax.name}): {line(error)}") from None
+    except (RuntimeError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is truncated or damaged ({line(error)}); copy the series again") from None
+    shape = (count, int(dataset.Rows), int(dataset.Columns), *((colours,) if colours > 1 else ()))
+    if array.size != np.prod(shape):
+        raise InputError(f"{path} is truncated or damaged: {array.shape} pixels are there, its header declares {shape}")
+    array = np.ascontiguousarray(array.reshape(shape), array.dtype.newbyteorder("="))
+    if array.dtype.kind in "iu" and colours == 1 and not syntax.is_encapsulated:
+        array = _only_stored_bits(array, dataset)
+    return array
+
+
+def _check_encapsulated(dataset, path):
+    """A compressed value that ends early is short of its end: fewer frames, or a last fragment cut off."""
+    from pydicom.encaps import parse_fragments
+
+    try:
+        fragments, _ = parse_fragments(dataset.PixelData)
+    except Exception:
+        fragments = 0
+    if not fragments:
+        raise InputError(f"{path} is truncated or damaged: its compressed pixel data are cut short")
+
+
+def _only_stored_bits(array, dataset):
+    """``array`` without what lies above the high bit (overlays of old scanners), sign extended where it is signed."""
+    allocated = array.dtype.itemsize * 8
+    stored = int(dataset.get("BitsStored") or allocated)
+    high = int(dataset.get("HighBit") if dataset.get("HighBit") is not None else stored - 1)
+    if not (1 <= stored <= allocated and stored - 1 <= high < allocated) or (stored == allocated):
+        return array
+    signed = bool(dataset.get("PixelRepresentation"))
+    bits = array.view(np.dtype(f"u{array.dtype.itemsize}")) << (allocated - 1 - high)  # the high bit to the top
+    return (bits.view(np.dtype(f"i{array.dtype.itemsize}")) if signed else bits) >> (allocated - stored)
+
+
+def padding_mask(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Where ``stored`` (rows, columns) is padding (C.7.5.1.1.2), or None where the object declares none."""
+    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
+    if value in (None, "") or stored.dtype.kind not in "iu":
+        return None
+    bits, signed = int(dataset.get("BitsStored") or 8 * stored.dtype.itemsize), stored.dtype.kind == "i"
+
+    def wrapped(number):  # writers confuse signed and unsigned: the same bits mean the same padding
+        number = int(number)
+        bare = number % (1 << bits)
+        return bare - (1 << bits) if signed and bare >> (bits - 1) else bare
+
+    ends = sorted((wrapped(value), wrapped(value if limit in (None, "") else limit)))
+    return (stored >= ends[0]) & (stored <= ends[1])
+
+
+def real_values(frame: Frame, stored: np.ndarray, exact: bool) -> np.ndarray:
+    """Real values of the ``stored`` ones (rows, columns): int64 when ``exact``, else float64.
+
+    Padding becomes background: air in HU; elsewhere 0, or the least value where 0 means nothing.
+    """
+    values = stored.astype(np.int64) + int(frame.mapping.intercept) if exact else frame.mapping(stored)
+    padded = padding_mask(stored, frame.dataset)
+    if padded is not None and padded.any():
+        rest = values[~padded]
+        meaningless = rest.size and (frame.dataset.get("Modality") == "CT" or rest.max() <= 0)
+        values[padded] = _AIR_HU if frame.unit == "HU" else rest.min() if meaningless else 0
+    return values
+
+
+# --- small change ---
+
+
+@contextmanager
+def quiet():
+    """Silence what pydicom logs and warns about malformed elements: what matters is checked here."""
+    import logging
+
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _many(value):
+    if value is None or value == "":
+        return []
+    return list(value) if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__") else [value]
+
+
+def _number(value):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _numbers(value, length):
+    """``value`` as an array of ``length`` finite numbers, or None."""
+    numbers = [_number(part) for part in _many(value)]
+    return np.array(numbers, float) if len(numbers) == length and None not in numbers else None
+
+
+def line(error: Exception) -> str:
+    """The first line of what ``error`` says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:150].rstrip(" .:;")

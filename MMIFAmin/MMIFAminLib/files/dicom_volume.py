@@ -1,0 +1,417 @@
+"""From the frames of a DICOM series to one regular grid, with what had to be corrected said.
+
+Each frame keeps the place that the object gives it (PS3.3 C.7.6.2.1.1). Frames whose row of first voxels leaves the
+normal of the slices (gantry tilt), or that are unevenly spaced, are resampled linearly onto a regular grid; what cannot be
+one volume (missing slices, time points, echoes, phases, stacks) is refused by its name, and one can be chosen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from .about import About, VolumeFile
+from .dicom_frames import Frame, frames_of, line, real_values, stored_values
+from .dicom_index import Series
+from .integrity import MAX_VOXELS
+
+_SAME_PLACE = 0.02  # of a pixel: frames closer than this lie at one place
+_OFF_LINE_MM = 0.1  # positions are often rounded to a tenth of a millimetre
+_MISSING = 1.75  # times the usual distance
+_JITTER = 0.1  # of the usual distance: scanners round, and tables vibrate
+
+
+def read_series(series: Series, frame: int | None = None) -> VolumeFile:
+    """The volume that ``series`` is, in real values (HU, Bq/ml, ...): integers where they are exact, else float32.
+
+    ``frame`` counts from 1 and chooses where the series holds several volumes. Raises :class:`InputError` or
+    :class:`GeometryError` for a series that is not one volume, cannot be decoded, or is damaged.
+    """
+    name = _name(series)
+    try:
+        return _read(series, frame, name)
+    except (InputError, MemoryError, OSError):
+        raise
+    except Exception as error:  # whatever pydicom and its decoders meet in damaged files
+        raise InputError(f"{name} is damaged, or no valid DICOM ({line(error)}); copy the series again") from None
+
+
+def _read(series, frame, name):
+    warnings = []
+    frames = [item for header, path in zip(series.headers, series.files) for item in frames_of(header, path)]
+    _check_size(frames, name)
+    if series.aside:
+        warnings.append(f"{name} was chosen although it is set aside: {series.aside}")
+    reader = _Reader()
+    frames = _without_copies(frames, reader, warnings, name)
+    frames = _choose(frames, frame, warnings, name)
+    image = _image(frames, reader, warnings, name)
+    _check_declared(series, frames, warnings, name)
+    first = frames[0]
+    image.SetMetaData("0008|0060", series.modality)
+    about = About(
+        modality=series.modality or None,
+        unit=first.unit,
+        patient_id=series.patient_id or None,
+        study_uid=series.study_uid or None,
+        series_uid=series.uid,
+        frame_of_reference_uid=series.frame_of_reference_uid or None,
+        description=series.description or None,
+        region=str(first.dataset.get("BodyPartExamined") or "") or None,
+        datasets=tuple({id(item.dataset): item.dataset for item in frames}.values()),
+    )
+    return VolumeFile(image, about, tuple(warnings))
+
+
+def _name(series):
+    return str(series.files[0] if len(series.files) == 1 else series.files[0].parent)
+
+
+def _check_size(frames, name):
+    columns, rows = frames[0].size
+    if min(columns, rows) < 1 or columns * rows * len(frames) > MAX_VOXELS:
+        raise InputError(f"{name} declares {columns} x {rows} x {len(frames)} voxels: its header is damaged")
+
+
+class _Reader:
+    """Stored values of frames; an object of many frames is decoded once."""
+
+    def __init__(self):
+        self._path, self._values = None, None
+
+    def __call__(self, frame: Frame) -> np.ndarray:
+        if frame.path != self._path:
+            self._path, self._values = frame.path, stored_values(frame.path, frame.dataset)
+        return self._values[frame.number]
+
+
+# --- which frames are one volume ---
+
+
+def _without_copies(frames, reader, warnings, name):
+    """The frames without those that another file repeats: the same pixels of one instance, or of one place and labels."""
+    groups, again = {}, set()
+    for item in frames:
+        groups.setdefault((str(item.dataset.SOPInstanceUID), item.number), []).append(item)
+        if item.position is not None:
+            place = tuple(np.round(item.position, 2))
+            groups.setdefault((item.size, place, str(item.axes), str(item.labels)), []).append(item)
+    for group in groups.values():
+        for item in group[1:]:
+            if item is not group[0] and np.array_equal(reader(item), reader(group[0])):
+                again.add(id(item))
+    if again:
+        warnings.append(f"{name} holds {len(again)} slices twice (copies of a file): each was taken once")
+    return [item for item in frames if id(item) not in again]
+
+
+def _choose(frames, wanted, warnings, name):
+    """The frames of one volume, sorted along the normal of the slices."""
+    placed = [item for item in frames if item.position is not None and item.axes is not None]
+    if not placed:
+        return _unplaced(frames, wanted, warnings, name)
+    if len(placed) < len(frames):
+        warnings.append(f"{name}: {len(frames) - len(placed)} images without a place in the patient were left out")
+    stacks = _stacks(placed)
+    if len(stacks) > 1:
+        scouts = [stack for stack in stacks if _is_scout(stack)]
+        rest = [stack for stack in stacks if not _is_scout(stack)]
+        if len(rest) == 1 and wanted is None:
+            stacks = rest
+            count = sum(map(len, scouts))
+            warnings.append(f"{name}: {count} images of other orientation or size (localizer) were left out")
+    volumes, what = [], []
+    for stack in stacks:
+        parts, label, values = _volumes(stack)
+        volumes += parts
+        what += [f"{label} {value}".strip() for value in values] if label else [f"stack of {len(stack)} images"]
+    if len(volumes) == 1:
+        if wanted not in (None, 1):
+            raise InputError(f"{name} holds one volume: there is no frame {wanted}")
+        return volumes[0]
+    listing = ", ".join(f"{number}: {text}" for number, text in enumerate(what[:12], 1))
+    listing += ", ..." if len(what) > 12 else ""
+    if wanted is None:
+        raise InputError(
+            f"{name} holds several slices at one position or in one direction, {len(volumes)} volumes: {listing}; choose "
+            "one with --frame N"
+        )
+    if not 1 <= wanted <= len(volumes):
+        raise InputError(f"{name} holds {len(volumes)} volumes ({listing}): there is no frame {wanted}")
+    warnings.append(f"{name}: {what[wanted - 1]} was taken, number {wanted} of {len(volumes)}")
+    return volumes[wanted - 1]
+
+
+def _unplaced(frames, wanted, warnings, name):
+    if len({item.path for item in frames}) > 1:
+        raise InputError(f"{name}: its images do not say where in the patient they lie; convert the series to a volume")
+    if len(frames) > 1 and wanted is not None:
+        raise InputError(f"{name}: its frames do not say where in the patient they lie, so none can be chosen")
+    warnings.append(f"{name} does not say where in the patient it lies: its orientation is not known")
+    return frames
+
+
+def _stacks(frames):
+    """Frames of one size, spacing and orientation, in the order of their first ones."""
+    stacks = []
+    for item in frames:
+        for stack in stacks:
+            first = stack[0]
+            if (
+                item.size == first.size
+                and np.abs(item.axes - first.axes).max() < 1e-3
+                and np.allclose(item.spacing, first.spacing, rtol=1e-3)
+            ):
+                stack.append(item)
+                break
+        else:
+            stacks.append([item])
+    return stacks
+
+
+def _is_scout(stack):
+    return len(stack) <= 2 or all("LOCALIZER" in str(item.dataset.get("ImageType")) for item in stack)
+
+
+def _volumes(stack):
+    """``stack`` as volumes with one frame at each place, the label that tells them apart and its values.
+
+    The first label counts that parts the frames into volumes of all places, then a pair of labels, then one that parts
+    them into as few volumes as there can be (overlapping stacks); else the order in which the files are numbered.
+    """
+    stack = sorted(stack, key=lambda item: float(item.position @ np.cross(*stack[0].axes)))
+    places = _places(stack)
+    if max(Counter(places).values()) == 1:
+        return [stack], "", [""]
+    names = list(dict.fromkeys(name for item in stack for name in item.labels))
+    varying = [name for name in names if len({item.labels.get(name) for item in stack}) > 1]
+    pairs = [(a, b) for number, a in enumerate(varying) for b in varying[number + 1 :]]
+    most, total = max(Counter(places).values()), places[-1] + 1
+    for complete, choices in ((True, [(name,) for name in varying] + pairs), (False, [(name,) for name in varying])):
+        for keys in choices:
+            parts = {}
+            for item, place in zip(stack, places):
+                parts.setdefault(tuple(item.labels.get(key, "") for key in keys), []).append((item, place))
+            unique = all(len({place for _, place in part}) == len(part) for part in parts.values())
+            if unique and (all(len(part) == total for part in parts.values()) if complete else len(parts) == most):
+                values = sorted(parts, key=lambda key: [_sortable(value) for value in key])
+                volumes = [[item for item, _ in parts[key]] for key in values]
+                return volumes, ", ".join(keys), [", ".join(value) for value in values]
+    return _repetitions(stack, places)
+
+
+def _repetitions(stack, places):
+    parts, seen = [], Counter()
+    for item, place in sorted(zip(stack, places), key=lambda pair: (_instance(pair[0]), pair[0].number)):
+        if seen[place] == len(parts):
+            parts.append([])
+        parts[seen[place]].append((place, item))
+        seen[place] += 1
+    volumes = [[item for _, item in sorted(part, key=lambda pair: pair[0])] for part in parts]
+    return volumes, "repetition", [str(number) for number in range(1, len(parts) + 1)]
+
+
+def _places(stack):
+    """For each frame of a sorted ``stack`` the number of its place."""
+    tolerance, places = _SAME_PLACE * min(stack[0].spacing), []
+    normal = np.cross(*stack[0].axes)
+    for number, item in enumerate(stack):
+        near = number and (item.position - stack[number - 1].position) @ normal < tolerance
+        places.append(places[-1] + (not near) if number else 0)
+    return places
+
+
+def _instance(item):
+    number = item.dataset.get("InstanceNumber")
+    return int(number) if number not in (None, "") else 0
+
+
+def _sortable(value):
+    try:
+        return (0, float(value), "")
+    except ValueError:
+        return (1, 0.0, value)
+
+
+def _check_declared(series, frames, warnings, name):
+    """PET tells how many slices a volume has (0054,0081): slices that are missing at an end show only there."""
+    declared = series.headers[0].get("NumberOfSlices") if series.modality == "PT" else None
+    if declared and len(series.files) > 1 and len(frames) < int(declared):
+        warnings.append(f"{name} declares {int(declared)} slices, {len(frames)} are there: the rest is missing")
+
+
+# --- the regular grid ---
+
+
+def _image(frames, reader, warnings, name):
+    """The frames, sorted along their normal, on a regular grid."""
+    first = frames[0]
+    values = _values(frames, reader, name)
+    if first.position is None or len(frames) == 1:
+        origin = np.zeros(3) if first.position is None else first.position
+        axes = np.eye(3)[:2] if first.axes is None else first.axes
+        distance = first.dataset.get("SpacingBetweenSlices") or first.thickness or 1.0
+        return _placed(values, axes, np.cross(*axes), (*first.spacing, abs(float(distance))), origin)
+    positions = np.array([item.position for item in frames])
+    normal = np.cross(*first.axes)
+    along = (positions - positions[0]) @ normal
+    step = (positions[-1] - positions[0]) / along[-1]  # per mm along the normal
+    off_line = np.linalg.norm(positions - positions[0] - along[:, None] * step, axis=1).max()
+    if off_line > max(_OFF_LINE_MM, 0.1 * min(first.spacing)):
+        raise InputError(
+            f"{name}: its slices are shifted against each other by up to {off_line:.1f} mm; export it as one regular volume"
+        )
+    gaps = np.diff(along)
+    _check_missing(frames, gaps, name)
+    count = _even_count(gaps)
+    spacing = along[-1] / (count - 1)
+    even = np.linspace(0, along[-1], count)
+    if count != len(along) or np.abs(even - along).max() > max(_OFF_LINE_MM, 0.02 * spacing):
+        values = _between(values, along, even)
+        warnings.append(
+            f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: resampled to {count} slices, "
+            f"{spacing:.3g} mm apart"
+        )
+    drift = np.linalg.norm(step - normal) * along[-1]
+    if drift <= max(_OFF_LINE_MM, 0.02 * min(first.spacing)):
+        return _placed(values, first.axes, normal, (*first.spacing, spacing), positions[0])
+    angle = np.degrees(np.arctan(np.linalg.norm(step - normal)))
+    image, cut = _upright(values, first, step * spacing, positions[0])
+    warnings.append(
+        f"{name}: the slices are tilted by {angle:.1f} degrees (gantry tilt): resampled onto a grid at right angles"
+        + (f"; of the first slices what lies up to {cut:.0f} mm before the grid is cut off" if cut >= 0.5 else "")
+    )
+    return image
+
+
+def _values(frames, reader, name):
+    """Real values (K, J, I), or (K, J, I, 3) of colours."""
+    exact = all(item.mapping.is_integer for item in frames)
+    units = {item.unit for item in frames}
+    if len(units) > 1:
+        raise InputError(f"{name} mixes slices in {' and '.join(sorted(map(str, units)))}; export them as one series")
+    volume = None
+    for number, item in enumerate(frames):
+        stored = reader(item)
+        if stored.ndim == 3:
+            if stored.dtype != np.uint8 or stored.shape[2] != 3:
+                raise InputError(f"{name} holds colours of {stored.dtype}; only 8-bit RGB is read")
+            part = stored
+        elif str(item.dataset.get("PhotometricInterpretation")) == "PALETTE COLOR":
+            raise InputError(f"{name} holds colours of a palette, not measured values; choose the original series")
+        else:
+            part = real_values(item, stored, exact and stored.dtype.kind in "iu")
+            if not np.isfinite(part).all() and stored.dtype.kind in "iu":
+                raise InputError(f"{item.path} is damaged: its rescale slope {item.mapping.slope:g} gives no numbers")
+        if volume is None:
+            kind = np.float64 if part.dtype.kind == "f" and stored.dtype == np.float64 else np.float32
+            dtype = part.dtype if part.dtype.kind in "iu" else kind
+            volume = np.empty((len(frames), *part.shape), dtype)
+        if part.shape != volume.shape[1:] or (part.dtype.kind == "f") != (volume.dtype.kind == "f"):
+            raise InputError(f"{name} mixes slices of different pixel types; export them as one series")
+        volume[number] = part
+    return _narrow(volume)
+
+
+def _narrow(values):
+    """Integers in the smallest type that holds them and that files and tools expect."""
+    if values.dtype != np.int64:
+        return values
+    low, high = int(values.min()), int(values.max())
+    for dtype in (np.int16, np.uint16, np.int32, np.uint32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    return values
+
+
+def _check_missing(frames, gaps, name):
+    """Refuse gaps in which slices are missing; thick slices that fill their gap are only unevenly spaced."""
+    usual = float(np.median(gaps))
+    missing = [
+        number
+        for number, gap in enumerate(gaps)
+        if gap > _MISSING * usual and gap > 1.25 * min(frames[n].thickness or 0 for n in (number, number + 1))
+    ]
+    if missing:
+        count = sum(max(1, round(gaps[number] / usual) - 1) for number in missing)
+        raise InputError(
+            f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: {count} missing, the first after slice "
+            f"{missing[0] + 1} of {len(frames)}; copy the series again"
+        )
+
+
+def _even_count(gaps):
+    """How many even slices replace these: as many where gaps only vary a little, else as close as the closest."""
+    usual = float(np.median(gaps))
+    if np.abs(gaps - usual).max() <= _JITTER * usual:
+        return len(gaps) + 1
+    return round(float(gaps.sum()) / max(float(gaps.min()), 0.25 * usual)) + 1
+
+
+def _between(values, along, even):
+    """``values`` (K, J, I), at places ``along`` (mm), interpolated linearly at the places ``even``."""
+    if prod(values.shape[1:]) * len(even) > MAX_VOXELS:
+        raise InputError(f"unevenly spaced slices would need {len(even)} even ones, more than are read")
+    made = np.empty((len(even), *values.shape[1:]), np.uint8 if values.ndim == 4 else np.float32)
+    for number, place in enumerate(even):
+        before = int(np.clip(np.searchsorted(along, place, side="right") - 1, 0, len(along) - 2))
+        share = np.clip((place - along[before]) / (along[before + 1] - along[before]), 0, 1)
+        part = (1 - share) * values[before].astype(np.float64) + share * values[before + 1]
+        made[number] = np.rint(part) if values.ndim == 4 else part
+    return made
+
+
+def _upright(values, first, step, origin):
+    """A sheared stack on a grid whose slices follow the table: the image, and how many mm lie before its first slice.
+
+    The third axis of the grid is ``step`` (LPS mm, from slice to slice); its rows are those of the stack, as nearly as a
+    right angle allows, and its slices meet those of the stack in their middles. It is as long as the stack reaches behind
+    its last slice. What lies before the first slice, a wedge, has no place on a grid that begins at that slice.
+    """
+    spacing = float(np.linalg.norm(step))
+    third = step / spacing
+    row = first.axes[0] - (first.axes[0] @ third) * third
+    row /= np.linalg.norm(row)
+    axes = np.stack([row, np.cross(third, row)])
+    sheared = np.stack([first.axes[0] * first.spacing[0], first.axes[1] * first.spacing[1], step], axis=1)
+    count, rows, columns = values.shape[:3]
+    middle = np.array([(columns - 1) / 2, (rows - 1) / 2, 0])
+    half = np.abs(third @ sheared[:, :2]) @ middle[:2]  # how far the corners of a slice reach along the table
+    pixels = [2 * (np.abs(axis @ sheared[:, :2]) @ middle[:2]) / size + 1 for axis, size in zip(axes, first.spacing)]
+    size = [max(columns, int(np.ceil(pixels[0] - 1e-6))), max(rows, int(np.ceil(pixels[1] - 1e-6)))]
+    size.append(count + int(np.ceil(half / spacing - 1e-6)))
+    if prod(size) > MAX_VOXELS:
+        raise InputError(f"a tilted stack would need {' x '.join(map(str, size))} voxels, more than are read")
+    margin = [(size[0] - columns) // 2, (size[1] - rows) // 2]  # whole voxels, so that the middles stay the middles
+    corner = origin + sheared @ middle
+    for axis, length, width, extra in zip(axes, (columns, rows), first.spacing, margin):
+        corner = corner - axis * width * ((length - 1) / 2 + extra)
+    stored = sitk.GetImageFromArray(
+        values if values.ndim == 4 else values.astype(np.float32), isVector=values.ndim == 4
+    )
+    grid = _grid(size, axes, third, (*first.spacing, spacing), corner)
+    inverse = np.linalg.inv(sheared)
+    to_index = sitk.AffineTransform(inverse.ravel().tolist(), (-inverse @ origin).tolist())
+    background = 0.0 if values.ndim == 4 else float(values.min())
+    image = sitk.Resample(stored, grid, to_index, sitk.sitkLinear, background, stored.GetPixelID())
+    return image, half
+
+
+def _grid(size, axes, normal, spacing, origin):
+    image = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
+    return _locate(image, axes, normal, spacing, origin)
+
+
+def _placed(values, axes, normal, spacing, origin):
+    return _locate(sitk.GetImageFromArray(values, isVector=values.ndim == 4), axes, normal, spacing, origin)
+
+
+def _locate(image, axes, normal, spacing, origin):
+    image.SetSpacing([round(float(number), 6) for number in spacing])  # positions are written with few digits
+    image.SetOrigin([float(number) for number in origin])
+    image.SetDirection(np.stack([*axes, normal], axis=1).ravel().tolist())
+    return image
