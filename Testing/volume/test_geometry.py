@@ -11,6 +11,7 @@ from MMIFAminLib.volume.geometry import (
     PLANES,
     Overlap,
     check_grid,
+    check_not_labels,
     check_volume,
     extent,
     resample_to,
@@ -240,6 +241,56 @@ def test_a_much_finer_functional_volume_is_averaged_not_picked():
     assert overlap.fraction == 1
     error, error_picked = (np.std(array_of(image) - expected) for image in (moved, picked))
     assert error < 0.3 * error_picked
+
+
+def cosine(step, period=8):
+    """Amplitude 1 along x, voxels of 1 mm; and a grid that takes every ``step``-th of them."""
+    fine = Grid((96, 8, 8), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    wave = np.cos(2 * np.pi * fine.points()[..., 0] / period).astype(np.float32)
+    coarse = Grid((int(80 / step), 8, 8), (float(step), 1.0, 1.0), (8.0, 0.0, 0.0))
+    return fine.image(wave), coarse.image(np.zeros((8, 8, int(80 / step)), np.float32))
+
+
+def test_smoothing_before_coarser_sampling_is_of_the_width_that_is_said():
+    """A Gaussian of variance t takes a wave of frequency w down to exp(t (cos w - 1)); t is (step^2 - 1) / 2.3548^2."""
+    for step, period in ((2, 8), (4, 16)):
+        moved, _ = resample_to(*cosine(step, period))
+        variance = (step**2 - 1) / (8 * np.log(2))
+        expected = np.exp(variance * (np.cos(2 * np.pi / period) - 1))
+        assert np.abs(array_of(moved)).max() == pytest.approx(expected, abs=0.012), (step, period)
+    barely, _ = resample_to(*cosine(1.1))
+    assert np.abs(array_of(barely)).max() > 0.99, "steps below 1.2 voxels are not smoothed"
+
+
+def test_grids_of_other_sizes_are_other_grids():
+    small, large = head(Grid(size=(20, 20, 20))), head(Grid(size=(20, 20, 24)))
+    assert not same_grid(small, large) and not same_grid(large, small)
+
+
+def test_an_image_on_the_grid_becomes_float():
+    image = head(Grid(), scale=200, dtype=np.int16)
+    assert resample_to(image, head(Grid()))[0].GetPixelID() == sitk.sitkFloat32
+
+
+@pytest.mark.parametrize("modality, refused", [("SEG ", True), ("MR", False), ("CT", False), ("XA", False)])
+def test_of_dicom_objects_segmentations_are_label_maps(modality, refused):
+    image = head(Grid(), scale=200, dtype=np.int16)
+    image.SetMetaData("0008|0060", modality)
+    if refused:
+        with pytest.raises(InputError, match="label map"):
+            check_not_labels(image)
+    else:
+        check_not_labels(image)
+
+
+def test_few_values_are_labels_only_where_there_are_many_voxels():
+    for side, levels, refused in ((16, 8, True), (16, 9, False), (15, 8, False), (16, 1, False)):
+        values = (np.arange(side**3) % levels).astype(np.int16).reshape(side, side, side)
+        if refused:
+            with pytest.raises(InputError, match="label map"):
+                check_not_labels(sitk.GetImageFromArray(values))
+        else:
+            check_not_labels(sitk.GetImageFromArray(values))
 
 
 def test_rgb_and_label_maps_are_refused():

@@ -1,5 +1,6 @@
 """Windows: what is chosen and why, what is never clipped, and values of every type there and back."""
 
+import itertools
 import re
 
 import numpy as np
@@ -13,6 +14,7 @@ from MMIFAminLib.errors import InputError
 from MMIFAminLib.volume.intensity import (
     PRESETS,
     Window,
+    background_value,
     choose_window,
     clean,
     looks_like_ct,
@@ -66,6 +68,11 @@ def test_a_narrow_window_far_from_zero_keeps_its_steps(offset):
     np.testing.assert_allclose(Window(offset, offset + 100).to_unit(values), np.arange(0, 101, 4) / 100, atol=1e-6)
     integers = values.astype(np.int64)
     np.testing.assert_allclose(Window(offset, offset + 100).to_unit(integers), np.arange(0, 101, 4) / 100, atol=1e-6)
+
+
+def test_a_very_narrow_window_keeps_its_steps():
+    values = 5000 + np.arange(11) / 1000
+    np.testing.assert_allclose(Window(5000, 5000.01).to_unit(values), np.arange(11) / 10, atol=1e-6)
 
 
 def test_extreme_values_do_not_overflow():
@@ -329,3 +336,36 @@ def test_blank_results_are_refused_by_name():
 def test_role_is_checked():
     with pytest.raises(InputError, match="role"):
         choose_window(array_of(head()), role="pet")
+
+
+def test_background_is_zero_where_something_is_above_it_and_else_the_minimum():
+    assert background_value(np.array([-3.0, 0.0, 7.0])) == 0
+    assert background_value(np.array([-5.0, -3.0])) == -5
+    assert background_value(np.array([-5.0, 0.0])) == -5
+
+
+def test_a_little_that_is_as_low_as_air_makes_no_ct():
+    values = np.linspace(-150, 250, 10_000)
+    for share, ct in ((0.01, False), (0.04, False), (0.06, True)):
+        values[: round(share * values.size)] = -900
+        assert looks_like_ct(values) == ct, share
+
+
+def test_three_hot_voxels_of_any_shape_are_noise_and_five_in_a_cross_are_a_lesion():
+    steps = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
+    for first, second in itertools.combinations(steps, 2):
+        volume = np.ones((9, 9, 9))
+        for place in ((0, 0, 0), first, second):
+            volume[tuple(np.add(place, 4))] = 100
+        assert robust_maximum(volume) == 1, (first, second)
+    volume = np.ones((9, 9, 9))
+    volume[4, 4, 3:6] = volume[4, 3:6, 4] = 100
+    assert robust_maximum(volume) == 100
+
+
+def test_stripes_of_columns_do_not_mislead_the_sample():
+    """120 rows of 100: 1.2 million voxels, of which every seventh is looked at, not every sixth."""
+    volume = np.random.default_rng(0).uniform(100, 110, (120, 100, 100)).astype(np.float32)
+    volume[:, :, 1::2] += 800
+    window = choose_window(volume, "mr")
+    assert window.low < 110 and window.high > 905
