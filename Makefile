@@ -1,11 +1,11 @@
-# make demo | check | test | bench | fuzz | clean. The first run makes .venv with the versions in constraints.txt; later runs reuse it.
+# make demo | check | test | bench | fuzz | mutants | clean. The first run makes .venv with the versions in constraints.txt; later runs reuse it.
 # PYTHON=python3.12 picks another interpreter, VENV=folder another place for the environment.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo check test bench fuzz clean
+.PHONY: demo check test bench fuzz mutants clean
 .DELETE_ON_ERROR:
 
 demo: $(firstword $(wildcard $(VENV)/.ready-test) $(VENV)/.ready-demo)
@@ -25,12 +25,16 @@ bench: $(VENV)/.ready-test
 fuzz: $(VENV)/.ready-test
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-show-statistics $(PYTEST_ARGS)
 
+mutants: $(VENV)/.ready-mutants
+	@$(BIN)/python Testing/campaigns/mutants.py --output mutants $(MUTANTS_ARGS)
+
 clean:
-	rm -rf $(VENV) demo build dist MMIFAmin/*.egg-info .pytest_cache .hypothesis
+	rm -rf $(VENV) demo mutants build dist MMIFAmin/*.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-demo: EXTRAS = demo
 $(VENV)/.ready-test: EXTRAS = demo,slicer,train,test
+$(VENV)/.ready-mutants: EXTRAS = demo,slicer,train,test,mutants
 
 $(VENV)/.ready-%: pyproject.toml constraints.txt Testing/set_up.sh
 	@sh Testing/set_up.sh $(PYTHON) $(VENV) $(EXTRAS)
