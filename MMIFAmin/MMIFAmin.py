@@ -15,8 +15,8 @@ from slicer.util import VTKObservationMixin
 from MMIFAminLib.errors import MMIFAminError
 from MMIFAminLib.module import roles, state
 from MMIFAminLib.module.logic import FusionLogic
-from MMIFAminLib.module.quality_table import show_quality
 from MMIFAminLib.module.selftest import SelfTestCases
+from MMIFAminLib.module.widgets import fit_rows, show_quality, show_unusable
 from MMIFAminLib.module.working import Working
 
 RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
@@ -85,6 +85,7 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
 
         for action in ("Fuse", "Register", "Swap", "Compare", "Measure", "Plot"):
             getattr(self.ui, f"{action.lower()}Button").connect("clicked(bool)", getattr(self, f"on{action}"))
+        self.ui.qualityTable.horizontalHeader().connect("sectionResized(int,int,int)", self.onTableResized)
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
         self.initializeParameterNode()
@@ -210,6 +211,7 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
         busy = self._job.busy
         for section in (ui.inputsCollapsibleButton, ui.outputCollapsibleButton, ui.advancedCollapsibleButton):
             section.enabled = not busy
+        show_unusable(ui, self.logic.unusable())
         reasons = self.logic.reasons(p, busy)
         for name, reason in reasons.items():
             widget = getattr(ui, name)
@@ -275,6 +277,7 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
         if self._job.busy:
             self._cancel()
         elif self._misalignmentAccepted():
+            self._report = ""
             self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused)
 
     def _onFused(self, report):
@@ -307,6 +310,9 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onPlot(self, checked):
         self._switch(self.logic.plot if checked else self.logic.leaveLayout)
+
+    def onTableResized(self, column, before, after):
+        fit_rows(self.ui.qualityTable)
 
     def onMetric(self, index):
         self._parameterNode.metric = self.ui.metricComboBox.currentText

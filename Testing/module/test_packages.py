@@ -48,11 +48,11 @@ class Installation:
         self.calls.append(("pip", Path(constraints).read_text().strip(), requester))
         if not self.agree:
             raise RuntimeError("User declined package installation")
-        self.versions |= {"monai": "1.6.1", "einops": "0.8.1", "safetensors": "0.6.0"}
+        self.versions |= {"safetensors": "0.6.0"}
 
 
 class TestPackages:
-    complete = {"torch": "2.13.0+cpu", "monai": "1.6.1", "einops": "0.8.1", "safetensors": "0.5.0"}
+    complete = {"torch": "2.13.0+cpu", "safetensors": "0.5.0"}
 
     def ensure(self):
         from MMIFAminLib.module import packages
@@ -80,11 +80,11 @@ class TestPackages:
         with pytest.raises(MMIFAminError, match="PyTorch extension.*Extensions Manager"):
             self.ensure()
 
-    @pytest.mark.parametrize("versions, what", [({}, "PyTorch"), ({"torch": "2.9.0"}, "MONAI")])
+    @pytest.mark.parametrize("versions, what", [({}, "PyTorch"), ({"torch": "2.9.0"}, "safetensors")])
     def test_declining_is_answered_with_what_that_means(self, monkeypatch, versions, what):
         installation = Installation(monkeypatch, versions)
         installation.agree = False
-        with pytest.raises(MMIFAminError, match=f"{what} was not installed"):
+        with pytest.raises(MMIFAminError, match=f"{what}.* was not installed"):
             self.ensure()
 
     def test_a_torch_that_is_too_old_is_named(self, monkeypatch):
@@ -103,10 +103,28 @@ class TestPackages:
         with pytest.raises(MMIFAminError, match="HTTPS_PROXY"):
             self.ensure()
 
+    @pytest.mark.parametrize("error", [ModuleNotFoundError("No module named 'torch'"), OSError(28, "No space left")])
+    def test_an_installer_that_fails_is_quoted_with_what_to_do(self, monkeypatch, capsys, error):
+        installation = Installation(monkeypatch, {})
+
+        def fail(**keywords):
+            print("Looking in indexes", *(f"\nline {number}" for number in range(20)), sep="")
+            print("ERROR: No matching distribution found for torch")
+            raise error
+
+        installation.installTorch = fail
+        with pytest.raises(MMIFAminError) as raised:
+            self.ensure()
+        text = str(raised.value)
+        assert text.startswith("PyTorch was not installed") and "proxy" in text and "disk space" in text
+        assert f"Python {sys.version_info[0]}.{sys.version_info[1]}" in text
+        assert text.endswith("line 19\nERROR: No matching distribution found for torch") and "line 5\n" not in text
+        assert "Looking in indexes" in capsys.readouterr().out, "the console shows it all the same"
+
     def test_what_is_skipped_in_testing_mode_is_still_missing(self, monkeypatch):
         installation = Installation(monkeypatch, {"torch": "2.9.0"})
         installation.packaging.pip_ensure = lambda *arguments, **keywords: None
-        with pytest.raises(MMIFAminError, match="Not installed: monai"):
+        with pytest.raises(MMIFAminError, match="Not installed: safetensors"):
             self.ensure()
 
     def test_an_older_slicer_is_asked_through_its_pip(self, monkeypatch):
@@ -117,11 +135,15 @@ class TestPackages:
 
         def pip_install(requirements):
             installed.append(requirements)
-            installation.versions |= {"monai": "1.6.1", "einops": "0.8.1", "safetensors": "0.6.0"}
+            installation.versions |= {"safetensors": "0.6.0"}
 
         monkeypatch.setattr(slicer.util, "pip_install", pip_install)
         self.ensure()
-        assert "monai" in asked[0] and installed[0][-2] == "-c" and any("monai" in word for word in installed[0])
+        assert (
+            "safetensors" in asked[0]
+            and installed[0][-2] == "-c"
+            and any("safetensors" in word for word in installed[0])
+        )
 
     def test_the_requirements_leave_slicers_own_packages_alone(self):
         from MMIFAminLib.module.packages import REQUIREMENTS
@@ -129,4 +151,4 @@ class TestPackages:
         named = {
             line.split(">")[0].lower() for line in REQUIREMENTS.read_text().splitlines() if line and line[0] != "#"
         }
-        assert {"monai", "safetensors"} <= named and not named & {"torch", "torchvision", "simpleitk", "numpy", "vtk"}
+        assert "safetensors" in named and not named & {"torch", "monai", "torchvision", "simpleitk", "numpy", "vtk"}

@@ -298,3 +298,30 @@ class TestWords:
         assert panel.ui.fuseButton.enabled and "Ready." in panel.ui.statusLabel.text
         panel._parameterNode.anatomical = bench.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "organs")
         assert not panel.ui.fuseButton.enabled and "label map" in panel.ui.statusLabel.text
+
+    def test_what_this_computer_lacks_cannot_be_chosen_and_says_why(self, bench, panel):
+        from MMIFAminLib.module import state
+
+        chosen(bench, panel)
+        panel.updateGUI()
+        model, choices = panel.ui.precisionComboBox.model(), list(state.Precision)
+        item = model.item(choices.index(state.Precision.FP16))
+        if state.Device.CUDA not in panel.logic.unusable():
+            pytest.skip("this computer has a GPU")
+        assert not item.isEnabled() and "GPU" in item.toolTip()
+        assert model.item(choices.index(state.Precision.FP32)).isEnabled()
+        panel.ui.deviceComboBox.setCurrentIndex(list(state.Device).index(state.Device.CUDA))
+        assert not panel.ui.fuseButton.enabled and "there is none here" in panel.ui.statusLabel.text
+
+    def test_a_single_slice_is_not_called_apart(self, bench, panel):
+        anatomical, functional = case(bench).pair()
+        values = slicer.util.arrayFromVolume(functional)
+        slicer.util.updateVolumeFromArray(functional, values[2:3].copy())
+        origin = functional.GetOrigin()
+        functional.SetOrigin(origin[0], origin[1], origin[2] + 2 * functional.GetSpacing()[2])
+        panel.ui.anatomicalSelector.setCurrentNode(anatomical)
+        panel.ui.functionalSelector.setCurrentNode(functional)
+        bench.wait(lambda: panel.ui.alignmentLabel.text not in ("Checking...", "Checked when both are chosen"))
+        assert panel.ui.alignmentLabel.text == "Not known" and "one slice" in panel.ui.alignmentLabel.toolTip
+        case(bench).fuse(panel)
+        assert panel.ui.colorSelector.currentNode() is not None, panel.ui.statusLabel.text

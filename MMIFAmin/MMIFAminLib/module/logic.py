@@ -42,6 +42,7 @@ class FusionLogic(ViewLogic):
 
     def __init__(self):
         self._last = _NOTHING
+        self._unusable: dict = {}
 
     # Fusing --------------------------------------------------------------------------------------------------------
 
@@ -63,7 +64,7 @@ class FusionLogic(ViewLogic):
     ):
         """Fuse two volume nodes and return the fused one: scalar (values 0 to 1), or colour (RGB) if `rgb`.
 
-        Blocks until done; installs PyTorch and MONAI first if they are missing. `plane` is "axial", "coronal",
+        Blocks until done; installs PyTorch first if it is missing. `plane` is "axial", "coronal",
         "sagittal" or "acquisition"; windows are "auto", "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue",
         "ct-lung", "LOW:HIGH" or (low, high); `colorTable` is a colour node or the name of a built-in table; `functionalWeight`
         (0 to 1) scales the colours; `device` is "auto", "cpu" or "cuda"; `progress(fraction, text)` may return False
@@ -95,7 +96,7 @@ class FusionLogic(ViewLogic):
         return pair
 
     def ensurePackages(self) -> None:
-        """Make PyTorch and MONAI importable, or raise PackagesError; main thread only."""
+        """Make PyTorch importable, or raise PackagesError; main thread only."""
         packages.ensure_packages()
 
     def fuser(self, device="auto", precision="auto"):
@@ -247,6 +248,11 @@ class FusionLogic(ViewLogic):
 
     # Panel and views -----------------------------------------------------------------------------------------------
 
+    def unusable(self) -> dict:
+        """The devices and precisions that are not here, with the reason; asked once PyTorch is loaded."""
+        self._unusable = self._unusable or state.unusable()
+        return self._unusable
+
     def reasons(self, p, busy: bool) -> dict[str, str]:
         """For each widget of the panel that is not always usable, why it is not just now, or ""."""
         fused = state.fused_node(p)
@@ -256,7 +262,7 @@ class FusionLogic(ViewLogic):
         if not unmeasurable and fused not in self._last.nodes:
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
         reasons = {
-            "fuseButton": "" if busy else state.why_not(p),
+            "fuseButton": "" if busy else state.why_not(p) or state.why_not_compute(p, self.unusable()),
             "swapButton": state.why_not_swap(p),
             "registerButton": "" if self.isRegistered(p.functional) else state.why_not_pair(p),
             "colorSelector": "" if p.makeColor else _("Tick Colour first."),

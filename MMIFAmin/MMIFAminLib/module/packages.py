@@ -1,20 +1,23 @@
-"""PyTorch and MONAI inside Slicer: what is missing is installed on the first fusion, with the user's consent."""
+"""PyTorch inside Slicer: what is missing is installed on the first fusion, with the user's consent."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 import tempfile
+from collections import deque
+from contextlib import contextmanager
 from pathlib import Path
-from subprocess import CalledProcessError
 
 from ..errors import MMIFAminError
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 TORCH = ">=2.5"
-"""The oldest PyTorch that the engine runs on; pip then takes the MONAI that fits it."""
+"""The oldest PyTorch that the engine runs on."""
 
 
+_LAST_LINES = 6
 _DECLINED = "{what} was not installed, and the fusion cannot run without it. Click Fuse to try again."
 
 
@@ -37,18 +40,14 @@ def ensure_packages(requirements: str | Path = REQUIREMENTS) -> None:
     """
     if not missing(requirements):
         return
+    what = missing(requirements)[0].split(">")[0].replace("torch", "PyTorch")
     try:
-        _ensure_torch()
-        with tempfile.TemporaryDirectory() as folder:
-            # MONAI names torch as a dependency: pin it, or pip might replace the GPU build by another one.
-            constraints = Path(folder) / "constraints.txt"
-            constraints.write_text(f"torch=={importlib.metadata.version('torch')}\n")
-            _ensure_rest(requirements, constraints)
-    except CalledProcessError as error:
-        raise PackagesError(
-            "The installation failed; the Python console shows what pip said. Check the network (behind a proxy, set "
-            "HTTPS_PROXY before starting Slicer) and the free disk space, and click Fuse again."
-        ) from error
+        with _listening() as said:
+            _install(requirements)
+    except MMIFAminError:
+        raise
+    except Exception as error:  # an installer may end in anything: a failed process, a module that is not there
+        raise PackagesError(_failure(what, error, said)) from error
     importlib.invalidate_caches()
     left = missing(requirements)
     if left:
@@ -56,6 +55,51 @@ def ensure_packages(requirements: str | Path = REQUIREMENTS) -> None:
             f"Not installed: {', '.join(left)}. Click Fuse again and agree to the installation, or install by hand in "
             "the Python console: slicer.util.pip_install(...)."
         )
+
+
+def _install(requirements) -> None:
+    _ensure_torch()
+    with tempfile.TemporaryDirectory() as folder:
+        # A package may name torch as a dependency: pin it, or pip might replace the GPU build by another one.
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text(f"torch=={importlib.metadata.version('torch')}\n")
+        _ensure_rest(requirements, constraints)
+
+
+@contextmanager
+def _listening():
+    """The last lines that are printed meanwhile: installers tell what went wrong there and nowhere else."""
+    said: deque[str] = deque(maxlen=_LAST_LINES)
+    before = sys.stdout
+    sys.stdout = _Tee(before, said)
+    try:
+        yield said
+    finally:
+        sys.stdout = before
+
+
+class _Tee:
+    """A stream that passes on what is written, and keeps its last lines."""
+
+    def __init__(self, stream, lines):
+        self._stream, self._lines = stream, lines
+
+    def write(self, text):
+        self._lines.extend(line.strip() for line in text.splitlines() if line.strip())
+        return self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def _failure(what: str, error: Exception, said) -> str:
+    version = ".".join(map(str, sys.version_info[:2]))
+    lines = "\n".join(said) or str(error)
+    return (
+        f"{what} was not installed, and the fusion cannot run without it. Check the network (behind a proxy, set "
+        f"HTTPS_PROXY before starting Slicer), the free disk space, and that there is a build for Python {version} on "
+        f"this system; then click Fuse again.\n\nThe installer's last lines:\n{lines}"
+    )
 
 
 def _ensure_torch() -> None:
@@ -93,7 +137,7 @@ def _ensure_rest(requirements, constraints) -> None:
     try:
         pip_ensure(load(str(requirements)), constraints=str(constraints), requester="MMIFAmin")
     except RuntimeError as error:  # the user declined
-        raise PackagesError(_DECLINED.format(what="MONAI")) from error
+        raise PackagesError(_DECLINED.format(what=", ".join(missing(requirements)))) from error
 
 
 def _met(text: str) -> bool:

@@ -1,7 +1,7 @@
 """The cases of the module's self-test: they run inside Slicer, and on the widget bench of the project's own tests.
 
 Small phantoms throughout, so that all of it takes seconds on a CPU. Cases that fuse are skipped, and say so, where
-PyTorch and MONAI are not installed: a test never installs packages.
+PyTorch is not installed: a test never installs packages.
 """
 
 from __future__ import annotations

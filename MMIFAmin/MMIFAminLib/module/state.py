@@ -1,5 +1,6 @@
 """Every choice of the module, in its parameter node (saved and restored with the scene), and what the panel says."""
 
+import sys
 from enum import Enum
 from typing import Annotated
 
@@ -115,6 +116,35 @@ class MMIFAminParameterNode:
     compared: bool = False
     plotted: bool = False
     layoutBefore: int = 0
+
+
+def unusable() -> dict:
+    """The devices and precisions that this computer does not have, each with the reason; {} until PyTorch is loaded."""
+    if "torch" not in sys.modules or "MMIFAminLib.engine.execution" not in sys.modules:
+        return {}
+    from ..engine import execution
+
+    found = {}
+    for device in Device:
+        try:
+            execution.choose_device(device.value)
+        except MMIFAminError:
+            found[device] = _("'{choice}' needs a GPU that PyTorch can use; there is none here.").format(
+                choice=device.label()
+            )
+    if all(device in found for device in Device if device not in (Device.AUTO, Device.CPU)):
+        found[Precision.FP16] = _("'{choice}' needs a GPU; there is none here.").format(choice=Precision.FP16.label())
+    return found
+
+
+def why_not_compute(parameters, unusable: dict) -> str:
+    """Why the chosen device and precision cannot compute, in the panel's words, or ""."""
+    for choice in (parameters.device, parameters.precision):
+        if choice in unusable:
+            return _("{reason} Choose Automatic (Advanced).").format(reason=unusable[choice])
+    if parameters.device is Device.CPU and parameters.precision is Precision.FP16:
+        return _("'{choice}' is for GPUs: choose another precision (Advanced).").format(choice=Precision.FP16.label())
+    return ""
 
 
 def window(parameters, role: str):

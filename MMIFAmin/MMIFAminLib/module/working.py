@@ -67,7 +67,6 @@ class Working:
         self._preparing = True
         try:
             with self._telling(failure):
-                self._report = ""
                 self._showProgress(0.0, _("Preparing"))
                 work, finish = prepare(self._parameterNode)
                 self._job.start(work, end)

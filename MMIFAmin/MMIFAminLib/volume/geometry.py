@@ -164,7 +164,7 @@ def resample_to(
     if same_grid(functional, anatomical):
         return _as_float(functional), Overlap(1.0)
 
-    fraction = _covered_fraction(functional, anatomical)
+    fraction = covered_fraction(functional, anatomical)
     if fraction == 0:
         raise GeometryError(
             f"{anatomical_name} and {functional_name} do not overlap: {anatomical_name} covers {extent(anatomical)}, "
@@ -204,7 +204,7 @@ def _index_map(functional, anatomical):
     return np.linalg.solve(index_to_physical(functional), index_to_physical(anatomical))
 
 
-def _covered_fraction(functional, anatomical):
+def covered_fraction(functional, anatomical):
     """The share of anatomical voxel centres inside the functional volume, counted exactly, row by row."""
     matrix = _index_map(functional, anatomical)
     ni, nj, nk = anatomical.GetSize()

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import FusionCancelled, GeometryError
-from .geometry import check_volume, finite, image_like
+from ..errors import FusionCancelled, GeometryError, InputError
+from .geometry import check_volume, covered_fraction, finite, image_like
 from .intensity import choose_window
 
 TOLERANCE_MM = 6.0
 """Mean displacement up to which two volumes count as aligned: about the resolution of a PET scanner."""
 
 _LEVELS_MM = (8.0, 4.0, 2.0)
+_THINNEST_MM = 2 * _LEVELS_MM[0]  # a volume of fewer than two samples across has no pose that could be told
 _SAMPLES = 20_000
 _BINS = 32
 _MARGIN_MM = 100.0  # background around the functional volume, so that a pose gains nothing by leaving the picture
@@ -40,8 +41,13 @@ class Alignment:
 def alignment_check(anatomical: sitk.Image, functional: sitk.Image, *, names=("anatomical", "functional")) -> Alignment:
     """Tell within about a second whether two scalar volumes, in one physical space, seem aligned.
 
-    Raises InputError for volumes that cannot be used; no overlap at all is an answer, not an error.
+    Raises InputError for volumes that cannot be used or are too thin to tell; no overlap at all is an answer, not an error.
     """
+    for image, name in zip((anatomical, functional), names):
+        thickness = min(n * s for n, s in zip(image.GetSize(), image.GetSpacing()))
+        if (thickness < _THINNEST_MM or 1 in image.GetSize()) and covered_fraction(functional, anatomical) > 0:
+            what = "is one slice" if 1 in image.GetSize() else f"is {thickness:.0f} mm thick"
+            raise InputError(f"'{name}' {what}: too thin to tell whether the two lie on each other; look at them.")
     fixed, moving = (
         _level(image, role, _LEVELS_MM[0], name)
         for image, role, name in zip((anatomical, functional), ("anatomical", "functional"), names)

@@ -1,0 +1,48 @@
+"""What the panel's widgets show beyond one text or number."""
+
+from __future__ import annotations
+
+from . import state
+
+_ROOM = 4  # pixels between the lines of two rows
+
+
+def show_quality(ui, rows, wanted: str, new_item) -> None:
+    """Fill the table with `rows` (metric, value, meaning, reason for a missing value) and the combo with the metrics.
+
+    `new_item(text)` makes an item of a table.
+    """
+    table, names = ui.qualityTable, [row[0] for row in rows]
+    table.setRowCount(len(rows))
+    for index, (name, value, meaning, missing) in enumerate(rows):
+        for column, text in enumerate((name, value, missing or meaning)):
+            item = new_item(text)
+            item.setToolTip(f"{meaning}\n{missing}".strip())
+            table.setItem(index, column, item)
+    table.visible = bool(rows)
+    table.resizeColumnToContents(0)
+    table.resizeColumnToContents(1)
+    fit_rows(table)
+    ui.metricComboBox.clear()
+    ui.metricComboBox.addItems(names)
+    ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
+
+
+def fit_rows(table) -> None:
+    """Give every row the height of its words at the present width, and the table that of its rows."""
+    table.resizeRowsToContents()
+    height = 0
+    for index in range(table.rowCount):
+        table.setRowHeight(index, table.rowHeight(index) + _ROOM)
+        height += table.rowHeight(index)
+    table.setFixedHeight(height + table.horizontalHeader().height + _ROOM)
+
+
+def show_unusable(ui, reasons: dict) -> None:
+    """Disable the devices and precisions in `reasons`, each with its reason as tooltip."""
+    for combo, option in ((ui.deviceComboBox, state.Device), (ui.precisionComboBox, state.Precision)):
+        for index, choice in enumerate(option):
+            item = combo.model().item(index)
+            if item is not None:
+                item.setEnabled(choice not in reasons)
+                item.setToolTip(reasons.get(choice, ""))
