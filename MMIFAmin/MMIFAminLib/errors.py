@@ -9,6 +9,10 @@ class InputError(MMIFAminError, ValueError):
     """An input volume, image, option or path cannot be used."""
 
 
+class SeveralVolumes(InputError):
+    """A file or series holds several volumes (time points, echoes, phases, stacks): one of them is to be chosen."""
+
+
 class GeometryError(InputError):
     """Two volumes cannot be brought onto one grid (no overlap, singular direction, impossible spacing)."""
 

@@ -15,21 +15,22 @@ def fuse(options) -> None:
     """Fuse a functional volume with an anatomical one, on the grid of the anatomical volume.
 
     The result is a grey volume in [0, 1], or with --rgb one whose lightness is the fusion and whose colour is the
-    functional value. The two volumes must be registered; their grids may differ.
+    functional value. The two volumes must be registered; their grids may differ. A DICOM folder that holds one CT or MR
+    and one attenuation-corrected PET or SPECT of one study may be given alone.
     """
     from ..display import color, preview
-    from ..files import WRITABLE, read_volume, write_json, write_png, write_volume
+    from ..files import WRITABLE, write_json, write_png, write_volume
+    from .sources import read_sources
 
     if not options.output.name.lower().endswith(WRITABLE):
         raise InputError(f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings")
-    sources = (options.anatomical, options.functional)
-    if sources[0].resolve() == sources[1].resolve():
-        raise InputError(f"{sources[0]} is both the anatomical and the functional volume; give two volumes")
-    _check_outputs([options.output, options.preview, options.report], sources)
+    given = list(filter(None, (options.anatomical, options.functional)))
+    _check_outputs([options.output, options.preview, options.report], given)
     table = color.ColorTable.named(options.color_table) if options.color_table else None
     if not 0 <= options.functional_weight <= 1:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
-    anatomical, functional = (read_volume(path) for path in sources)
+    sources, files, warnings = read_sources(options)
+    anatomical, functional = (file.image for file in files)
     fuser = _load(options)
     with progress_bar() as progress:
         fused = fuser.fuse(
@@ -42,7 +43,7 @@ def fuse(options) -> None:
         )
     table = table or _own_table(functional)
     write_volume(fused.rgb(table, options.functional_weight) if options.rgb else fused.image, options.output)
-    facts = fused.report
+    facts = fused.report | {"warnings": warnings + fused.report["warnings"]}
     if options.preview:
         picture = preview(
             anatomical,

@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import InputError, MMIFAminError
 from . import commands
 from . import data as data_sets
+from . import series as listing
 from .terminal import say
 
 ERROR, INTERRUPTED = 2, 130
@@ -22,6 +23,8 @@ ERROR, INTERRUPTED = 2, 130
 _EXAMPLES = """\
 examples:
   mmifamin fuse t1.nii.gz fdg.nii.gz -o fused.nrrd --preview fused.png --report fused.json
+  mmifamin series cd
+  mmifamin fuse cd -o fused.nrrd
   mmifamin fuse mr.nrrd ct_dicom_folder -o fused_rgb.nrrd --rgb --functional-window ct-bone
   mmifamin pairs --anatomical MRI --functional PET --output fused
   mmifamin metrics --anatomical MRI --functional PET --fused fused --csv scores.csv
@@ -85,9 +88,18 @@ def _parser() -> argparse.ArgumentParser:
 
     fuse = command("fuse", commands.fuse, "fuse two volumes")
     fuse.add_argument(
-        "anatomical", type=Path, metavar="ANATOMICAL", help="MR or CT: NRRD, NIfTI, MHA or a DICOM series folder"
+        "anatomical",
+        type=Path,
+        metavar="ANATOMICAL",
+        help="MR or CT: NRRD, NIfTI, MHA, MGH, DICOM (FOLDER, FILE, FOLDER::#2)",
     )
-    fuse.add_argument("functional", type=Path, metavar="FUNCTIONAL", help="PET, SPECT, CT or a second MR, likewise")
+    fuse.add_argument(
+        "functional",
+        type=Path,
+        nargs="?",
+        metavar="FUNCTIONAL",
+        help="PET, SPECT, CT or a second MR, likewise; left out where ANATOMICAL is a DICOM folder that holds both",
+    )
     fuse.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="fused volume: .nrrd, .nii.gz, .nii or .mha"
     )
@@ -111,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     fuse.add_argument(
         "--functional-window", default="auto", metavar="SPEC", help="functional ones, likewise; 0:10 for SUV 0 to 10"
     )
+    fuse.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="which time point, echo, phase or stack of a source with several (from 1)",
+    )
+    fuse.add_argument("--different-patients", action="store_true", help="fuse although the patient ids differ")
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
 
@@ -135,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     metrics.add_argument("--fused", type=Path, required=True, metavar="DIR", help="fused images of the same names")
     metrics.add_argument("--csv", type=Path, metavar="FILE", help="write the scores of every image")
+
+    series = command("series", listing.series, "list the DICOM series in a folder")
+    series.add_argument("folder", type=Path, metavar="FOLDER", help="a CD, a DICOMDIR, or any folder with DICOM files")
 
     info = command("info", commands.info, "versions, device and weights")
     demo = command("demo", commands.demo, "fuse a simulated PET/MR head")

@@ -275,7 +275,7 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
     missing, cut short, or cannot be decoded.
     """
     import pydicom
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     dataset = pydicom.dcmread(path, force=True)
     dataset.file_meta = getattr(dataset, "file_meta", None) or header.file_meta

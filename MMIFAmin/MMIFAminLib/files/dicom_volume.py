@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError
+from ..errors import InputError, SeveralVolumes
 from .about import About, VolumeFile
 from .dicom_frames import Frame, frames_of, line, real_values, stored_values
 from .dicom_index import Series
@@ -136,7 +136,7 @@ def _choose(frames, wanted, warnings, name):
     listing = ", ".join(f"{number}: {text}" for number, text in enumerate(what[:12], 1))
     listing += ", ..." if len(what) > 12 else ""
     if wanted is None:
-        raise InputError(
+        raise SeveralVolumes(
             f"{name} holds several slices at one position or in one direction, {len(volumes)} volumes: {listing}; choose "
             "one with --frame N"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError
+from ..errors import InputError, SeveralVolumes
 from .dicom_frames import line
 from .integrity import check_complete
 
@@ -123,7 +123,7 @@ def _values(opened, path, kind, shape, frame):
             f"{path} is a {kind} with {len(shape)} dimensions ({' x '.join(map(str, shape))}): not a volume"
         )
     if steps > 1 and frame is None:
-        raise InputError(
+        raise SeveralVolumes(
             f"{path} is a {kind} with 4 dimensions ({steps} time points); choose one of them with --frame 1 to {steps}"
         )
     if frame is not None and not 1 <= frame <= steps:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..errors import InputError
+from ..errors import InputError, SeveralVolumes
 from ..volume.geometry import check_volume
 from .about import About, VolumeFile
 from .dicom_frames import quiet
@@ -39,9 +39,10 @@ def read_volume_file(path: str | Path, series: str | Series | None = None, frame
     for a missing, damaged, truncated or oversized file, for what is not a 3D scalar or RGB volume, for folders that hold
     no DICOM images or several series, and for series that are not one volume.
     """
-    if not isinstance(series, Series):
+    if isinstance(series, Series):
+        path = series.files[0].parent
+    else:
         path, series = split_series(path, series)
-    path = Path(path).expanduser()
     with _reading(path):
         if isinstance(series, Series):
             found = read_series(series, frame)
@@ -117,7 +118,9 @@ def _read_file(path, frame):
     _check_size(size, path)
     steps = size[3] if len(size) == 4 else 1
     if steps > 1 and frame is None:
-        raise InputError(f"{path} has 4 dimensions ({steps} time points); choose one of them with --frame 1 to {steps}")
+        raise SeveralVolumes(
+            f"{path} has 4 dimensions ({steps} time points); choose one of them with --frame 1 to {steps}"
+        )
     if frame is not None and not 1 <= frame <= steps:
         raise InputError(f"{path} has {steps} time points: there is no frame {frame}")
     check_complete(path, prod(size) * _pixel_bytes(reader))

@@ -1,0 +1,35 @@
+"""``mmifamin series``: what DICOM series a folder holds."""
+
+from .terminal import print_table, say
+
+
+def series(options) -> None:
+    """List the DICOM series in a folder and its subfolders, with the numbers by which other commands choose one.
+
+    FOLDER::#2, FOLDER::SeriesInstanceUID or FOLDER::part of a description stands for a series wherever a volume is asked
+    for. What is set aside (localizers, secondary captures, projections, PET without attenuation correction) is never
+    chosen by itself.
+    """
+    from ..files.volumes import list_series
+
+    contents = list_series(options.folder)
+    lines = [
+        (
+            f"#{number}",
+            one.patient_id,
+            one.study,
+            one.modality,
+            one.description,
+            str(one.images),
+            f"{one.columns} x {one.rows}",
+            one.unit,
+            one.aside,
+        )
+        for number, one in enumerate(contents.series, 1)
+    ]
+    columns = ("", "patient", "study", "modality", "description", "images", "size", "unit", "set aside")
+    print_table(f"DICOM series in {contents.folder}", columns, lines)
+    if contents.others:
+        print(f"Besides: {', '.join(contents.others)}.")
+    for path in contents.damaged:
+        say("warning", f"{path} is a truncated or damaged DICOM file")
