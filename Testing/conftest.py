@@ -30,11 +30,13 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data and reference scores beside the checkout (``MMIFAMIN_SHARED`` names another place)."""
-    folder = Path(os.environ.get("MMIFAMIN_SHARED", REPOSITORY.parent / "shared"))
-    if not (folder / "data" / "harvard").is_dir():
-        pytest.skip(f"real data not found in {folder}; set MMIFAMIN_SHARED to the folder that holds data/harvard")
-    return folder
+    """The folder of real data and reference scores beside the checkout (``MMIFAMIN_SHARED`` names another place).
+
+    A test that goes into a part of it that is not there is skipped, with the line that tells how to get that part.
+    """
+    from support.real_data import SharedFolder
+
+    return SharedFolder(os.environ.get("MMIFAMIN_SHARED", REPOSITORY.parent / "shared"))
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ def test_best_median_and_worst_are_picked_by_rank_on_the_pair(results):
 def test_the_committed_pages_are_up_to_date(repository, shared):
     if not (repository / "docs" / "results.md").is_file():
         pytest.skip("docs/results.md is not made yet")
+    assert (shared / "reference").is_dir()
     command = [sys.executable, "docs/make_results.py", "--shared", shared, "--check"]
     result = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
