@@ -126,6 +126,8 @@ def test_json_is_plain_and_readable(tmp_path):
 def test_tables_have_a_header_and_six_significant_digits(tmp_path):
     write_csv([{"name": "a,b", "x": 1 / 3, "n": 5}, {"name": "c", "x": 1234567.0, "n": 6}], tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes().decode() == 'name,x,n\r\n"a,b",0.333333,5\r\nc,1.23457e+06,6\r\n'
+    write_csv([{"only": 1}], tmp_path / "one.csv")
+    assert (tmp_path / "one.csv").read_text() == "only\n1\n"
     with open(tmp_path / "t.csv", newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == ["a,b", "c"]
 

@@ -14,7 +14,6 @@ from MMIFAminLib.errors import InputError
 from MMIFAminLib.volume.intensity import (
     PRESETS,
     Window,
-    background_value,
     choose_window,
     clean,
     looks_like_ct,
@@ -338,19 +337,6 @@ def test_role_is_checked():
         choose_window(array_of(head()), role="pet")
 
 
-def test_background_is_zero_where_something_is_above_it_and_else_the_minimum():
-    assert background_value(np.array([-3.0, 0.0, 7.0])) == 0
-    assert background_value(np.array([-5.0, -3.0])) == -5
-    assert background_value(np.array([-5.0, 0.0])) == -5
-
-
-def test_a_little_that_is_as_low_as_air_makes_no_ct():
-    values = np.linspace(-150, 250, 10_000)
-    for share, ct in ((0.01, False), (0.04, False), (0.06, True)):
-        values[: round(share * values.size)] = -900
-        assert looks_like_ct(values) == ct, share
-
-
 def test_three_hot_voxels_of_any_shape_are_noise_and_five_in_a_cross_are_a_lesion():
     steps = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
     for first, second in itertools.combinations(steps, 2):
@@ -369,3 +355,16 @@ def test_stripes_of_columns_do_not_mislead_the_sample():
     volume[:, :, 1::2] += 800
     window = choose_window(volume, "mr")
     assert window.low < 110 and window.high > 905
+
+
+def test_all_voxels_of_a_small_volume_are_looked_at():
+    volume = np.random.default_rng(5).gamma(2.0, 100.0, (10, 11, 13))
+    assert choose_window(volume, "mr").low == pytest.approx(np.percentile(volume, 0.5), rel=1e-12)
+
+
+def test_a_window_that_begins_at_the_highest_value_leaves_nothing():
+    volume = np.arange(27.0).reshape(3, 3, 3)
+    for spec in ((26, 30), (-5, 0)):
+        with pytest.raises(InputError, match="leaves volume blank"):
+            choose_window(volume, spec)
+    assert choose_window(volume, (25.9, 30)).low == 25.9

@@ -41,9 +41,10 @@ def test_the_window_says_what_is_content():
 
 
 def test_the_box_is_never_too_thin_for_the_network():
-    for row in (0, 10, 17):
-        rows = box_of((0, row, 60), shape=(2, 18, 120))[1][0]
-        assert rows.stop - rows.start >= 16 and 0 <= rows.start <= row < rows.stop <= 18
+    for height in (16, 17, 18, 40, 96):
+        for row in range(height):
+            rows = box_of((0, row, 60), shape=(2, height, 120))[1][0]
+            assert rows.stop - rows.start >= 16 and 0 <= rows.start <= row < rows.stop <= height
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
@@ -70,6 +71,8 @@ def test_stretching_keeps_the_old_pixels_and_interpolates_between_them():
     assert stretched(images, (2, 1))[0].tolist() == [[0, 4], [1, 6], [2, 8]]
     assert stretched(images, (1, 4))[0].tolist() == [[0, 1, 2, 3, 4], [2, 3.5, 5, 6.5, 8]]
     assert stretched(images, (2, 2))[1].tolist() == [[1, 1, 1], [2, 1.5, 1], [3, 2, 1]]
+    three = np.float32([[[0], [2], [6], [4]]])
+    assert stretched(three, (2, 1))[0, :, 0].tolist() == [0, 1, 2, 4, 6, 5, 4]
     one_row = images[:, :1]
     assert np.array_equal(stretched(one_row, (8, 1)), one_row)
     assert stretched(images, (2, 3)).dtype == np.float32

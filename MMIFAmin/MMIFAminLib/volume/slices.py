@@ -3,7 +3,7 @@
 import numpy as np
 
 _MOST_STRETCHED = 8  # times; pixels of slices far apart are not made quite square
-_MARGIN = 16  # pixels kept around the head, so that the network sees its border
+_MARGIN = 16  # pixels kept around the head, so that the network sees its border and has the 16 that it takes at least
 
 
 def content(sources, multiple: int) -> tuple[list[int], tuple[slice, slice]]:
@@ -54,6 +54,4 @@ def _padded(used: np.ndarray, multiple: int) -> slice:
         return slice(0, used.size)
     start = max(0, (where[0] - _MARGIN) // multiple * multiple)
     stop = min(used.size, -(-(where[-1] + 1 + _MARGIN) // multiple) * multiple)
-    if stop - start < 16:  # the least the network takes, for thin content in small images
-        start, stop = max(0, min(start, used.size - 16)), min(used.size, max(stop, 16))
     return slice(int(start), int(stop))
