@@ -263,3 +263,73 @@ def test_no_bar_is_drawn_where_nobody_looks_and_one_is_on_a_terminal(capsys, mon
         progress(0.5, "Fusing slice 1 of 2, about 3 s left")
     out, err = capsys.readouterr()
     assert out == "" and "Fusing slice 1 of 2" in err and "50%" in err and "3 s left" not in err
+
+
+def test_a_picture_that_is_no_png_is_refused_before_the_fusion(head, tmp_path, capsys):
+    output = tmp_path / "fused.nrrd"
+    code = main(["fuse", *map(str, head.iterdir()), "-o", str(output), "--preview", str(tmp_path / "x.jpg")])
+    assert code == 2 and not list(tmp_path.iterdir())
+    assert re.fullmatch(r"mmifamin: error: .*x.jpg: pictures are written as PNG; .*\n", capsys.readouterr().err)
+
+
+def test_one_slice_has_a_picture(tmp_path, untrained_weights, capsys):
+    grid = Grid()
+    for name, kind in (("mr", "mr"), ("pet", "pet")):
+        values = head_values(grid.points(), kind)[25:26].astype(np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / f"{name}.nrrd"))
+    sources = [str(tmp_path / "mr.nrrd"), str(tmp_path / "pet.nrrd")]
+    options = ["-o", str(tmp_path / "fused.nrrd"), "--preview", str(tmp_path / "x.png")]
+    assert main(["fuse", *sources, *options, "--weights", str(untrained_weights), "--device", "cpu"]) == 0
+    assert np.asarray(Image.open(tmp_path / "x.png")).std() > 20
+
+
+def test_pairs_that_are_refused_leave_no_folder(tmp_path, untrained_weights, capsys):
+    for name, size in (("mr", (40, 48)), ("pet", (48, 40))):
+        (tmp_path / name).mkdir()
+        Image.new("L", size, 90).save(tmp_path / name / "1.png")
+    folders = ["--anatomical", str(tmp_path / "mr"), "--functional", str(tmp_path / "pet")]
+    code = main(["pairs", *folders, "--output", str(tmp_path / "fused"), "--weights", str(untrained_weights)])
+    assert code == 2 and "equal sizes" in capsys.readouterr().err
+    assert not (tmp_path / "fused").exists()
+
+
+def test_the_time_told_is_the_time_waited(head, tmp_path, untrained_weights, monkeypatch, capsys):
+    from MMIFAminLib.commandline import commands
+
+    load = commands._load
+
+    def slow(options):
+        time.sleep(1.5)
+        return load(options)
+
+    monkeypatch.setattr(commands, "_load", slow)
+    begun = time.perf_counter()
+    sources = [str(head / "mr.nrrd"), str(head / "pet.nii.gz")]
+    weights = ["--weights", str(untrained_weights), "--device", "cpu"]
+    assert main(["fuse", *sources, "-o", str(tmp_path / "fused.nrrd"), *weights]) == 0
+    waited = time.perf_counter() - begun
+    told = float(re.search(r"fused in ([\d.]+) s", capsys.readouterr().out)[1])
+    assert 1.5 <= told <= waited + 0.05
+
+
+def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert out.startswith("usage: mmifamin [-h] [--version] COMMAND ...\n")
+    users, developers = out.split("to fuse and to score:")[1].split("to work on the method:")
+    assert re.findall(r"^    (\w+)", users, re.MULTILINE) == ["fuse", "pairs", "metrics", "series", "info", "demo"]
+    assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == ["data", "train", "ablate", "bundle", "lesions"]
+
+
+@pytest.mark.parametrize(
+    "command, name",
+    [("fuse", "harvard-spect"), ("fuse", "mmif-amin-anatomical"), ("train", "roadscene"), ("ablate", "ablation-loss")]
+    + [("lesions", "laplacian_pyramid"), ("lesions", "inferno"), ("bundle", "mmif-amin-roadscene")],
+)
+def test_help_names_what_there_is_to_choose_from(command, name, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: mmifamin {command} ")
+    assert re.search(rf"[ ,]{name}(,|$)", out.split("to choose from:")[1], re.MULTILINE)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from MMIFAminLib import InputError
 from MMIFAminLib.display.color import ColorTable
-from MMIFAminLib.display.figure import ColorBar, Column, montage, preview
+from MMIFAminLib.display.figure import ColorBar, Column, montage, plain_number, preview
 from MMIFAminLib.evaluation.baselines import maximum
 from MMIFAminLib.files.writing import write_csv, write_json, write_png
 from MMIFAminLib.volume.geometry import Overlap
@@ -143,3 +143,33 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     with pytest.raises(InputError, match="nowhere"):
         write_png(Image.new("L", (4, 4)), tmp_path / "nowhere" / "x.png")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_of_one_slice_is_shown_in_its_plane_alone(axis):
+    whole = head()
+    index = [slice(None)] * 3
+    index[axis] = slice(whole.GetSize()[axis] // 2, whole.GetSize()[axis] // 2 + 1)
+    single = whole[tuple(index)]
+    center = [n // 2 for n in whole.GetSize()]
+    shown = montage([Column("", [single])])
+    expected = montage([Column("", [whole])], position=whole.TransformIndexToPhysicalPoint(center))
+    assert shown.height < expected.height * 2 / 3  # one row of three, and the foot
+    assert np.asarray(shown)[60:-80, 40:-40].std() > 20, "the slice itself"
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (1400.0, "1400"),
+        (1437.5, "1440"),
+        (-1000.0, "-1000"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (0.0123, "0.0123"),
+        (7.26, "7.26"),
+    ]
+    + [(123456.0, "123000"), (2.5e7, "2.5e+07"), (3e-6, "3e-06")],
+)
+def test_numbers_at_the_bar_are_written_out(value, text):
+    assert plain_number(value) == text

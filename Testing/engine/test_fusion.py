@@ -10,8 +10,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MMIFAminLib.display import preview
 from MMIFAminLib.engine.execution import run_in_threads
-from MMIFAminLib.engine.fusion import VolumeFuser, _voxels
+from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.engine.volumes import voxels as shared_voxels
 from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.volumes import read_volume, write_volume
@@ -99,7 +101,7 @@ def test_threads_share_images_without_reading_freed_memory(known):
 
 def test_voxels_outlive_their_image():
     image = phantoms.head(FINE)
-    expected, array = sitk.GetArrayFromImage(image), _voxels(image)
+    expected, array = sitk.GetArrayFromImage(image), shared_voxels(image)
     del image
     others = [phantoms.head(FINE, "pet") for _ in range(3)]
     assert np.array_equal(array, expected) and len(others) == 3
@@ -388,3 +390,34 @@ def test_the_report_tells_what_was_done(fuser, pair):
     assert (report["device"], report["precision"], report["plane"]) == ("cpu", fuser.precision, "coronal")
     assert report["threads"] == fuser.threads and report["slices_per_second"] > 0 and 0 < report["overlap"] <= 1
     assert list(report["seconds"]) == ["check", "resample", "intensity", "network", "through-plane"]
+
+
+def test_paths_are_read_and_anything_else_is_named(fuser, pair, tmp_path):
+    for image, name in zip(pair, ("mr.nrrd", "pet.nrrd")):
+        sitk.WriteImage(image, str(tmp_path / name))
+    fused = fuser.fuse(str(tmp_path / "mr.nrrd"), tmp_path / "pet.nrrd")
+    assert np.array_equal(voxels(fused), voxels(fuser.fuse(*pair)))
+    with pytest.raises(InputError, match="no such file"):
+        fuser.fuse("nowhere.nrrd", pair[1])
+    with pytest.raises(InputError, match="The functional volume is a ndarray: give a SimpleITK image, or the path"):
+        fuser.fuse(pair[0], sitk.GetArrayFromImage(pair[1]))
+
+
+def test_what_was_fused_saves_and_shows_itself(fuser, pair, tmp_path):
+    anatomical, functional = pair
+    fused = fuser.fuse(anatomical, functional)
+    fused.save(tmp_path / "grey.nrrd")
+    fused.save(str(tmp_path / "colour.nrrd"), "inferno", 0.5)
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "grey.nrrd"))), voxels(fused))
+    coloured = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "colour.nrrd")))
+    assert np.array_equal(coloured, sitk.GetArrayFromImage(fused.rgb("inferno", 0.5)))
+    with pytest.raises(InputError, match="cannot be written"):
+        fused.save(tmp_path / "no folder" / "grey.nrrd")
+    picture = fused.preview(anatomical, table="inferno", footer="after")
+    assert np.array_equal(np.asarray(picture), np.asarray(preview(anatomical, fused, table="inferno", footer="after")))
+
+
+@pytest.mark.parametrize("window, warns", [("auto", True), ("ct-bone", False), ((-100.0, 900.0), False)])
+def test_a_ct_in_second_place_is_doubted_unless_its_window_was_chosen(fuser, window, warns):
+    fused = fuser.fuse(phantoms.head(scale=1000.0), phantoms.ct_head(), functional_window=window)
+    assert any("swap the two" in text for text in fused.report["warnings"]) == warns

@@ -137,3 +137,12 @@ def test_pictures_are_png_whatever_their_pixels(tmp_path):
     write_png(Image.fromarray(pixels), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG" and np.array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.tif", "x"])
+def test_a_picture_has_the_name_of_what_it_is(tmp_path, name):
+    with pytest.raises(InputError, match=f"{name}: pictures are written as PNG"):
+        write_png(Image.new("RGB", (2, 2)), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    write_png(Image.new("RGB", (2, 2)), tmp_path / "X.PNG")
+    assert Image.open(tmp_path / "X.PNG").format == "PNG"

@@ -12,7 +12,7 @@ ROOMS = {
     "volume": ("numpy", "SimpleITK", "scipy"),
     "display": ("numpy", "PIL", "matplotlib", "SimpleITK"),
     "files": ("numpy", "PIL", "SimpleITK", "pydicom", "highdicom", "nibabel"),
-    "engine": ("numpy", "SimpleITK", "torch", "safetensors"),
+    "engine": ("numpy", "SimpleITK", "PIL", "torch", "safetensors"),
     "evaluation": ("numpy", "scipy", "SimpleITK"),
     "losses": ("torch", "numpy"),
     "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),

@@ -7,13 +7,16 @@ only.
 import argparse
 import os
 import re
+import shutil
 import sys
+import textwrap
+from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
-from . import commands
+from . import commands, lists
 from . import data as data_sets
 from . import series as listing
 from .terminal import say
@@ -34,8 +37,23 @@ MMIFAmin is for research use only: it is not a medical device.
 
 
 class _Parser(argparse.ArgumentParser):
+    """`chosen` are what `lists` has for the end of the help: found only when the help is shown."""
+
+    chosen: dict[str, Callable[[], str]] = {}
+
     def error(self, message):
         raise InputError(f"{message} (see {self.prog} --help)")
+
+    def format_help(self) -> str:
+        if self.chosen:
+            width = shutil.get_terminal_size().columns - 2
+            indent = " " * 24
+            lines = (
+                textwrap.fill(f"{f'  {title}':<24}{names()}", width, subsequent_indent=indent, break_on_hyphens=False)
+                for title, names in self.chosen.items()
+            )
+            self.epilog = "to choose from:\n" + "\n".join(lines)
+        return super().format_help()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,17 +94,23 @@ def _joined(arguments: list[str]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
-        "mmifamin", description="Multimodal medical image fusion by MMIF-AMIN.", epilog=_EXAMPLES, formatter_class=raw
+        "mmifamin",
+        usage="%(prog)s [-h] [--version] COMMAND ...",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
     )
     parser.add_argument("--version", action="version", version=f"MMIFAmin {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(prog="mmifamin", metavar="COMMAND", required=True, help=argparse.SUPPRESS)
+    shown: dict[str, list[str]] = {}
 
-    def command(name, run, summary):
-        added = subparsers.add_parser(name, help=summary, description=cleandoc(run.__doc__), formatter_class=raw)
+    def command(name, run, summary, group="to fuse and to score", **chosen):
+        added = subparsers.add_parser(name, description=cleandoc(run.__doc__), formatter_class=raw)
         added.set_defaults(run=run)
+        added.chosen = {title.replace("_", " "): names for title, names in chosen.items()}
+        shown.setdefault(group, []).append(f"    {name:<20}{summary}")
         return added
 
-    fuse = command("fuse", commands.fuse, "fuse two volumes")
+    fuse = command("fuse", commands.fuse, "fuse two volumes", colour_tables=lists.color_tables, weights=lists.weights)
     fuse.add_argument(
         "anatomical",
         type=Path,
@@ -133,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
 
-    pairs = command("pairs", commands.pairs, "fuse folders of 2D images")
+    pairs = command("pairs", commands.pairs, "fuse folders of 2D images", weights=lists.weights)
     metrics = command("metrics", commands.metrics, "score fused 2D images")
     for added in (pairs, metrics):
         added.add_argument(
@@ -158,15 +182,18 @@ def _parser() -> argparse.ArgumentParser:
     series = command("series", listing.series, "list the DICOM series in a folder")
     series.add_argument("folder", type=Path, metavar="FOLDER", help="a CD, a DICOMDIR, or any folder with DICOM files")
 
-    info = command("info", commands.info, "versions, device and weights")
-    demo = command("demo", commands.demo, "fuse a simulated PET/MR head")
+    info = command("info", commands.info, "versions, device and weights", weights=lists.weights)
+    demo = command("demo", commands.demo, "fuse a simulated PET/MR head", weights=lists.weights)
     demo.add_argument(
         "--output", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)"
     )
 
-    data_sets.add_options(command("data", data_sets.data, "lay out the public data that training and tables need"))
+    work = "to work on the method"
+    data_sets.add_options(
+        command("data", data_sets.data, "lay out the public data that training and tables need", work)
+    )
 
-    train = command("train", commands.train, "train a network")
+    train = command("train", commands.train, "train a network", work, configurations=lists.configurations)
     train.add_argument(
         "--config", required=True, metavar="FILE", help="a YAML file, or the name of a shipped configuration"
     )
@@ -176,7 +203,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
 
-    ablate = command("ablate", commands.ablate, "measure what each part of the method is worth")
+    ablate = command(
+        "ablate",
+        commands.ablate,
+        "measure what each part of the method is worth",
+        work,
+        configurations=lists.configurations,
+    )
     ablate.add_argument(
         "--config", default="ablation", metavar="FILE", help="the variants: a YAML file, or a shipped one (default)"
     )
@@ -189,11 +222,19 @@ def _parser() -> argparse.ArgumentParser:
         help="where networks and tables go; an old one is continued",
     )
 
-    bundle = command("bundle", commands.bundle, "export a MONAI bundle")
+    bundle = command("bundle", commands.bundle, "export a MONAI bundle", work, weights=lists.weights)
     bundle.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
     bundle.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
 
-    lesions = command("lesions", commands.lesions, "measure how truly uptake is shown")
+    lesions = command(
+        "lesions",
+        commands.lesions,
+        "measure how truly uptake is shown",
+        work,
+        methods=lists.methods,
+        colour_tables=lists.color_tables,
+        weights=lists.weights,
+    )
     lesions.add_argument(
         "--pair",
         type=Path,
@@ -214,6 +255,8 @@ def _parser() -> argparse.ArgumentParser:
     lesions.add_argument("--seed", type=int, default=0, metavar="N", help="which random lesions (default: 0)")
     lesions.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
 
+    listed = (f"{group}:\n" + "\n".join(lines) for group, lines in shown.items())
+    parser.description = "\n\n".join(["Multimodal medical image fusion by MMIF-AMIN.", *listed])
     for added in (fuse, pairs, info, demo, lesions):
         engine = added.add_argument_group("engine")
         engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu or cuda")

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 from PIL import Image, ImageDraw, ImageFont
 
-from ..errors import InputError
+from ..errors import GeometryError, InputError
 from ..volume import geometry
 from . import color
 
@@ -57,7 +58,7 @@ def montage(columns: Sequence[Column], *, position: Sequence[float] | None = Non
         center = _voxel(grid, position)
 
     rows = []
-    for view in (geometry.slice_view(grid, plane) for plane in PLANES):
+    for view in _views(grid):
         slices = [[_slice(view, array, center, box) for array in group] for group in arrays]
         rows.append((view, [_bytes(column.paint(*group)) for column, group in zip(columns, slices)]))
     sizes = [[n * mm for n, mm in zip(cells[0].shape, view.pixel_spacing)] for view, cells in rows]
@@ -120,6 +121,17 @@ def preview(
     return montage(columns, position=position, footer=footer)
 
 
+def _views(grid: sitk.Image) -> list[geometry.SliceView]:
+    """The views of the three planes that the volume has: one alone where it is a single slice. Raises GeometryError for
+    a row of voxels.
+    """
+    views = []
+    for plane in PLANES:
+        with suppress(GeometryError):
+            views.append(geometry.slice_view(grid, plane))
+    return views or [geometry.slice_view(grid, "acquisition")]
+
+
 def _content(columns, arrays, spacing: Sequence[float]) -> tuple[list[slice], list[int]]:
     """Along k, j, i: the range of indices with content in any column and `_MARGIN` around it, and the centre of mass.
 
@@ -168,12 +180,24 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
+def plain_number(value: float) -> str:
+    """``value`` to three significant digits as a person writes it: 1400, not 1.4e+03; powers of ten from 1e+06 on."""
+    rounded = float(f"{value:.3g}")
+    if rounded and not 1e-4 <= abs(rounded) < 1e6:
+        return f"{value:.3g}"
+    return np.format_float_positional(rounded + 0.0, trim="-")
+
+
 def _draw_bar(canvas: Image.Image, draw: ImageDraw.ImageDraw, bar: ColorBar, middle: int, top: int) -> None:
     width, height = _CELL * 2 // 3, 12
     ramp = np.rint(bar.table(np.linspace(0, 1, width, dtype=np.float32)) * 255).astype(np.uint8)
     left = middle - width // 2
     canvas.paste(Image.fromarray(np.broadcast_to(ramp, (height, width, 3)).copy()), (left, top))
-    draw.text((left - 8, top + height // 2), f"{bar.low:.3g}", _GREY, _font(14), anchor="rm")
+    draw.text((left - 8, top + height // 2), plain_number(bar.low), _GREY, _font(14), anchor="rm")
     draw.text(
-        (left + width + 8, top + height // 2), f"{bar.high:.3g} {bar.unit}".strip(), _GREY, _font(14), anchor="lm"
+        (left + width + 8, top + height // 2),
+        f"{plain_number(bar.high)} {bar.unit}".strip(),
+        _GREY,
+        _font(14),
+        anchor="lm",
     )

@@ -8,25 +8,24 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
-from ctypes import c_byte
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
 from .. import __version__
-from ..display import color
 from ..errors import InputError
 from ..network import MMIFAMIN, Context, common_context, sample_slices
 from ..volume import geometry, intensity
 from ..volume.slices import content, squaring, stretched
 from ..volume.through_plane import sampled_ratio, steady
 from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
+from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
+from .volumes import finite, given_volume, images_lock, scalar, voxels
 from .weights import ANATOMICAL, WeightsInfo, load_weights
 
 _Result = TypeVar("_Result")
@@ -36,40 +35,6 @@ _PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on
 _PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
 _of_thread = threading.local()
-_images = threading.RLock()
-"""Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
-it in another thread makes SimpleITK give the image a new buffer, and the older views then point to freed memory.
-Reentrant, because ``progress`` is asked while a filter runs and may lead anywhere."""
-
-
-@dataclass
-class FusedVolume:
-    """A fused volume and all that is needed to show, recolour and explain it.
-
-    ``image``: float32 in [0, 1] on the anatomical grid. ``functional``: the functional volume on that grid, float32 in
-    its own units (uptake in [0, 1] where it came as colours). ``report``: plain values for JSON.
-    """
-
-    image: sitk.Image
-    functional: sitk.Image
-    anatomical_window: intensity.Window
-    functional_window: intensity.Window
-    overlap: geometry.Overlap
-    report: dict = field(default_factory=dict)
-
-    def rgb(self, table: "str | color.ColorTable" = "pet-heat", weight: float = 1.0) -> sitk.Image:
-        """The fused volume in colours, 3 x uint8: lightness from the fusion, hue and chroma from ``table`` at the uptake.
-
-        ``weight`` in [0, 1] scales the chroma; recolouring needs no second fusion.
-        """
-        if isinstance(table, str):
-            table = color.ColorTable.named(table)
-        with _images:
-            fused, functional = _voxels(self.image), _voxels(self.functional)
-        colored = np.empty(fused.shape + (3,), np.uint8)
-        for k in range(len(fused)):  # slice by slice: no second volume in memory
-            colored[k] = color.colorize(fused[k], self.functional_window.to_unit(functional[k]), table, weight)
-        return geometry.image_like(self.image, colored)
 
 
 class VolumeFuser:
@@ -150,8 +115,8 @@ class VolumeFuser:
 
     def fuse(
         self,
-        anatomical: sitk.Image,
-        functional: sitk.Image,
+        anatomical: "sitk.Image | str | Path",
+        functional: "sitk.Image | str | Path",
         *,
         plane: str = "axial",
         anatomical_window: "intensity.WindowSpec" = "auto",
@@ -160,31 +125,33 @@ class VolumeFuser:
     ) -> FusedVolume:
         """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
 
-        ``plane`` is one of ``geometry.PLANES``; windows are what ``intensity.choose_window`` takes. ``progress(fraction,
-        text)`` is called all along, also while one step or slice takes long, and cancels by returning False; it must not
-        wait for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
+        Both are images, or the paths of what ``read_volume`` reads. ``plane`` is one of ``geometry.PLANES``; windows
+        are what ``intensity.choose_window`` takes. ``progress(fraction, text)`` is called all along, also while one
+        step or slice takes long, and cancels by returning False; it must not wait for another fusion. Raises InputError
+        or GeometryError for volumes that cannot be fused, FusionCancelled.
         """
         clock = Clock()
         warnings: list[str] = []
         reporter = Reporter(progress, 0.0, 0.1)
         reporter(0.0, "Checking the volumes")
+        anatomical, functional = given_volume(anatomical, "anatomical"), given_volume(functional, "functional")
         if anatomical is functional:
             raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
-        with _images:
+        with images_lock:
             geometry.check_volume(anatomical, "anatomical")
             geometry.check_volume(functional, "functional")
-            anatomical = _finite(_scalar(anatomical, "anatomical", warnings), "anatomical", warnings)
-            functional = _finite(_scalar(functional, "functional", warnings), "functional", warnings)
-            a, measured = _voxels(anatomical), _voxels(functional)
+            anatomical = finite(scalar(anatomical, "anatomical", warnings), "anatomical", warnings)
+            functional = finite(scalar(functional, "functional", warnings), "functional", warnings)
+            a, measured = voxels(anatomical), voxels(functional)
         view = geometry.slice_view(anatomical, plane)
         clock.lap("check")
 
         reporter(0.2, "Resampling the functional volume")
-        with _images:
+        with images_lock:
             resampled, overlap = geometry.resample_to(
                 functional, anatomical, tick=lambda done: reporter(0.2 + 0.5 * done, "Resampling the functional volume")
             )
-            b = _voxels(resampled)
+            b = voxels(resampled)
         if overlap.message:
             warnings.append(overlap.message)
         clock.lap("resample")
@@ -192,7 +159,8 @@ class VolumeFuser:
         reporter(0.7, "Choosing the intensity windows")
         window_a = intensity.choose_window(a, anatomical_window, role="anatomical", name="anatomical volume")
         window_b = intensity.choose_window(measured, functional_window, role="functional", name="functional volume")
-        if intensity.looks_like_ct(measured) and not intensity.looks_like_ct(a):
+        unsaid = functional_window == "auto"  # who names a window for it knows what it is
+        if unsaid and intensity.looks_like_ct(measured) and not intensity.looks_like_ct(a):
             warnings.append(
                 "The functional volume looks like a CT: if it is meant as the anatomical one, swap the two."
             )
@@ -200,7 +168,7 @@ class VolumeFuser:
 
         image = sitk.Image(anatomical.GetSize(), sitk.sitkFloat32)  # of zeros
         image.CopyInformation(anatomical)
-        fused = _voxels(image)
+        fused = voxels(image)
         sources = [(view.take(a), window_a), (view.take(b), window_b)]
         kind = _Kind.UPTAKE if intensity.shows_uptake(measured, functional_window) else _Kind.ANATOMICAL
         factors = squaring(*view.pixel_spacing)
@@ -368,36 +336,3 @@ class _Kind(Enum):
     UPTAKE = auto()
     ANATOMICAL = auto()
     LUMA = auto()
-
-
-def _voxels(image: sitk.Image) -> np.ndarray:
-    """The voxels of ``image`` (K, J, I), to be read and written in place.
-
-    Unlike SimpleITK's views the array keeps the image alive: a thread may still work on it when a fusion was cancelled.
-    """
-    view = sitk.GetArrayViewFromImage(image)
-    memory: Any = (c_byte * view.nbytes).from_address(view.ctypes.data)
-    memory.image = image
-    return np.frombuffer(memory, view.dtype).reshape(view.shape)
-
-
-def _scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
-    """``image`` itself, or the uptake (known palette) or luma of a colour image."""
-    if image.GetNumberOfComponentsPerPixel() == 1:
-        return image
-    rgb = sitk.GetArrayViewFromImage(image)[..., :3]
-    try:
-        values, table = color.recover_uptake(rgb)
-        warnings.append(f"The {name} volume is in colours: its values were recovered through the {table} palette.")
-    except InputError:
-        values = color.luma(rgb).astype(np.float32)
-        warnings.append(f"The {name} volume is in colours of no known palette: its luma was fused.")
-    return geometry.image_like(image, values)
-
-
-def _finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
-    """``image`` itself, or a copy in which what is no number is background."""
-    image, invalid = geometry.finite(image, f"{name} volume")
-    if invalid:
-        warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
-    return image

@@ -164,13 +164,13 @@ def fuse_folders(
     if output.resolve() in (Path(anatomical).resolve(), Path(functional).resolve()):
         raise InputError(f"{output} holds the sources: choose another folder for the fused images.")
     whites = [full_scale(paths) for paths in zip(*(match.paths for match in matches))]
-    make_folder(output)
     written = []
     for count, match in enumerate(matches):
         if progress and progress(count / len(matches), f"Fusing {match.name}") is False:
             raise FusionCancelled(f"Stopped after {count} of {len(matches)} images.")
-        written.append(output / f"{match.name}.png")
-        write_image(_fuse_pair(fuser, match.paths, whites, protocol), written[-1])
+        fused = _fuse_pair(fuser, match.paths, whites, protocol)
+        written.append(make_folder(output) / f"{match.name}.png")  # not before there is something to put into it
+        write_image(fused, written[-1])
     if progress:
         progress(1.0, f"Fused {len(matches)} images")
     return written, lonely

@@ -68,8 +68,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def check_picture(path: str | Path) -> None:
+    """Raise :class:`InputError` unless ``path`` ends in .png, as every picture does that is written here."""
+    if Path(path).suffix.lower() != ".png":
+        raise InputError(f"{path}: pictures are written as PNG; choose a name that ends in .png")
+
+
 def write_png(image: Image.Image, path: str | Path) -> None:
-    """Write a picture as PNG."""
+    """Write a picture as PNG; :class:`InputError` for a name that says otherwise."""
+    check_picture(path)
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG", optimize=True)
 

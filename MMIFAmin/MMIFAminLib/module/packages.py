@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 import tempfile
 from collections import deque
@@ -62,7 +61,7 @@ def _install(requirements) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # A package may name torch as a dependency: pin it, or pip might replace the GPU build by another one.
         constraints = Path(folder) / "constraints.txt"
-        constraints.write_text(f"torch=={importlib.metadata.version('torch')}\n")
+        constraints.write_text(f"torch=={_version('torch')}\n")
         _ensure_rest(requirements, constraints)
 
 
@@ -116,7 +115,7 @@ def _ensure_torch() -> None:
             raise PackagesError(_DECLINED.format(what="PyTorch"))
     elif not _met(f"torch{TORCH}"):
         raise PackagesError(
-            f"PyTorch {importlib.metadata.version('torch')} is too old ({TORCH} is needed): uninstall it in the "
+            f"PyTorch {_version('torch')} is too old ({TORCH} is needed): uninstall it in the "
             "PyTorch Utils module, restart Slicer and click Fuse again."
         )
 
@@ -144,7 +143,15 @@ def _met(text: str) -> bool:
     from packaging.requirements import Requirement
 
     requirement = Requirement(text)
+    version = _version(requirement.name)
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def _version(name: str) -> str | None:
+    """The installed version of a package, None without."""
+    from importlib import metadata  # takes as long as all the rest of this file, and is needed when fusion starts
+
     try:
-        return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
-    except importlib.metadata.PackageNotFoundError:
-        return False
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -7,11 +7,12 @@ uptake 4:1 of grey to white matter, a hot and a cold spot, a scanner's resolutio
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
-from ..files.volumes import write_volume
+if TYPE_CHECKING:
+    import SimpleITK as sitk  # when the pair is made, not when Slicer starts and the pair is offered
 
 FILES = {"MMIFAmin-phantom-MR.nrrd": "Phantom MR", "MMIFAmin-phantom-PET.nrrd": "Phantom PET"}
 """File names in the cache, and the names of their nodes: anatomical first."""
@@ -24,6 +25,8 @@ FDG = (0.2, 2.0, 8.0, 0.3, 0.2, 0.6)  # the same in SUV
 
 def build_phantom_pair(spacing=(1.5, 1.5, 1.5)) -> tuple[sitk.Image, sitk.Image]:
     """T1 MR (int16) with voxels of `spacing` mm, and FDG-PET (float32, SUV) with voxels 1.6 times as large; LPS, mm."""
+    import SimpleITK as sitk
+
     spacing = np.asarray(spacing, dtype=float)
     noise = np.random.default_rng(7)
     mr = np.select(_tissues(*_grid(spacing)), T1, 0.0)
@@ -61,6 +64,8 @@ def register(download, icons: str) -> None:
 
 def write_sample(folder: str | Path) -> list[Path]:
     """The two files of `FILES` in `folder`, written if they are not there; returns their paths."""
+    from ..files.volumes import write_volume
+
     paths = [Path(folder) / name for name in FILES]
     if not all(path.exists() for path in paths):
         for path, image in zip(paths, build_phantom_pair()):
@@ -96,6 +101,8 @@ def _spot(x, y, z, center, width):
 
 
 def _image(array, spacing) -> sitk.Image:
+    import SimpleITK as sitk
+
     image = sitk.GetImageFromArray(array)
     image.SetSpacing([float(s) for s in spacing])
     extent = (np.array(array.shape[::-1]) - 1) * spacing

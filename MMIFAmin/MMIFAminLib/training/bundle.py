@@ -35,7 +35,7 @@ MMIFAmin has weights of their own
 Intensities are scaled by percentiles of the volume; MMIFAmin itself knows windows, uptake, colour-coded images and
 DICOM.
 
-Training on one's own image pairs goes on from these weights and needs MMIFAmin (`pip install "mmifamin[train]"`):
+Training on one's own image pairs goes on from these weights and needs MMIFAmin (`pip install ".[train]"` in a checkout of it):
 
     python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA
 

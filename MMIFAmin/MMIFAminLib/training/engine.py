@@ -331,4 +331,6 @@ def _require_ignite() -> None:
     try:
         import ignite  # noqa: F401
     except ImportError:
-        raise MMIFAminError('Training needs pytorch-ignite: install it with pip install "mmifamin[train]".') from None
+        checkout = (Path(__file__).resolve().parents[3] / "pyproject.toml").is_file()
+        command = f'pip install "{"." if checkout else "mmifamin"}[train]"'
+        raise MMIFAminError(f"Training needs pytorch-ignite: install it with {command}.") from None

@@ -1,0 +1,63 @@
+"""The volumes that the engine takes in: images or paths, made scalar and finite, their voxels shared with threads."""
+
+import threading
+from ctypes import c_byte
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..display import color
+from ..errors import InputError
+from ..files import read_volume
+from ..volume import geometry
+
+images_lock = threading.RLock()
+"""Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
+it in another thread makes SimpleITK give the image a new buffer, and the older views then point to freed memory.
+Reentrant, because ``progress`` is asked while a filter runs and may lead anywhere."""
+
+
+def given_volume(given: "sitk.Image | str | Path", role: str) -> sitk.Image:
+    """A volume as it was given, or read from where it was said to be."""
+    if isinstance(given, sitk.Image):
+        return given
+    if isinstance(given, (str, Path)):
+        return read_volume(given)
+    raise InputError(
+        f"The {role} volume is a {type(given).__name__}: give a SimpleITK image, or the path of a file or DICOM folder."
+    )
+
+
+def voxels(image: sitk.Image) -> np.ndarray:
+    """The voxels of ``image`` (K, J, I), to be read and written in place.
+
+    Unlike SimpleITK's views the array keeps the image alive: a thread may still work on it when a fusion was cancelled.
+    """
+    view = sitk.GetArrayViewFromImage(image)
+    memory: Any = (c_byte * view.nbytes).from_address(view.ctypes.data)
+    memory.image = image
+    return np.frombuffer(memory, view.dtype).reshape(view.shape)
+
+
+def scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
+    """``image`` itself, or the uptake (known palette) or luma of a colour image."""
+    if image.GetNumberOfComponentsPerPixel() == 1:
+        return image
+    rgb = sitk.GetArrayViewFromImage(image)[..., :3]
+    try:
+        values, table = color.recover_uptake(rgb)
+        warnings.append(f"The {name} volume is in colours: its values were recovered through the {table} palette.")
+    except InputError:
+        values = color.luma(rgb).astype(np.float32)
+        warnings.append(f"The {name} volume is in colours of no known palette: its luma was fused.")
+    return geometry.image_like(image, values)
+
+
+def finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
+    """``image`` itself, or a copy in which what is no number is background."""
+    image, invalid = geometry.finite(image, f"{name} volume")
+    if invalid:
+        warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
+    return image
