@@ -15,6 +15,7 @@ from slicer.util import VTKObservationMixin
 from MMIFAminLib.errors import MMIFAminError
 from MMIFAminLib.module import roles, state
 from MMIFAminLib.module.logic import FusionLogic
+from MMIFAminLib.module.preset_choice import PresetChoice
 from MMIFAminLib.module.selftest import SelfTestCases
 from MMIFAminLib.module.widgets import fit_rows, show_quality, show_unusable
 from MMIFAminLib.module.working import Working
@@ -43,7 +44,7 @@ def registerSampleData():
     sample.register(lambda source: MMIFAminLogic().loadSample(), os.path.join(RESOURCES, "Icons"))
 
 
-class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin):
+class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: what it shows and how it follows the scene. How it works is in `Working`."""
 
     logic: "MMIFAminLogic"  # from `setup` on
@@ -83,8 +84,12 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
         if manager is not None:
             self.addObserver(manager.layoutLogic().GetLayoutNode(), vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
 
-        for action in ("Fuse", "Register", "Swap", "Compare", "Measure", "Plot"):
-            getattr(self.ui, f"{action.lower()}Button").connect("clicked(bool)", getattr(self, f"on{action}"))
+        for action in ("Fuse", "Register", "Swap", "SavePreset", "DeletePreset", "Compare", "Measure", "Plot"):
+            getattr(self.ui, f"{action[0].lower()}{action[1:]}Button").connect(
+                "clicked(bool)", getattr(self, f"on{action}")
+            )
+        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
+        self.ui.presetComboBox.connect("editTextChanged(QString)", self.onPresetName)
         self.ui.qualityTable.horizontalHeader().connect("sectionResized(int,int,int)", self.onTableResized)
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
@@ -211,8 +216,9 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
         busy = self._job.busy
         for section in (ui.inputsCollapsibleButton, ui.outputCollapsibleButton, ui.advancedCollapsibleButton):
             section.enabled = not busy
+        self._showPresets()
         show_unusable(ui, self.logic.unusable())
-        reasons = self.logic.reasons(p, busy)
+        reasons = self.logic.reasons(p, busy) | self._presetReasons(ui.presetComboBox.currentText)
         for name, reason in reasons.items():
             widget = getattr(ui, name)
             ordinary = self._tips.setdefault(name, widget.toolTip)
@@ -278,7 +284,7 @@ class MMIFAminWidget(Working, ScriptedLoadableModuleWidget, VTKObservationMixin)
             self._cancel()
         elif self._misalignmentAccepted():
             self._report = ""
-            self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused)
+            self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused, estimate=False)
 
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False

@@ -86,6 +86,7 @@ class Application:
         self._logic.GetColorLogic().AddDefaultColorNodes()
         self._views = LayoutManager(scene, self._logic) if views else None
         self.temporaryPath = tempfile.mkdtemp(prefix="bench-")
+        self._settings = QtCore.QSettings(f"{self.temporaryPath}/Slicer.ini", QtCore.QSettings.Format.IniFormat)
 
     def connect(self, signal, handler):
         if signal != "startupCompleted()":
@@ -100,6 +101,9 @@ class Application:
 
     def testingEnabled(self):
         return self.testing
+
+    def userSettings(self):
+        return pythonqt.wrap(self._settings)
 
     def translate(self, context, text):
         return text

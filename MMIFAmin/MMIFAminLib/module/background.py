@@ -21,16 +21,18 @@ class Job:
 
     The work calls `progress(fraction, text)`, which returns False once `cancel` was called. The owner looks at
     `finished`, `fraction` (0 to 1), `text` and `seconds_left`, and takes `result`. `after` is a job that may still be
-    winding down: this one waits for it, so that two never share the memory.
+    winding down: this one waits for it, so that two never share the memory. Work that tells the time left itself (the
+    engine does, from the first slice on) is started without `estimate`.
     """
 
-    def __init__(self, work: Callable, *, after: Job | None = None):
+    def __init__(self, work: Callable, *, after: Job | None = None, estimate: bool = True):
         self.fraction, self.text = 0.0, ""
         self._work = work
         self._after = after
         self._cancelled = threading.Event()
         self._value = self._error = None
-        self._started = time.monotonic()
+        self._estimate = estimate
+        self._pace: tuple[float, float] | None = None  # when the first part was done, and how much it was
         self._thread = threading.Thread(target=self._run, name="MMIFAmin", daemon=True)
         self._thread.start()
 
@@ -44,11 +46,11 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest takes at the pace so far; None while too little is done to tell."""
-        elapsed = time.monotonic() - self._started
-        if elapsed < 1.0 or self.fraction < 0.05:
+        """Seconds that the rest takes at the pace since the first part was done; None while that cannot be told."""
+        if self._pace is None or not self._estimate:
             return None
-        return elapsed * (1.0 - self.fraction) / self.fraction
+        elapsed, done = time.monotonic() - self._pace[0], self.fraction - self._pace[1]
+        return elapsed * (1.0 - self.fraction) / done if elapsed >= 1.0 and done >= 0.05 else None
 
     def describe(self) -> str:
         """What the work is doing, and about how long it will take."""
@@ -88,6 +90,8 @@ class Job:
 
     def _report(self, fraction: float, text: str) -> bool:
         self.fraction, self.text = min(max(float(fraction), 0.0), 1.0), text
+        if self._pace is None and self.fraction > 0.0:  # loading and waiting are no measure of the work
+            self._pace = (time.monotonic(), self.fraction)
         return not self.cancelled
 
 
@@ -108,12 +112,12 @@ class Runner:
     def busy(self) -> bool:
         return self.job is not None
 
-    def start(self, work: Callable, done: Callable) -> Job:
+    def start(self, work: Callable, done: Callable, *, estimate: bool = True) -> Job:
         """Start `work(progress)`; `poll` calls `done(job)` once, in its own thread, when it ends or is cancelled."""
         if self.busy:
             raise RuntimeError("a job is running already")
         winding = self._winding if self._winding is not None and not self._winding.finished else None
-        self.job, self._done, self._winding = Job(work, after=winding), done, None
+        self.job, self._done, self._winding = Job(work, after=winding, estimate=estimate), done, None
         return self.job
 
     def poll(self, seconds: float = 0.03) -> None:

@@ -163,7 +163,7 @@ class FusionLogic(ViewLogic):
 
     def adaptToSources(self, p, newFunctional: bool) -> None:
         """After another choice of sources: the outputs made of these, else new ones; colours of the functional one."""
-        if newFunctional or p.colorTable is None:
+        if p.colorTable is None or (newFunctional and not p.preset):  # a preset brings its colours
             p.colorTable = self.defaultColors(p.functional)
         pair = (p.anatomical, p.functional)
         if None in pair:

@@ -85,13 +85,16 @@ Limit = Annotated[float, WithinRange(-1e7, 1e7)]
 
 @parameterNodeWrapper
 class MMIFAminParameterNode:
-    """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot.
+    """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot;
+    `sideBySide` whether a new fused volume is shown beside its sources.
 
     A parameter without a widget comes first: VTK calls the first observer last, so that when a script changes the node
     the first parameter is read again only after the widgets were set.
     """
 
     metric: str = "Qabf"
+    preset: str = ""
+    sideBySide: bool = False
     anatomical: vtkMRMLScalarVolumeNode
     functional: vtkMRMLScalarVolumeNode
     makeColor: bool = True

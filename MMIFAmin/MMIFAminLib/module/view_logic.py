@@ -43,7 +43,7 @@ class ViewLogic:
         """Show the fused volume in the slice views, or in the comparison if that is on."""
         from . import views
 
-        if p.compared and views.is_comparing():
+        if p.compared and views.is_comparing() or fit and p.sideBySide and slicer.app.layoutManager() is not None:
             self.compare(p)
         else:
             views.show_over(_under(p), state.fused_node(p), p.opacity, fit=fit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from slicer.i18n import tr as _
+
 from . import state
 
 _ROOM = 4  # pixels between the lines of two rows
@@ -26,6 +28,18 @@ def show_quality(ui, rows, wanted: str, new_item) -> None:
     ui.metricComboBox.clear()
     ui.metricComboBox.addItems(names)
     ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
+
+
+def show_presets(combo, names: list[str], shown: str) -> None:
+    """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed."""
+    present = [combo.itemText(index) for index in range(combo.count)]
+    wanted = [_("Own settings"), *names]
+    if present != wanted:
+        combo.clear()
+        combo.addItems(wanted)
+    index = wanted.index(shown) if shown in names else 0
+    if combo.currentIndex != index or present != wanted:
+        combo.setCurrentIndex(index)
 
 
 def fit_rows(table) -> None:

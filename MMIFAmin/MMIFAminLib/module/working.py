@@ -55,7 +55,7 @@ class Working:
         finally:
             self.updateGUI()
 
-    def _start(self, failure, prepare, done=lambda result: None):
+    def _start(self, failure, prepare, done=lambda result: None, estimate=True):
         """Prepare a job of the logic, run its `work` in the worker thread and then its `finish` in this one."""
         if self._preparing:
             return  # a second click while packages are being installed
@@ -69,7 +69,7 @@ class Working:
             with self._telling(failure):
                 self._showProgress(0.0, _("Preparing"))
                 work, finish = prepare(self._parameterNode)
-                self._job.start(work, end)
+                self._job.start(work, end, estimate=estimate)
                 self._pollTimer.start()
         finally:
             self._preparing = False

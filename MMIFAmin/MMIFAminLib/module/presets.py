@@ -1,0 +1,147 @@
+"""Presets: the windows, slice plane, colours and layout that a kind of study is read with, and the user's own.
+
+A preset is a plain dictionary of the parameters in `_SAVED`, choices by their names, and the ID of the colour table.
+The user's own are kept in the application's settings, as JSON under one key.
+"""
+
+from __future__ import annotations
+
+import json
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+from . import state
+
+KEY = "MMIFAmin/presets"
+"""Where the application's settings hold the user's own presets."""
+
+_SAVED = (
+    "plane",
+    "anatomicalWindow",
+    "anatomicalLow",
+    "anatomicalHigh",
+    "functionalWindow",
+    "functionalLow",
+    "functionalHigh",
+    "functionalWeight",
+    "sideBySide",
+)
+_HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
+_RAINBOW = "vtkMRMLPETProceduralColorNodePET-Rainbow2"
+_GREYS = "vtkMRMLColorTableNodeGrey"
+
+
+def _preset(anatomical: str, functional: str, table: str, plane: str = "AXIAL", side_by_side: bool = False) -> dict:
+    return {
+        "plane": plane,
+        "anatomicalWindow": anatomical,
+        "functionalWindow": functional,
+        "functionalWeight": 1.0,
+        "sideBySide": side_by_side,
+        "table": table,
+    }
+
+
+BUILT_IN = {
+    _("PET/CT oncology, soft tissue"): _preset("CT_SOFT", "SUV_10", _HEAT),
+    _("PET/CT oncology, lung"): _preset("CT_LUNG", "SUV_10", _HEAT),
+    _("PET/MR brain"): _preset("MR", "UPTAKE", _HEAT),
+    _("Bone SPECT/CT"): _preset("CT_BONE", "UPTAKE", _HEAT, plane="CORONAL"),
+    _("Perfusion SPECT/MR"): _preset("MR", "UPTAKE", _RAINBOW),
+    _("DaTSCAN SPECT/MR"): _preset("MR", "UPTAKE", _HEAT, side_by_side=True),
+    _("CT/MR planning"): _preset("CT_SOFT", "MR", _GREYS, side_by_side=True),
+}
+"""The presets that come with the module, by their names."""
+
+
+def own(settings) -> dict[str, dict]:
+    """The user's own presets; those that this version cannot read are left out."""
+    try:
+        found = json.loads(settings.value(KEY, "{}") or "{}")
+    except (TypeError, ValueError):
+        return {}
+    return {name: preset for name, preset in found.items() if _valid(preset)} if isinstance(found, dict) else {}
+
+
+def every(settings) -> dict[str, dict]:
+    """All presets by their names, the user's own last."""
+    return {**BUILT_IN, **own(settings)}
+
+
+def why_not_save(name: str) -> str:
+    """Why the present settings cannot be saved under a name, or ""."""
+    if not name.strip():
+        return _("Type a name for your settings first.")
+    return _("Type another name: '{name}' comes with the module.").format(name=name) if name in BUILT_IN else ""
+
+
+def save(settings, name: str, parameters) -> None:
+    """Keep the present choices under a name, in place of what had it. Raises InputError for a name that is taken."""
+    reason = why_not_save(name)
+    if reason:
+        raise InputError(reason)
+    preset = {key: _written(getattr(parameters, key)) for key in _SAVED}
+    preset["table"] = parameters.colorTable.GetID() if parameters.colorTable is not None else ""
+    settings.setValue(KEY, json.dumps({**own(settings), name.strip(): preset}))
+    parameters.preset = name.strip()
+
+
+def delete(settings, name: str) -> None:
+    """Forget one of the user's own presets."""
+    settings.setValue(KEY, json.dumps({key: preset for key, preset in own(settings).items() if key != name}))
+
+
+def apply(name: str, preset: dict, parameters) -> None:
+    """Set every choice of a preset in one step."""
+    with slicer.util.NodeModify(parameters):
+        for key, value in _read(preset).items():
+            setattr(parameters, key, value)
+        table = color_table(preset)
+        if table is not None:
+            parameters.colorTable = table
+        parameters.preset = name
+
+
+def shown(parameters, settings) -> str:
+    """The name of the chosen preset as long as the choices are those of it, else ""."""
+    preset = every(settings).get(parameters.preset)
+    if preset is None:
+        return ""
+    limits = {
+        f"{role}{end}"
+        for role in ("anatomical", "functional")
+        for end in ("Low", "High")
+        if not isinstance(state.window(parameters, role), tuple)
+    }
+    same = all(getattr(parameters, key) == value for key, value in _read(preset).items() if key not in limits)
+    return parameters.preset if same and parameters.colorTable in (None, color_table(preset)) else ""
+
+
+def color_table(preset: dict | None):
+    """The colour node of a preset, or None."""
+    return slicer.mrmlScene.GetNodeByID(preset["table"]) if preset and preset.get("table") else None
+
+
+def _kind(key: str):
+    return {"plane": state.Plane, "anatomicalWindow": state.AnatomicalWindow}.get(
+        key, state.FunctionalWindow if key == "functionalWindow" else None
+    )
+
+
+def _written(value):
+    return value.name if isinstance(value, state.Option) else value
+
+
+def _read(preset: dict) -> dict:
+    return {key: value if _kind(key) is None else _kind(key)[value] for key, value in preset.items() if key in _SAVED}
+
+
+def _valid(preset) -> bool:
+    try:
+        read = _read(preset)
+    except (AttributeError, KeyError, TypeError):
+        return False
+    numbers = [value for key, value in read.items() if key.endswith(("Low", "High", "Weight"))]
+    return isinstance(read.get("sideBySide", False), bool) and all(isinstance(v, (int, float)) for v in numbers)

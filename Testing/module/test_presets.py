@@ -1,0 +1,117 @@
+"""Presets in the panel, the parameter node and the application's settings; the libraries loaded in the background."""
+
+import json
+import logging
+
+import pytest
+
+from bench.driving import case, chosen
+from bench.fixtures import bench  # noqa: F401
+
+slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
+
+
+@pytest.fixture
+def panel(bench):  # noqa: F811
+    return bench.open()
+
+
+def pick(panel, name):
+    combo = panel.ui.presetComboBox
+    index = [combo.itemText(i) for i in range(combo.count)].index(name)
+    combo.setCurrentIndex(index)
+    combo.activated(index)
+
+
+class TestPresets:
+    @pytest.mark.parametrize(
+        "name, anatomical, functional, plane",
+        [
+            ("PET/CT oncology, soft tissue", "ct-soft-tissue", "0:10", "axial"),
+            ("PET/CT oncology, lung", "ct-lung", "0:10", "axial"),
+            ("PET/MR brain", "mr", "uptake", "axial"),
+            ("Bone SPECT/CT", "ct-bone", "uptake", "coronal"),
+            ("Perfusion SPECT/MR", "mr", "uptake", "axial"),
+            ("DaTSCAN SPECT/MR", "mr", "uptake", "axial"),
+            ("CT/MR planning", "ct-soft-tissue", "mr", "axial"),
+        ],
+    )
+    def test_one_choice_sets_everything(self, bench, panel, name, anatomical, functional, plane):
+        from MMIFAminLib.module import presets, state
+
+        pick(panel, name)
+        p = panel._parameterNode
+        assert state.options(p) == {"plane": plane, "anatomical_window": anatomical, "functional_window": functional}
+        assert p.colorTable.GetID() == presets.BUILT_IN[name]["table"]
+        assert panel.ui.presetComboBox.currentText == name
+        assert not panel.ui.savePresetButton.enabled and not panel.ui.deletePresetButton.enabled
+
+    def test_settings_changed_by_hand_are_of_no_preset(self, bench, panel):
+        pick(panel, "PET/MR brain")
+        panel.ui.planeComboBox.setCurrentIndex(2)
+        assert panel.ui.presetComboBox.currentText == "Own settings"
+        panel.ui.planeComboBox.setCurrentIndex(0)
+        assert panel.ui.presetComboBox.currentText == "PET/MR brain"
+
+    def test_the_colours_of_a_preset_stay_when_volumes_are_chosen_after_it(self, bench, panel):
+        pick(panel, "Perfusion SPECT/MR")
+        case(bench).choose(panel)
+        assert panel._parameterNode.colorTable.GetID().endswith("PET-Rainbow2")
+
+    def test_a_preset_side_by_side_shows_a_new_fusion_so(self, bench, panel):
+        from MMIFAminLib.mrml.compare import LAYOUT_ID
+
+        pick(panel, "DaTSCAN SPECT/MR")
+        chosen(bench, panel)
+        case(bench).fuse(panel)
+        assert bench.app.layoutManager().layoutLogic().GetLayoutNode().GetViewArrangement() == LAYOUT_ID
+        assert panel.ui.compareButton.checked
+
+    def test_own_settings_are_saved_named_used_in_another_scene_and_deleted(self, bench, panel):
+        from MMIFAminLib.module import presets
+
+        panel.ui.planeComboBox.setCurrentIndex(1)
+        panel.ui.functionalWindowComboBox.setCurrentIndex(panel.ui.functionalWindowComboBox.count - 1)
+        panel.ui.functionalHighSpinBox.value = 7.5
+        panel.ui.presetComboBox.setEditText("Our thorax")
+        assert panel.ui.savePresetButton.enabled
+        panel.ui.savePresetButton.click()
+        assert panel.ui.presetComboBox.currentText == "Our thorax"
+        bench.scene.Clear(0)
+        assert panel.ui.planeComboBox.currentIndex == 0
+        pick(panel, "Our thorax")
+        assert panel.ui.planeComboBox.currentIndex == 1 and panel.ui.functionalHighSpinBox.value == 7.5
+        assert panel.ui.presetComboBox.currentText == "Our thorax"
+        panel.ui.deletePresetButton.click()
+        assert presets.own(bench.app.userSettings()) == {}
+        assert panel.ui.presetComboBox.currentText == "Own settings"
+
+    def test_a_built_in_name_is_not_taken_and_damaged_settings_are_left_out(self, bench, panel):
+        from MMIFAminLib.errors import InputError
+        from MMIFAminLib.module import presets
+
+        settings = bench.app.userSettings()
+        with pytest.raises(InputError, match="comes with the module"):
+            presets.save(settings, "PET/MR brain", panel._parameterNode)
+        for text in ("{", "[1]", json.dumps({"a": {"plane": "OBLIQUE"}, "b": 3, "c": {"functionalHigh": "x"}})):
+            settings.setValue(presets.KEY, text)
+            assert presets.own(settings) == {}
+
+
+class TestPreloading:
+    def test_what_a_fusion_needs_is_loaded_once_the_panel_is_entered(self, bench, panel, monkeypatch):
+        from MMIFAminLib.module import preload
+
+        assert preload.wanted()
+        bench.wait(lambda: not preload.wanted(), seconds=60)
+        assert logging.getLogger("matplotlib").level == logging.INFO
+        bench.wait(lambda: not panel._pollTimer.active)
+
+    def test_it_stops_when_it_is_told_to_and_reads_binaries(self, bench):
+        from MMIFAminLib.module import preload
+
+        told, loaded = [], []
+        preload.load(lambda fraction, text: told.append(text) or False, lambda: loaded.append(True))
+        assert len(told) == 1 and not loaded and preload.wanted()
+        assert any(path.name.startswith("_SimpleITK") for path in preload.binaries("SimpleITK"))
+        assert preload.binaries("no_such_package_anywhere") == []
