@@ -29,7 +29,7 @@ mutants: $(VENV)/.ready-mutants
 	@$(BIN)/python Testing/campaigns/mutants.py --output mutants $(MUTANTS_ARGS)
 
 clean:
-	rm -rf $(VENV) demo mutants build dist MMIFAmin/*.egg-info .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV).lock demo mutants build dist MMIFAmin/*.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-demo: EXTRAS = demo
@@ -37,5 +37,4 @@ $(VENV)/.ready-test: EXTRAS = demo,slicer,train,test
 $(VENV)/.ready-mutants: EXTRAS = demo,slicer,train,test,mutants
 
 $(VENV)/.ready-%: pyproject.toml constraints.txt Testing/set_up.sh
-	@sh Testing/set_up.sh $(PYTHON) $(VENV) $(EXTRAS)
-	@touch $@
+	@sh Testing/set_up.sh $(PYTHON) $(VENV) $(EXTRAS) $@

@@ -1,9 +1,10 @@
 #!/bin/sh
-# set_up.sh PYTHON FOLDER EXTRAS: an environment in FOLDER with MMIFAmin and the versions in constraints.txt.
+# set_up.sh PYTHON FOLDER EXTRAS MARK: an environment in FOLDER with MMIFAmin and the versions in constraints.txt.
 #
+# MARK is a file that says that it is done. Two of these at once take turns, and the second finds the work done.
 # Debian packages are installed where they are missing and we may (as root, in a container say); else they are named.
 set -eu
-python=$1 venv=$2 extras=$3
+python=$1 venv=$2 extras=$3 mark=$4
 fail() { echo "MMIFAmin: $1" >&2; exit 1; }
 
 install_debian() {
@@ -14,8 +15,13 @@ install_debian() {
 
 has() { "$python" -m "$1" --version >/dev/null 2>&1; }
 
+command -v "$python" >/dev/null || fail "$python is not installed. On Debian: apt-get install python3 python3-venv"
+# The lock belongs to what is open as 9, so it outlives the Python that takes it, and goes with this shell however it ends.
+exec 9>"$venv.lock"
+"$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+if [ "$mark" -nt pyproject.toml ] && [ "$mark" -nt constraints.txt ] && [ "$mark" -nt Testing/set_up.sh ]; then exit; fi
+
 if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-    command -v "$python" >/dev/null || fail "$python is not installed. On Debian: apt-get install python3 python3-venv"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "$("$python" --version) is too old: Python 3.10 to 3.13 is needed. Try: make PYTHON=python3.12"
     has ensurepip || has pip || install_debian python3-venv ||
@@ -40,3 +46,4 @@ case $extras in
         fail "The widget tests need libraries of Qt. On Debian: sudo apt-get install $qt"
     ;;
 esac
+touch "$mark"

@@ -88,7 +88,8 @@ def ranked_table(rows: list[dict]) -> tuple[str, dict[str, float]]:
     """The table of all methods, best mean rank first, and the mean ranks."""
     scores = means(rows)
     ranks = metrics.rank_methods(scores)
-    columns = (*metrics.RANKED, *OTHERS)
+    # A metric that is not defined on images of this size (MS-SSIM below 176 pixels) has no column.
+    columns = [name for name in (*metrics.RANKED, *OTHERS) if any(math.isfinite(row[name]) for row in scores.values())]
     body = [[m, f"{ranks[m]:.2f}", *(number(column, scores[m][column]) for column in columns)] for m in ranks]
     return table(["method", "mean rank", *columns], body), ranks
 

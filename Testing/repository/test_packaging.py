@@ -2,10 +2,12 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import struct
 import subprocess
+import sys
 
 import pytest
 
@@ -215,3 +217,51 @@ def test_every_tutorial_picture_is_shown(repository):
     text = (repository / "docs" / "tutorial.md").read_text() + (repository / "README.md").read_text()
     pictures = [path.name for path in (repository / "Resources" / "tutorial").glob("*.png")]
     assert pictures and [name for name in pictures if f"Resources/tutorial/{name}" not in text] == []
+
+
+def test_readme_pictures_also_show_on_the_package_index(repository):
+    """Addresses beside the page mean nothing there; what they name is in this repository."""
+    raw = REPOSITORY.replace("github.com", "raw.githubusercontent.com") + "/main/"
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", (repository / "README.md").read_text())
+    assert pictures and all(url.startswith(raw) for url in pictures)
+    assert all((repository / url.removeprefix(raw)).is_file() for url in pictures)
+
+
+def test_the_package_says_who_made_it_and_where_it_lives(repository):
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    settings = tomllib.loads((repository / "pyproject.toml").read_text())
+    project = settings["project"]
+    assert project["authors"] == [{"name": "MMIFAmin contributors"}] and "Typing :: Typed" in project["classifiers"]
+    assert all(url.startswith(REPOSITORY) for url in project["urls"].values())
+    for place in (url.split("/main/")[1] for url in project["urls"].values() if "/main/" in url):
+        assert (repository / place).exists(), place
+    assert "py.typed" in settings["tool"]["setuptools"]["package-data"]["MMIFAminLib"]
+
+
+PYTHON_STAND_IN = """#!/bin/sh
+# A stand-in for Python that makes an environment of itself and notes when an installation begins and ends.
+case "$*" in
+*fcntl*) exec {python} "$@" ;;
+*"-m venv"*) mkdir -p env/bin && cp "$0" env/bin/python ;;
+*"pip install"*) echo begin >> log; sleep 1; echo end >> log ;;
+*"pip --version"*) [ -e env/bin/python ] ;;
+esac
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="make has no shell there")
+def test_two_at_once_take_turns_and_the_second_finds_the_work_done(repository, tmp_path):
+    (tmp_path / "Testing").mkdir()
+    for name in ("pyproject.toml", "constraints.txt", "Testing/set_up.sh"):
+        shutil.copy(repository / name, tmp_path / name)
+        os.utime(tmp_path / name, (1e9, 1e9))
+    python = tmp_path / "python"
+    python.write_text(PYTHON_STAND_IN.format(python=sys.executable))
+    python.chmod(0o755)
+    command = ["sh", "Testing/set_up.sh", "./python", "env", "demo", "env/.ready-demo"]
+    both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert (tmp_path / "log").read_text().split() == ["begin", "end"] and (tmp_path / "env" / ".ready-demo").is_file()
+    command[4:] = ["test", "env/.ready-test"]  # another set of packages waits for its turn, too, and is installed
+    assert subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE).returncode == 0
+    assert (tmp_path / "log").read_text().split() == ["begin", "end"] * 2

@@ -29,6 +29,13 @@ def test_the_table_ranks_the_means(results):
     assert first.startswith("| **MMIF-AMIN** | **1.00** | **3.00** |") and second.startswith("| peer | 2.00 | 2.00 |")
 
 
+def test_a_metric_that_no_image_has_is_no_column(results):
+    rows = [row("MMIF-AMIN", "1", 1) | {"MSSSIM": "nan"}, row("peer", "1", 2) | {"MSSSIM": "nan"}]
+    text, _ = results.ranked_table(rows)
+    assert "nan" not in text and "MSSSIM" not in text and "| PSNR |" in text
+    assert "MSSSIM" in results.ranked_table([row("MMIF-AMIN", "1", 1), row("peer", "1", 2)])[0]
+
+
 def test_a_rank_that_hangs_on_one_pair_is_not_firm(results):
     def ranks(first, second):
         rows = [row("MMIF-AMIN", "1", first), row("MMIF-AMIN", "2", second), row("peer", "1", 2), row("peer", "2", 2)]
