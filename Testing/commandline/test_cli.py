@@ -19,7 +19,7 @@ from MMIFAminLib.commandline.terminal import progress_bar
 from MMIFAminLib.files.volumes import read_volume
 from support.phantoms import Grid, head_values
 
-COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "data", "train", "ablate", "bundle", "lesions")
+COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "data", "train", "ablate", "bundle", "lesions", "truth")
 
 
 def start(*arguments):
@@ -115,7 +115,7 @@ def test_fuse_writes_grey_and_colour_volumes_picture_and_report(head, tmp_path, 
         assert image.mode == "RGB" and image.width > 1000
     facts = json.loads(report.read_text())
     assert facts["plane"] == "coronal" and facts["windows"]["anatomical"]["high"] == 1000
-    assert facts["anatomical"] == str(sources[0]) and facts["color_table"] == "pet-heat"
+    assert facts["anatomical"] == str(sources[0]) and facts["color_table"] == "inferno"
 
     colored = tmp_path / "rgb.nrrd"
     arguments = ("fuse", *common, "-o", colored, "--rgb", "--color-table", "inferno", "--window", "-100:1000")
@@ -296,13 +296,13 @@ def test_pairs_that_are_refused_leave_no_folder(tmp_path, untrained_weights, cap
 def test_the_time_told_is_the_time_waited(head, tmp_path, untrained_weights, monkeypatch, capsys):
     from MMIFAminLib.commandline import commands
 
-    load = commands._load
+    load = commands.load_fuser
 
     def slow(options):
         time.sleep(1.5)
         return load(options)
 
-    monkeypatch.setattr(commands, "_load", slow)
+    monkeypatch.setattr(commands, "load_fuser", slow)
     begun = time.perf_counter()
     sources = [str(head / "mr.nrrd"), str(head / "pet.nii.gz")]
     weights = ["--weights", str(untrained_weights), "--device", "cpu"]
@@ -319,7 +319,14 @@ def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys)
     assert out.startswith("usage: mmifamin [-h] [--version] COMMAND ...\n")
     users, developers = out.split("to fuse and to score:")[1].split("to work on the method:")
     assert re.findall(r"^    (\w+)", users, re.MULTILINE) == ["fuse", "pairs", "metrics", "series", "info", "demo"]
-    assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == ["data", "train", "ablate", "bundle", "lesions"]
+    assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == [
+        "data",
+        "train",
+        "ablate",
+        "bundle",
+        "lesions",
+        "truth",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -333,3 +340,33 @@ def test_help_names_what_there_is_to_choose_from(command, name, capsys):
     out = capsys.readouterr().out
     assert out.startswith(f"usage: mmifamin {command} ")
     assert re.search(rf"[ ,]{name}(,|$)", out.split("to choose from:")[1], re.MULTILINE)
+
+
+def test_truth_compares_ours_with_the_overlay_for_any_pair(head, tmp_path, untrained_weights, capsys):
+    lesions, table = tmp_path / "lesions.csv", tmp_path / "truth.csv"
+    lesions.write_text("where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\nbrain,0,0,0,12\n")
+    pair = [str(head / "mr.nrrd"), str(head / "pet.nii.gz")]
+    arguments = ["truth", *pair, "--lesions", str(lesions), "--csv", str(table), "--weights", str(untrained_weights)]
+    assert main([*arguments, "--color-table", "inferno", "--color-table", "rainbow"]) == 0
+    header, *rows = table.read_text().splitlines()
+    assert header.startswith("case,method,table,reading_uptake") and header.endswith("distance_0_brain")
+    assert [row.split(",")[1] for row in rows[:4]] == ["mmif-amin", "overlay 0.3", "overlay 0.5", "overlay 0.7"]
+    assert len(rows) == 2 * 4 + 3 and "Truth on the screen: pet" in capsys.readouterr().out
+    assert main(["truth", pair[0]]) == 2
+    assert "has no partner" in capsys.readouterr().err
+
+
+def test_the_picture_goes_through_the_place_that_is_named(head, tmp_path, untrained_weights, capsys):
+    sources = [str(head / "mr.nrrd"), str(head / "pet.nii.gz"), "--weights", str(untrained_weights)]
+    written = ["-o", str(tmp_path / "f.nrrd")]
+    pictures = []
+    for number, more in enumerate(([], ["--preview-at", "-10,20,5"], ["--preview-overlay"])):
+        path = tmp_path / f"{number}.png"
+        assert main(["fuse", *sources, *written, "--preview", str(path), *more]) == 0
+        pictures.append(np.asarray(Image.open(path)))
+    assert (pictures[0] != pictures[1]).any() and pictures[2].shape[1] > pictures[0].shape[1]
+    capsys.readouterr()
+    for wrong, message in (("1,2", "R,A,S"), ("0,0,9000", "outside")):
+        asked = ["--preview", str(tmp_path / "x.png"), "--preview-at", wrong]
+        assert main(["fuse", *sources, *written, *asked]) == 2
+        assert message in capsys.readouterr().err

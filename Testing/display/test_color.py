@@ -1,4 +1,4 @@
-"""Colour: the atlas palettes exactly, uptake recovered without error, and lightness that is the fused value."""
+"""Colour: the atlas palettes exactly, uptake recovered without error, and colours that rise with uptake on anatomy."""
 
 import json
 
@@ -11,8 +11,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from skimage.color import rgb2lab
 
-from MMIFAminLib.display.color import PALETTES, TABLES, ColorTable, colorize, luma, recover_uptake
+from MMIFAminLib.display.color import PALETTES, TABLES, ColorTable, colorize, fused_of, luma, overlay, recover_uptake
 from MMIFAminLib.errors import InputError
+from MMIFAminLib.volume.shown import HEADROOM, shown
 
 MODALITIES = {"harvard-pet": "PET", "harvard-spect": "SPECT"}
 
@@ -172,57 +173,109 @@ def grid(levels=160):
     return np.meshgrid(np.linspace(0, 1, levels), np.linspace(0, 1, levels), indexing="ij")
 
 
+CHROMATIC = [name for name in TABLES if name != "grey"]
+
+
+def scene(levels=101):
+    """Anatomy (rows) and uptake (columns), and the fused value that they have together."""
+    anatomy, uptake = grid(levels)
+    return anatomy, uptake, shown(anatomy, uptake)
+
+
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("weight", [1.0, 0.5])
-def test_lightness_is_the_fused_value(name, weight):
-    fused, uptake = grid()
-    rgb = colorize(fused, uptake, ColorTable.named(name), weight)
-    assert rgb.dtype == np.uint8 and rgb.shape == (*fused.shape, 3)
-    error = np.abs(rgb2lab(rgb)[..., 0] - 100 * fused)
-    assert error.max() < 0.9 and error.mean() < 0.2  # one step of 8-bit grey is 0.27 to 0.5 L*
+def test_without_uptake_colours_are_the_grey_of_the_fused_value(name, weight):
+    fused = np.linspace(0, 1, 256)
+    rgb = colorize(fused, np.zeros(256), ColorTable.named(name), weight)
+    assert rgb.dtype == np.uint8 and np.all(rgb == rgb[:, :1])
+    assert np.abs(rgb2lab(rgb)[:, 0] - 100 * fused).max() < 0.9  # one step of 8-bit grey is 0.27 to 0.5 L*
+    assert np.array_equal(rgb[[0, -1], 0], (0, 255))
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name != "grey"])
-def test_hue_is_the_tables(name):
-    fused, uptake = grid(256)  # the steps of uptake: between them rainbow's hue turns by several degrees
+@pytest.mark.parametrize("name", CHROMATIC)
+def test_chroma_rises_to_the_tables_largest_and_cold_tissue_stays_grey(name):
     table = ColorTable.named(name)
-    shown = rgb2lab(colorize(fused, uptake, table))[..., 1:]
-    wanted = rgb2lab(table(uptake))[..., 1:]
-    chroma = np.linalg.norm(shown, axis=-1)
-    clear = (chroma > 20) & (fused > 0.2)  # below, 8-bit rounding turns the hue
-    assert clear.mean() > 0.2
-    cosine = (shown * wanted).sum(-1)[clear] / (chroma * np.linalg.norm(wanted, axis=-1))[clear]
-    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 6
+    own = np.linalg.norm(rgb2lab(table(np.linspace(0, 1, 256)))[:, 1:], axis=1)
+    _, uptake, fused = scene()
+    chroma = np.linalg.norm(rgb2lab(colorize(fused, uptake, table))[..., 1:], axis=-1)
+    rising = chroma[:, uptake[0] <= own.argmax() / 255]
+    assert (np.maximum.accumulate(rising, axis=1) - rising).max() < 3  # 8-bit colours and steps of the map
+    assert chroma[:, uptake[0] < 0.03].max() <= 4
+    assert chroma[:, -1].min() > 15, "the hottest keep colour"
 
 
-def test_chroma_is_the_tables_where_srgb_can_show_it_and_scales_with_the_weight():
-    table = ColorTable.named("harvard-pet")
-    uptake = np.linspace(0.02, 1, 200)
-    lab = rgb2lab(table(uptake))
-    fused = lab[:, 0] / 100  # at its own lightness every colour of the table can be shown
-    error = np.abs(rgb2lab(colorize(fused, uptake, table)) - lab).max(axis=1)
-    assert np.median(error) < 1 and np.percentile(error, 96) < 3  # at yellow, a corner of sRGB, rounding costs chroma
-    fused, uptake = grid(60)
-    full = np.linalg.norm(rgb2lab(colorize(fused, uptake, table, 1.0))[..., 1:], axis=-1)
-    half = np.linalg.norm(rgb2lab(colorize(fused, uptake, table, 0.5))[..., 1:], axis=-1)
-    assert np.abs(half - full / 2).max() < 2.5
+@pytest.mark.parametrize("name", CHROMATIC)
+def test_hot_tissue_is_never_taken_for_anatomy(name):
+    _, uptake, fused = scene()
+    lab = rgb2lab(colorize(fused, uptake, ColorTable.named(name)))
+    like_anatomy = (uptake > 0.5) & (lab[..., 0] <= 100 * HEADROOM)
+    assert not (like_anatomy & (np.linalg.norm(lab[..., 1:], axis=-1) < 20)).any()
 
 
-def test_weight_0_and_the_grey_table_give_grey():
+@pytest.mark.parametrize("name", TABLES)
+def test_more_anatomy_is_lighter_at_any_uptake(name):
+    _, _, fused = scene()
+    _, uptake = grid(101)
+    lightness = rgb2lab(colorize(fused, uptake, ColorTable.named(name)))[..., 0]
+    assert np.diff(lightness, axis=0).min() > -0.8 and (lightness[-1] - lightness[0]).min() > 5
+
+
+@pytest.mark.parametrize("name", ["inferno", "pet-heat", "hot-iron"])
+def test_more_uptake_is_further_from_the_anatomy_without_it(name):
+    _, uptake, fused = scene()
+    lab = rgb2lab(colorize(fused, uptake, ColorTable.named(name)))
+    away = np.linalg.norm(lab - lab[:, :1], axis=-1)
+    assert away[:, uptake[0] >= 0.6].min() > 30
+
+
+def test_the_weight_scales_chroma_and_leaves_lightness():
+    _, uptake, fused = scene()
+    full, half = (rgb2lab(colorize(fused, uptake, ColorTable.named("inferno"), weight)) for weight in (1.0, 0.5))
+    assert np.abs(full[..., 0] - half[..., 0]).max() < 1
+    size = [np.linalg.norm(lab[..., 1:], axis=-1) for lab in (full, half)]
+    assert np.abs(size[1] - size[0] / 2).max() < 2.5
+
+
+def test_weight_0_gives_grey_and_a_grey_table_the_fused_value():
     fused, uptake = grid(256)
-    for table, weight in ((ColorTable.named("harvard-spect"), 0), (ColorTable.named("grey"), 1)):
-        rgb = colorize(fused, uptake, table, weight)
-        assert np.all(rgb[..., 0] == rgb[..., 1]) and np.all(rgb[..., 1] == rgb[..., 2])
-        assert np.all(np.diff(rgb[:, 0, 0].astype(int)) >= 0) and rgb[0, 0, 0] == 0 and rgb[-1, 0, 0] == 255
+    rgb = colorize(fused, uptake, ColorTable.named("harvard-spect"), 0)
+    assert np.all(rgb == rgb[..., :1])
+    _, uptake, fused = scene()
+    rgb = colorize(fused, uptake, ColorTable.named("grey"))
+    assert np.all(rgb == rgb[..., :1])
+    assert np.abs(rgb2lab(rgb)[..., 0] - 100 * fused).max() < 0.9
 
 
-def test_black_and_white_stay_so_and_no_uptake_adds_no_colour():
-    table = ColorTable.named("pet-heat")
-    uptake = np.linspace(0, 1, 50)
-    assert not colorize(np.zeros(50), uptake, table).any()
-    assert np.all(colorize(np.ones(50), uptake, table) >= 250)
-    grey = colorize(np.linspace(0, 1, 50), np.zeros(50), table)
-    assert np.all(grey == grey[:, :1])
+def test_a_table_that_falls_in_lightness_gives_the_negative():
+    _, uptake, fused = scene()
+    inverted = ColorTable("inverted", None, [[1, 1, 1], [0, 0, 0]])
+    negative = colorize(fused, uptake, inverted)
+    assert np.abs(255 - negative.astype(int) - colorize(fused, uptake, ColorTable.named("grey"))).max() <= 1
+    assert np.all(np.diff(negative[..., 0].astype(int), axis=1) <= 0), "more uptake is darker on any anatomy"
+
+
+@pytest.mark.parametrize("name", ["inferno", "rainbow", "grey"])
+@pytest.mark.parametrize("weight", [1.0, 0.4])
+def test_the_fused_value_is_read_back_from_its_colours(name, weight):
+    _, uptake, fused = scene()
+    table = ColorTable.named(name)
+    rgb = colorize(fused, uptake, table, weight)
+    back = fused_of(rgb, uptake, table, weight)
+    error = np.abs(
+        back - fused
+    )  # where the brightest colours give up lightness for chroma, several values look the same
+    assert back.dtype == np.float32 and np.percentile(error, 98) < 0.02 and error.max() < 0.08
+    again = colorize(back, uptake, table, weight)
+    assert np.percentile(np.abs(again.astype(int) - rgb), 99) <= 6
+    with pytest.raises(InputError, match="differ in shape"):
+        fused_of(rgb, uptake[:-1], table, weight)
+
+
+def test_the_overlay_is_the_mean_at_half_opacity():
+    table = ColorTable.named("rainbow")
+    anatomy, uptake = grid(16)
+    expected = 0.3 * anatomy[..., None] + 0.7 * table(uptake)
+    assert np.abs(overlay(anatomy, uptake, table, 0.7) - 255 * expected).max() <= 0.5001
 
 
 @given(

@@ -8,12 +8,14 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from MMIFAminLib import InputError
 from MMIFAminLib.display.color import ColorTable
-from MMIFAminLib.display.figure import ColorBar, Column, montage, plain_number, preview
+from MMIFAminLib.display.figure import Column, montage, preview
+from MMIFAminLib.display.legend import ColorBar, ColorSquare, plain_number
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation.baselines import maximum
 from MMIFAminLib.files.writing import write_csv, write_json, write_png
 from MMIFAminLib.volume.geometry import Overlap
+from MMIFAminLib.volume.hottest import hottest_spot
 from MMIFAminLib.volume.intensity import Window
 from support.phantoms import Grid, head_values
 
@@ -85,9 +87,9 @@ def test_empty_background_is_cropped_and_not_a_number_is_black():
 def test_colours_bars_and_labels_are_drawn():
     table = ColorTable.named("rainbow")
     plain = Column("FDG", [head()], table)
-    without, with_bar = (picture(column) for column in (plain, plain._replace(bar=ColorBar(table, 0, 12, "SUV"))))
+    without, with_bar = (picture(column) for column in (plain, plain._replace(legend=ColorBar(table, 0, 12, "SUV"))))
     difference = np.argwhere((without != with_bar).any(axis=-1))
-    assert difference[:, 0].min() > without.shape[0] - 80, "the bar lies under the slices"
+    assert difference[:, 0].min() > without.shape[0] - 118, "the bar lies under the slices"
     assert len(np.unique(with_bar[difference[:, 0], difference[:, 1]], axis=0)) > 100
     assert (picture(plain) != picture(plain._replace(title="PET"))).any()
     assert (picture(plain) != picture(plain, footer="research use only")).any()
@@ -173,3 +175,43 @@ def test_a_volume_of_one_slice_is_shown_in_its_plane_alone(axis):
 )
 def test_numbers_at_the_bar_are_written_out(value, text):
     assert plain_number(value) == text
+
+
+def test_the_legend_of_the_fused_colours_has_uptake_across_and_anatomy_up():
+    square = np.asarray(ColorSquare(ColorTable.named("inferno"), 0, 10).image(200)).astype(int)
+    assert np.ptp(square[:, 0], axis=-1).max() == 0, "no uptake is grey"
+    assert np.all(np.diff(square[:, 0, 0]) <= 0) and square[-1, 0, 0] == 0, "the anatomy's lightness goes up"
+    assert np.ptp(square[:, 120:], axis=-1).min() > 40
+    picture = ColorSquare(ColorTable.named("inferno"), 0, 10, uptake=False).image(200)
+    assert np.asarray(picture)[0, 0, 0] == 255, "of two pictures the anatomical one may be white"
+
+
+def lesion_and_bladder():
+    """Uptake of a trunk: a large hot bladder, and a lesion that is less hot."""
+    points = Grid().points()
+    values = np.full(points.shape[:-1], 0.1, np.float32)
+    values[np.linalg.norm(points - (0.0, 30.0, -30.0), axis=-1) < 28] = 8.0
+    values += 0.9 * np.exp2(-((np.linalg.norm(points - (40.0, -40.0, 30.0), axis=-1) / 6.0) ** 2))
+    return Grid().image(values)
+
+
+def test_the_planes_go_through_the_lesion_and_not_through_the_bladder():
+    pet = lesion_and_bladder()
+    spot = hottest_spot(UNIT.to_unit(sitk.GetArrayViewFromImage(pet)), pet.GetSpacing()[::-1])
+    place = pet.TransformIndexToPhysicalPoint(spot[::-1])
+    assert np.linalg.norm(np.subtract(place, (40.0, -40.0, 30.0))) < 6
+
+
+def test_preview_takes_the_hottest_spot_another_place_or_the_overlay():
+    from MMIFAminLib.engine.fused import FusedVolume
+
+    mr, pet = head(), lesion_and_bladder()
+    volume = FusedVolume(mr, pet, UNIT, UNIT, Overlap(1.0))
+    first = np.asarray(preview(mr, volume))
+    spot = hottest_spot(UNIT.to_unit(sitk.GetArrayViewFromImage(pet)), pet.GetSpacing()[::-1])
+    place = pet.TransformIndexToPhysicalPoint(spot[::-1])
+    np.testing.assert_array_equal(first, np.asarray(preview(mr, volume, position=place)))
+    assert (first != np.asarray(preview(mr, volume, position=(0.0, 0.0, 0.0)))).any()
+    wider = np.asarray(preview(mr, volume, overlay=True))
+    assert wider.shape[1] == first.shape[1] + 330 + 16
+    np.testing.assert_array_equal(wider[:, : 3 * 346], first[:, : 3 * 346])

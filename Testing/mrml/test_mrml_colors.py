@@ -25,7 +25,7 @@ def test_color_output(scene, pair, fuser):
     assert node.GetVoxelVectorType() == slicer.vtkMRMLVolumeNode.VoxelVectorTypeColorRGB
     assert voxels(node).dtype == np.uint8 and voxels(node).shape == FINE.size[::-1] + (3,)
     heat = sitk.GetArrayFromImage(made.rgb(mrml.resolve_color_table(scene.GetNodeByID(HEAT)))).astype(int)
-    assert np.abs(voxels(node) - heat).max() <= 3 and (voxels(node) == heat).mean() > 0.98
+    assert np.abs(voxels(node) - heat).max() <= 6 and (voxels(node) == heat).mean() > 0.98
     assert np.ptp(voxels(node).astype(int), axis=-1).max() > 100, "a hot colour table must give colours"
 
 
@@ -38,7 +38,11 @@ def test_color_nodes_become_tables(scene, pair):
     table = mrml.node_color_table(pair[1])
     np.testing.assert_allclose(table(128 / 255), lookup.GetTableValue(128)[:3], atol=1e-3)
     assert mrml.node_color_table(pair[0]) is None, "greys are no colours"
-    assert mrml.resolve_color_table(None).name == "pet-heat"
+    for chosen in ("vtkMRMLColorTableNodeInvertedGrey", "vtkMRMLPETProceduralColorNodePET-MaximumIntensityProjection"):
+        pair[1].GetDisplayNode().SetAndObserveColorNodeID(chosen)
+        greys = mrml.node_color_table(pair[1])
+        assert np.ptp(greys.colors, axis=1).max() < 0.01 and greys.colors[0, 0] > greys.colors[-1, 0], chosen
+    assert mrml.resolve_color_table(None).name == "inferno"
     with pytest.raises(InputError):
         mrml.resolve_color_table(7)
 

@@ -5,19 +5,19 @@ Packages that take seconds to import are imported by the commands that need them
 
 import time
 from functools import partial
-from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError
+from .common import check_outputs, load_fuser, short_name
 from .terminal import print_table, progress_bar, say
 
 
 def fuse(options) -> None:
     """Fuse a functional volume with an anatomical one, on the grid of the anatomical volume.
 
-    The result is a grey volume in [0, 1], or with --rgb one whose lightness is the fusion and whose colour is the
-    functional value. The two volumes must be registered; their grids may differ. A DICOM folder that holds one CT or MR
-    and one attenuation-corrected PET or SPECT of one study may be given alone.
+    The result is a grey volume in [0, 1], or with --rgb one in colours: the anatomy's grey, which goes over to the
+    functional value's colour as that rises. The two volumes must be registered; their grids may differ. A DICOM folder that
+    holds one CT or MR and one attenuation-corrected PET or SPECT of one study may be given alone.
     """
     from ..display import color, preview
     from ..files import WRITABLE, write_json, write_png, write_volume
@@ -28,7 +28,7 @@ def fuse(options) -> None:
     if not options.output.name.lower().endswith(WRITABLE):
         raise InputError(f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings")
     given = list(filter(None, (options.anatomical, options.functional)))
-    _check_outputs([options.output, options.preview, options.report], given)
+    check_outputs([options.output, options.preview, options.report], given)
     if options.preview:
         check_picture(options.preview)
     table = color.ColorTable.named(options.color_table) if options.color_table else None
@@ -36,7 +36,7 @@ def fuse(options) -> None:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
     sources, files, warnings = read_sources(options)
     anatomical, functional = (file.image for file in files)
-    fuser = _load(options)
+    fuser = load_fuser(options)
     with progress_bar() as progress:
         fused = fuser.fuse(
             anatomical,
@@ -55,7 +55,9 @@ def fuse(options) -> None:
             fused,
             table=table,
             weight=options.functional_weight,
-            titles=(_short_name(sources[0]), _short_name(sources[1])),
+            titles=(short_name(sources[0]), short_name(sources[1])),
+            position=options.preview_at,
+            overlay=options.preview_overlay,
             footer=f"MMIFAmin {__version__}. {facts['notice']}",
         )
         write_png(picture, options.preview)
@@ -71,7 +73,7 @@ def fuse(options) -> None:
 
 
 def _own_table(functional):
-    """The palette that an RGB functional volume already uses, else PET heat."""
+    """The palette that an RGB functional volume already uses, else the default table."""
     import SimpleITK as sitk
 
     from ..display import color
@@ -81,7 +83,7 @@ def _own_table(functional):
             return color.ColorTable.named(color.recover_uptake(sitk.GetArrayViewFromImage(functional))[1])
         except InputError:
             pass  # Colours of no known palette: its luma was fused and is coloured anew.
-    return color.ColorTable.named("pet-heat")
+    return color.ColorTable.named(color.DEFAULT)
 
 
 def pairs(options) -> None:
@@ -93,7 +95,7 @@ def pairs(options) -> None:
 
     with progress_bar() as progress:
         written, lonely = fuse_folders(
-            _load(options),
+            load_fuser(options),
             options.anatomical,
             options.functional,
             options.output,
@@ -115,7 +117,7 @@ def metrics(options) -> None:
     from ..evaluation.metrics import METRICS
     from ..files.writing import write_csv
 
-    _check_outputs([options.csv], [])
+    check_outputs([options.csv], [])
     with progress_bar() as progress:
         rows, lonely = score_folders(options.anatomical, options.functional, options.fused, progress=progress)
     _warn_lonely(lonely)
@@ -135,7 +137,7 @@ def info(options) -> None:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    fuser = _load(options)
+    fuser = load_fuser(options)
     import torch
 
     gpu = f" ({torch.cuda.get_device_name()})" if fuser.device == "cuda" else f" ({torch.get_num_threads()} threads)"
@@ -169,7 +171,7 @@ def demo(options) -> None:
     """Fuse the MNI152 T1 head with a simulated FDG-PET and write volumes, a picture and a report."""
     from .demo import run_demo
 
-    fuser = _load(options)
+    fuser = load_fuser(options)
     with progress_bar() as progress:
         facts = run_demo(options.output, fuser, progress=progress)
     seconds = facts["seconds"]
@@ -223,16 +225,16 @@ def lesions(options) -> None:
     from ..evaluation.lesions import check_protocol, lesion_study, load_case
     from ..files.writing import write_csv
 
-    _check_outputs([options.csv], [])
+    check_outputs([options.csv], [])
     methods = ("mmif-amin", *baselines.BASELINES)
     if options.method not in methods:
         raise InputError(f"there is no method '{options.method}': choose one of {', '.join(methods)}")
     check_protocol(options.protocol)
     if options.method == "mmif-amin":
-        fuse = partial(_load(options).fuse_arrays, uptake=options.protocol == "scalar", consecutive=True)
+        fuse = partial(load_fuser(options).fuse_arrays, uptake=options.protocol == "scalar", consecutive=True)
     else:
         fuse = baselines.BASELINES[options.method]
-    cases = [load_case(*pair, table=options.color_table, name=_short_name(pair[1])) for pair in options.pair]
+    cases = [load_case(*pair, table=options.color_table, name=short_name(pair[1])) for pair in options.pair]
     with progress_bar() as progress:
         rows = lesion_study(
             fuse, cases, n=options.lesions, seed=options.seed, protocol=options.protocol, progress=progress
@@ -241,31 +243,6 @@ def lesions(options) -> None:
         write_csv(rows, options.csv)
     lines = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     print_table(f"Lesions shown by {options.method}", list(rows[0]), lines)
-
-
-def _load(options):
-    """The fuser that the engine options ask for."""
-    from ..engine.fusion import VolumeFuser
-
-    return VolumeFuser.load(options.device, options.precision, options.weights)
-
-
-def _check_outputs(outputs, sources) -> None:
-    """Tell of a place that cannot be written, or that would overwrite a source, before the work rather than after."""
-    from ..files.writing import check_output
-
-    sources, seen = {source.resolve() for source in sources}, set()
-    for path in filter(None, outputs):
-        place = check_output(path)
-        if place in sources:
-            raise InputError(f"{path} is one of the sources; choose another name for the output")
-        if place in seen:
-            raise InputError(f"{path} is the name of two outputs; choose another name for one of them")
-        seen.add(place)
-
-
-def _short_name(path: Path) -> str:
-    return path.name.split(".")[0] or path.name
 
 
 def _warn_lonely(paths) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
-from . import commands, lists
+from . import commands, lists, truth
 from . import data as data_sets
 from . import series as listing
 from .terminal import say
@@ -81,14 +81,23 @@ def _fail(message: str) -> int:
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """`--window -160:240` as `--window=-160:240`: argparse would take the range for an option."""
+    """`--window -160:240` as `--window=-160:240`: argparse would take the range, or a place, for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if re.match(r"-[\d.]+:", argument) and joined and joined[-1].startswith("--"):
+        if re.match(r"-[\d.]+[:,]", argument) and joined and joined[-1].startswith("--"):
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)
     return joined
+
+
+def _place(text: str) -> tuple[float, float, float]:
+    """LPS (mm) of "R,A,S" as Slicer shows it."""
+    try:
+        right, front, head = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no place: give R,A,S in mm, such as 12,-40,85") from None
+    return -right, -front, head
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fuse.add_argument("--rgb", action="store_true", help="write the fused volume in colours instead of grey")
     fuse.add_argument(
-        "--color-table", metavar="NAME", help="colours of the functional values (default: pet-heat, or its own)"
+        "--color-table", metavar="NAME", help="colours of the functional values (default: inferno, or its own)"
     )
     fuse.add_argument(
         "--functional-weight", type=float, default=1.0, metavar="W", help="strength of the colours, 0 to 1 (default: 1)"
@@ -155,6 +164,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     fuse.add_argument("--different-patients", action="store_true", help="fuse although the patient ids differ")
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
+    fuse.add_argument(
+        "--preview-at",
+        type=_place,
+        metavar="R,A,S",
+        help="where its planes cross, in mm to the right, front and head (default: the hottest spot of uptake)",
+    )
+    fuse.add_argument(
+        "--preview-overlay", action="store_true", help="add the plain overlay to the picture, for comparison"
+    )
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
 
     pairs = command("pairs", commands.pairs, "fuse folders of 2D images", weights=lists.weights)
@@ -255,9 +273,19 @@ def _parser() -> argparse.ArgumentParser:
     lesions.add_argument("--seed", type=int, default=0, metavar="N", help="which random lesions (default: 0)")
     lesions.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
 
+    measured = command(
+        "truth",
+        truth.truth,
+        "measure what can be read off the fused picture",
+        work,
+        colour_tables=lists.color_tables,
+        weights=lists.weights,
+    )
+    truth.add_options(measured)
+
     listed = (f"{group}:\n" + "\n".join(lines) for group, lines in shown.items())
     parser.description = "\n\n".join(["Multimodal medical image fusion by MMIF-AMIN.", *listed])
-    for added in (fuse, pairs, info, demo, lesions):
+    for added in (fuse, pairs, info, demo, lesions, measured):
         engine = added.add_argument_group("engine")
         engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu or cuda")
         engine.add_argument("--precision", default="auto", metavar="NAME", help="auto (default), fp32, bf16 or fp16")

@@ -1,11 +1,14 @@
 """What a person sees: the colours of uptake on anatomy, and the picture of three planes."""
 
-from .color import TABLES, ColorTable, colorize, luma, recover_uptake
-from .figure import ColorBar, Column, montage, preview
+from .color import DEFAULT, TABLES, ColorTable, colorize, luma, recover_uptake
+from .figure import Column, montage, preview
+from .legend import ColorBar, ColorSquare
 
 __all__ = [
+    "DEFAULT",
     "TABLES",
     "ColorBar",
+    "ColorSquare",
     "ColorTable",
     "Column",
     "colorize",

@@ -1,7 +1,7 @@
 """Colour: tables that colour uptake, recovery of uptake from coloured images, luma, and the coloured fused image.
 
-Colours of tables are sRGB in [0, 1]; images are uint8 with a last axis of 3. The fused colour image is made in CIELAB
-(D65): lightness is the fused value, hue and chroma come from the table at the uptake.
+Colours of tables are sRGB in [0, 1]; images are uint8 with a last axis of 3. How anatomy and uptake become one colour
+is in ``bivariate``.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from functools import cache, lru_cache
 import numpy as np
 
 from ..errors import InputError
+from ..volume.shown import HOTTEST
+from .bivariate import FUSED_LEVELS, UPTAKE_LEVELS, bivariate_map
+from .lab import lab_to_rgb, lightness
 
-_LIGHTNESS_LEVELS = 512
-_UPTAKE_LEVELS = 256
-_SHARE_STEPS = 16
+_LIGHT_LEVELS = 1024
 _BLOCK = 1 << 16
 
 
@@ -109,6 +110,9 @@ _PALETTE_PATHS = {
 PALETTES = tuple(_PALETTE_PATHS)
 """Tables whose colours :func:`recover_uptake` turns back into uptake."""
 
+DEFAULT = "inferno"
+"""The table in which uptake is shown where nobody chose one: the one that measures best (docs/results.md)."""
+
 TABLES = (*_CONTROL_POINTS, *PALETTES)
 """Names of the built-in colour tables."""
 
@@ -188,25 +192,69 @@ def _checked_rgb(rgb):
 def colorize(fused: np.ndarray, uptake: np.ndarray, table: ColorTable, weight: float = 1.0) -> np.ndarray:
     """Colour ``fused`` (...) by ``uptake`` (...), both in [0, 1], with ``table``: uint8 sRGB (..., 3).
 
-    CIELAB L* is 100 x fused; hue is the table's at the uptake; chroma is the table's, reduced where sRGB has no such
-    colour at that lightness, times ``weight`` in [0, 1]. Weight 0 gives grey. Uptake is resolved in 256 steps, as
-    colour tables are; lightness in 512. Raises :class:`InputError` for arrays of different shapes and other weights.
+    The anatomy is recovered from both (``volume.shown``); without uptake it stays grey, of CIELAB L* 100 x fused, and as
+    uptake rises the colour goes over to the table's (``display.bivariate``). ``weight`` in [0, 1] scales the chroma; weight 0
+    gives grey. Uptake is resolved in 256 steps, as colour tables are; the fused value in 512. Raises :class:`InputError` for
+    arrays of different shapes and other weights.
     """
     fused, uptake = np.asarray(fused), np.asarray(uptake)
     if fused.shape != uptake.shape:
         raise InputError(f"fused values and uptake differ in shape: {fused.shape} and {uptake.shape}")
-    if not 0 <= weight <= 1:
-        raise InputError(f"functional weight {weight} is outside 0 to 1")
-    lut = _colored(*_chroma_lut(table.values.tobytes(), table.colors.tobytes()), weight)
+    lut = _lut(table, weight)
     out = np.empty(fused.shape + (3,), np.uint8)
     flat, fused, uptake = out.reshape(-1, 3), fused.reshape(-1), uptake.reshape(-1)
     for start in range(0, fused.size, _BLOCK):  # in blocks: bounded memory, and what is read stays in the cache
         block = slice(start, start + _BLOCK)
-        index = _level(fused[block], _LIGHTNESS_LEVELS)
-        index *= _UPTAKE_LEVELS
-        index += _level(uptake[block], _UPTAKE_LEVELS)
+        index = _level(fused[block], FUSED_LEVELS)
+        index *= UPTAKE_LEVELS
+        index += _level(uptake[block], UPTAKE_LEVELS)
         np.take(lut, index, axis=0, out=flat[block], mode="clip")
     return out
+
+
+def overlay(anatomy: np.ndarray, uptake: np.ndarray, table: ColorTable, opacity: float = 0.5) -> np.ndarray:
+    """The plain overlay: the colours of ``uptake`` (...) over grey ``anatomy`` (...), both in [0, 1]; uint8 (..., 3)."""
+    mixed = table(uptake)
+    mixed *= np.float32(opacity)
+    mixed += (np.clip(anatomy, 0, 1) * np.float32(1 - opacity))[..., None]
+    return np.rint(np.clip(mixed, 0, 1, out=mixed) * 255).astype(np.uint8)
+
+
+def fused_of(rgb: np.ndarray, uptake: np.ndarray, table: ColorTable, weight: float = 1.0) -> np.ndarray:
+    """The fused value, float32 (...), that :func:`colorize` made ``rgb`` (..., 3) of, at ``uptake`` (...) in [0, 1].
+
+    Read from the lightness; where several fused values have the same (no anatomy is that bright or dark at that uptake) it
+    is one of them. Raises :class:`InputError` for other arrays and weights.
+    """
+    rgb, uptake = _checked_rgb(rgb), np.asarray(uptake)
+    if rgb.shape[:-1] != uptake.shape:
+        raise InputError(f"the picture and uptake differ in shape: {rgb.shape[:-1]} and {uptake.shape}")
+    light = lightness(_lut(table, weight)).reshape(FUSED_LEVELS, UPTAKE_LEVELS)
+    negative = light[0, 0] > light[-1, 0]
+    light = 1 - light if negative else light
+    values, units = np.linspace(0, 1, FUSED_LEVELS), np.linspace(0, 1, _LIGHT_LEVELS)
+    inverse = np.empty((_LIGHT_LEVELS, UPTAKE_LEVELS), np.float32)
+    for column, least in enumerate(HOTTEST * np.linspace(0, 1, UPTAKE_LEVELS)):  # the least is that on black anatomy
+        rising = np.maximum.accumulate(light[:, column]) + values * 1e-6
+        inverse[:, column] = np.interp(units, rising, np.maximum(values, least))
+    seen = lightness(rgb)
+    seen = 1 - seen if negative else seen
+    return inverse[_level(seen, _LIGHT_LEVELS), _level(uptake, UPTAKE_LEVELS)]
+
+
+def _lut(table, weight):
+    """The colours, uint8 (fused levels x uptake levels, 3)."""
+    if not 0 <= weight <= 1:
+        raise InputError(f"functional weight {weight} is outside 0 to 1")
+    along = table(np.linspace(0, 1, UPTAKE_LEVELS)).astype(np.float64)
+    return _colored(along.tobytes(), float(weight))
+
+
+@lru_cache(maxsize=16)
+def _colored(colors, weight):
+    light, chroma, negative = bivariate_map(colors)
+    rgb = np.clip(lab_to_rgb(light, weight * chroma), 0, 1)
+    return np.rint((1 - rgb if negative else rgb) * 255).astype(np.uint8).reshape(-1, 3)
 
 
 def _level(unit, levels):
@@ -215,62 +263,3 @@ def _level(unit, levels):
     np.fmax(scaled, 0, out=scaled)
     np.fmin(scaled, levels - 1, out=scaled)
     return scaled.astype(np.int32)
-
-
-@lru_cache(maxsize=16)
-def _chroma_lut(values, colors):
-    """L* (levels, 1) and the displayable a*, b* (lightness levels, uptake levels, 2) at weight 1."""
-    table = ColorTable("", np.frombuffer(values), np.frombuffer(colors).reshape(-1, 3))
-    chroma = _rgb_to_lab(table(np.linspace(0, 1, _UPTAKE_LEVELS)))[:, 1:]
-    lightness = np.linspace(0, 100, _LIGHTNESS_LEVELS)
-    share = np.zeros(_LIGHTNESS_LEVELS * _UPTAKE_LEVELS)
-    row, column = (index.reshape(-1) for index in np.indices((_LIGHTNESS_LEVELS, _UPTAKE_LEVELS), np.int32))
-    # The largest share of the chroma that sRGB can show: down in steps (towards yellow the way to grey leaves sRGB and
-    # comes back, which bisection alone would miss), then bisection within the step.
-    open_ = np.arange(share.size)
-    for step in np.arange(_SHARE_STEPS, 0, -1) / _SHARE_STEPS:
-        fits = _in_gamut(_lab_to_rgb(lightness[row[open_]], step * chroma[column[open_]]))
-        share[open_[fits]] = step
-        open_ = open_[~fits]
-    reduced = np.flatnonzero(share < 1)
-    width = 1 / _SHARE_STEPS
-    for _ in range(5):
-        width /= 2
-        more = share[reduced] + width
-        fits = _in_gamut(_lab_to_rgb(lightness[row[reduced]], more[:, None] * chroma[column[reduced]]))
-        share[reduced[fits]] += width
-    return lightness, share.reshape(_LIGHTNESS_LEVELS, _UPTAKE_LEVELS, 1) * chroma
-
-
-def _colored(lightness, chroma, weight):
-    rgb = _lab_to_rgb(lightness[:, None], weight * chroma)
-    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8).reshape(-1, 3)
-
-
-def _in_gamut(rgb):
-    return np.all((rgb > -1e-6) & (rgb < 1.001), axis=-1)
-
-
-# sRGB (IEC 61966-2-1) to CIE XYZ; the white point is the sum of the rows, so that neutral colours stay exactly neutral.
-_RGB_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
-_WHITE = _RGB_TO_XYZ.sum(axis=1)
-_XYZ_TO_RGB = np.linalg.inv(_RGB_TO_XYZ)
-_DELTA = 6 / 29
-
-
-def _rgb_to_lab(rgb):
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    t = linear @ _RGB_TO_XYZ.T / _WHITE
-    f = np.where(t > _DELTA**3, np.cbrt(t), t / (3 * _DELTA**2) + 4 / 29)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
-
-
-def _lab_to_rgb(lightness, chroma):
-    """sRGB, not clipped, of L* (...) and a*, b* (..., 2)."""
-    fy = (lightness + 16) / 116
-    f = np.stack(np.broadcast_arrays(fy + chroma[..., 0] / 500, fy, fy - chroma[..., 1] / 200), axis=-1)
-    xyz = np.where(f > _DELTA, f**3, 3 * _DELTA**2 * (f - 4 / 29)) * _WHITE
-    linear = xyz @ _XYZ_TO_RGB.T
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055)

@@ -7,38 +7,31 @@ from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..errors import GeometryError, InputError
-from ..volume import geometry
+from ..volume import geometry, intensity
+from ..volume.hottest import hottest_spot
 from . import color
+from .legend import GREY, HEIGHT, ColorBar, ColorSquare, draw_legend, font
 
 PLANES = ("axial", "coronal", "sagittal")
-_CELL, _GAP, _HEADER, _FOOTER = 330, 16, 48, 78  # pixels
-_WHITE, _GREY = (235, 235, 235), (150, 150, 150)
+_CELL, _GAP, _HEADER, _FOOTER = 330, 16, 48, HEIGHT + 26  # pixels
+_WHITE = (235, 235, 235)
 _CONTENT, _MARGIN = 0.05, 6.0  # what counts as more than background, and the mm kept around it
-
-
-class ColorBar(NamedTuple):
-    """A colour table and the values at its two ends, with their unit."""
-
-    table: color.ColorTable
-    low: float
-    high: float
-    unit: str = ""
 
 
 class Column(NamedTuple):
     """One column of a montage.
 
     `images` are 3D volumes and `paint` turns their voxels, arrays of any one shape (...), into grey levels in [0, 1] or
-    uint8 (...) or colours (..., 3); without it the first image is shown as it is. `bar` explains the colours.
+    uint8 (...) or colours (..., 3); without it the first image is shown as it is. `legend` explains the colours.
     """
 
     title: str
     images: Sequence[sitk.Image]
     paint: Callable[..., np.ndarray] = lambda values: values
-    bar: ColorBar | None = None
+    legend: ColorBar | ColorSquare | None = None
 
 
 def montage(columns: Sequence[Column], *, position: Sequence[float] | None = None, footer: str = "") -> Image.Image:
@@ -48,76 +41,121 @@ def montage(columns: Sequence[Column], *, position: Sequence[float] | None = Non
     true proportions and radiological orientation with the sides labelled. Raises InputError where the grids differ or
     `position` lies outside.
     """
-    grid = columns[0].images[0]
-    for column in columns:
-        if not all(geometry.same_grid(grid, image) for image in column.images):
-            raise InputError(f"'{columns[0].title}' and '{column.title}' lie on different grids: resample one first.")
+    grid = _common_grid(columns)
     arrays = [[sitk.GetArrayViewFromImage(image) for image in column.images] for column in columns]
     box, center = _content(columns, arrays, grid.GetSpacing()[::-1])
     if position is not None:
         center = _voxel(grid, position)
-
-    rows = []
-    for view in _views(grid):
-        slices = [[_slice(view, array, center, box) for array in group] for group in arrays]
-        rows.append((view, [_bytes(column.paint(*group)) for column, group in zip(columns, slices)]))
-    sizes = [[n * mm for n, mm in zip(cells[0].shape, view.pixel_spacing)] for view, cells in rows]
-    scale = _CELL / max(width for _, width in sizes)
-    sizes = [(max(1, round(width * scale)), max(1, round(height * scale))) for height, width in sizes]
-
-    canvas_size = (len(columns) * (_CELL + _GAP) + _GAP, _HEADER + sum(h + _GAP for _, h in sizes) + _FOOTER)
-    canvas = Image.new("RGB", canvas_size)
-    draw = ImageDraw.Draw(canvas)
+    rows = _rows(columns, arrays, grid, center, box)
+    size = (len(columns) * (_CELL + _GAP) + _GAP, _HEADER + sum(row.height + _GAP for row in rows) + _FOOTER)
+    canvas = Image.new("RGB", size)
     for number, column in enumerate(columns):
-        middle = _GAP + number * (_CELL + _GAP) + _CELL // 2
-        draw.text((middle, _HEADER // 2), column.title, _WHITE, _font(20), anchor="mm")
-        top = _HEADER
-        for (view, cells), (width, height) in zip(rows, sizes):
-            picture = Image.fromarray(cells[number]).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-            canvas.paste(picture, (middle - width // 2, top))
-            for side, edge in zip(view.edges, (-1, 1)):  # left and right
-                beside = min(width // 2 + 12, _CELL // 2 - 8)
-                draw.text((middle + edge * beside, top + height // 2), side, _GREY, _font(17), anchor="mm")
-            if number == 0:
-                draw.text((_GAP, top), view.plane, _GREY, _font(15), anchor="lt")
-            top += height + _GAP
-        if column.bar:
-            _draw_bar(canvas, draw, column.bar, middle, top + 6)
-    draw.text((_GAP, canvas_size[1] - 14), footer, _GREY, _font(14), anchor="ls")
+        _draw_column(canvas, column, number, rows)
+    top = _HEADER
+    for row in rows:
+        ImageDraw.Draw(canvas).text((_GAP, top), row.view.plane, GREY, font(15), anchor="lt")
+        top += row.height + _GAP
+    ImageDraw.Draw(canvas).text((_GAP, size[1] - 14), footer, GREY, font(14), anchor="ls")
     return canvas
+
+
+class _Row(NamedTuple):
+    """One plane: its view, the slice of every column as uint8, and their size in the picture, in pixels."""
+
+    view: geometry.SliceView
+    cells: list[np.ndarray]
+    width: int
+    height: int
+
+
+def _common_grid(columns: Sequence[Column]) -> sitk.Image:
+    grid = columns[0].images[0]
+    for column in columns:
+        if not all(geometry.same_grid(grid, image) for image in column.images):
+            raise InputError(f"'{columns[0].title}' and '{column.title}' lie on different grids: resample one first.")
+    return grid
+
+
+def _rows(columns, arrays, grid: sitk.Image, center: Sequence[int], box: Sequence[slice]) -> list[_Row]:
+    """The three planes through `center`, all at one scale: the widest fills a cell."""
+    views = _views(grid)
+    cells = [
+        [_bytes(c.paint(*(_slice(view, array, center, box) for array in group))) for c, group in zip(columns, arrays)]
+        for view in views
+    ]
+    sizes = [[n * mm for n, mm in zip(shown[0].shape, view.pixel_spacing)] for view, shown in zip(views, cells)]
+    scale = _CELL / max(width for _, width in sizes)
+    return [
+        _Row(view, shown, max(1, round(width * scale)), max(1, round(height * scale)))
+        for view, shown, (height, width) in zip(views, cells, sizes)
+    ]
+
+
+def _draw_column(canvas: Image.Image, column: Column, number: int, rows: Sequence[_Row]) -> None:
+    """The title, the slices with the patient's sides, and the legend of one column."""
+    draw = ImageDraw.Draw(canvas)
+    middle, top = _GAP + number * (_CELL + _GAP) + _CELL // 2, _HEADER
+    draw.text((middle, _HEADER // 2), column.title, _WHITE, font(20), anchor="mm")
+    for row in rows:
+        size = (row.width, row.height)
+        picture = Image.fromarray(row.cells[number]).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        canvas.paste(picture, (middle - row.width // 2, top))
+        for side, edge in zip(row.view.edges, (-1, 1)):  # left and right
+            beside = min(row.width // 2 + 12, _CELL // 2 - 8)
+            draw.text((middle + edge * beside, top + row.height // 2), side, GREY, font(17), anchor="mm")
+        top += row.height + _GAP
+    if column.legend:
+        draw_legend(canvas, column.legend, middle, top, _CELL * 2 // 3)
 
 
 def preview(
     anatomical: sitk.Image,
     fused,
     *,
-    table: "str | color.ColorTable" = "pet-heat",
+    table: "str | color.ColorTable" = color.DEFAULT,
     weight: float = 1.0,
     titles: tuple[str, str] = ("Anatomical", "Functional"),
     unit: str = "",
     position: Sequence[float] | None = None,
+    overlay: bool = False,
     footer: str = "",
 ) -> Image.Image:
     """Montage of `anatomical` and its ``FusedVolume``: anatomical, functional in colours, fused grey, fused colour.
 
     `weight` in [0, 1] is how strongly the fused image is coloured; `titles` name the sources and `unit` the functional
-    values; `position` and `footer` are those of ``montage``.
+    values. `position` (LPS, mm) is where the planes cross; by default where uptake most exceeds its surroundings
+    (``volume.hottest``), or for two pictures as in ``montage``. `overlay` adds a column with the functional colours at 50 %
+    over the anatomy, for comparison. `footer` is that of ``montage``.
     """
     table = color.ColorTable.named(table) if isinstance(table, str) else table
-    window = fused.functional_window
-    bar = ColorBar(table, window.low, window.high, unit)
+    window, other = fused.functional_window, fused.anatomical_window
+    values = sitk.GetArrayViewFromImage(fused.functional)
+    uptake = intensity.shows_uptake(values)
+    if position is None and uptake:
+        spot = hottest_spot(window.to_unit(values), fused.functional.GetSpacing()[::-1])
+        position = fused.functional.TransformIndexToPhysicalPoint(spot[::-1])
     scalar = anatomical.GetNumberOfComponentsPerPixel() == 1
-    columns = (
-        Column(titles[0], [anatomical], fused.anatomical_window.to_unit if scalar else lambda rgb: rgb),
+    bar = ColorBar(table, window.low, window.high, unit)
+
+    def grey(values: np.ndarray) -> np.ndarray:
+        return other.to_unit(values) if scalar else values
+
+    def over(anatomy: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return color.overlay(grey(anatomy) if scalar else color.luma(anatomy) / 255, window.to_unit(values), table)
+
+    columns = [
+        Column(titles[0], [anatomical], grey),
         Column(titles[1], [fused.functional], lambda values: table(window.to_unit(values)), bar),
         Column("Fused", [fused.image]),
         Column(
             "Fused, in colours",
             [fused.image, fused.functional],
             lambda grey, values: color.colorize(grey, window.to_unit(values), table, weight),
-            bar,
+            ColorSquare(table, window.low, window.high, unit, weight, uptake),
         ),
-    )
+    ]
+    if overlay:
+        columns.insert(3, Column("Overlay, 50 %", [anatomical, fused.functional], over, bar))
     return montage(columns, position=position, footer=footer)
 
 
@@ -174,30 +212,3 @@ def _slice(view: geometry.SliceView, array: np.ndarray, center: Sequence[int], b
 def _bytes(shown: np.ndarray) -> np.ndarray:
     """Grey levels or colours as uint8; what is not a number is black."""
     return shown if shown.dtype == np.uint8 else np.rint(np.clip(np.nan_to_num(shown), 0, 1) * 255).astype(np.uint8)
-
-
-def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
-
-
-def plain_number(value: float) -> str:
-    """``value`` to three significant digits as a person writes it: 1400, not 1.4e+03; powers of ten from 1e+06 on."""
-    rounded = float(f"{value:.3g}")
-    if rounded and not 1e-4 <= abs(rounded) < 1e6:
-        return f"{value:.3g}"
-    return np.format_float_positional(rounded + 0.0, trim="-")
-
-
-def _draw_bar(canvas: Image.Image, draw: ImageDraw.ImageDraw, bar: ColorBar, middle: int, top: int) -> None:
-    width, height = _CELL * 2 // 3, 12
-    ramp = np.rint(bar.table(np.linspace(0, 1, width, dtype=np.float32)) * 255).astype(np.uint8)
-    left = middle - width // 2
-    canvas.paste(Image.fromarray(np.broadcast_to(ramp, (height, width, 3)).copy()), (left, top))
-    draw.text((left - 8, top + height // 2), plain_number(bar.low), _GREY, _font(14), anchor="rm")
-    draw.text(
-        (left + width + 8, top + height // 2),
-        f"{plain_number(bar.high)} {bar.unit}".strip(),
-        _GREY,
-        _font(14),
-        anchor="lm",
-    )

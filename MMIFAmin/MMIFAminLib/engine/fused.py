@@ -29,8 +29,8 @@ class FusedVolume:
     overlap: geometry.Overlap
     report: dict = field(default_factory=dict)
 
-    def rgb(self, table: "str | color.ColorTable" = "pet-heat", weight: float = 1.0) -> sitk.Image:
-        """The fused volume in colours, 3 x uint8: lightness from the fusion, hue and chroma from ``table`` at the uptake.
+    def rgb(self, table: "str | color.ColorTable" = color.DEFAULT, weight: float = 1.0) -> sitk.Image:
+        """The fused volume in colours, 3 x uint8: from the anatomy's grey to the colours of ``table``.
 
         ``weight`` in [0, 1] scales the chroma; recolouring needs no second fusion.
         """

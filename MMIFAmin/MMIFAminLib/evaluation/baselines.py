@@ -61,11 +61,27 @@ def guided_filter(a, b) -> np.ndarray:
     return np.clip(base / (base_weight + tiny) + detail / (detail_weight + tiny), 0, 1)
 
 
+def pca(a, b) -> np.ndarray:
+    """PCA fusion: the sources weighted by the first principal component of their joint values in each slice.
+
+    Where neither varies they count alike.
+    """
+    a, b = _checked(a, b)
+    x, y = (source.reshape(-1, *source.shape[-2:]) for source in (a, b))
+    fused = np.empty(x.shape, np.float32)
+    for k, (first, second) in enumerate(zip(x, y)):
+        covariance = np.cov(np.stack([first.ravel(), second.ravel()]).astype(np.float64))
+        main = np.abs(np.linalg.eigh(covariance)[1][:, -1]) if covariance.any() else np.ones(2)
+        fused[k] = (main[0] * first + main[1] * second) / main.sum()
+    return fused.reshape(a.shape)
+
+
 BASELINES = {
     "average": average,
     "maximum": maximum,
     "laplacian_pyramid": laplacian_pyramid,
     "guided_filter": guided_filter,
+    "pca": pca,
 }
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import numpy as np
 import vtk
 
-from ..display.color import ColorTable
+from ..display.color import DEFAULT, ColorTable
 from ..errors import InputError
 
 _SAMPLES = 256
-DEFAULT_TABLE = "pet-heat"
 
 
 def node_color_table(volumeNode) -> ColorTable | None:
     """The colour table in which a scalar volume node is shown; None when that is greys, no table, or RGB voxels.
 
-    Greys say nothing about uptake, so a volume shown in greys gets the default table of a fusion.
+    Slicer shows every new volume in greys from black to white, so these say nothing and the volume gets the default table of
+    a fusion. Greys that somebody chose count: inverted ones, and those of PET.
     """
     display = volumeNode.GetDisplayNode()
     colors = display.GetColorNode() if display is not None else None
     if colors is None or volumeNode.GetImageData().GetNumberOfScalarComponents() > 1:
         return None
     table = color_table(colors)
-    return None if np.ptp(table.colors, axis=1).max() < 1 / 255 else table
+    chosen = colors.IsA("vtkMRMLPETProceduralColorNode") or table.colors[0].sum() > table.colors[-1].sum()
+    return table if chosen or np.ptp(table.colors, axis=1).max() >= 1 / 255 else None
 
 
 def color_table(colorNode) -> ColorTable:
@@ -40,9 +41,9 @@ def color_table(colorNode) -> ColorTable:
 
 
 def resolve_color_table(choice=None, fallback: ColorTable | None = None) -> ColorTable:
-    """The table meant by `choice`: a ColorTable, a built-in name, a colour node, or None for `fallback` or pet-heat."""
+    """The table meant by `choice`: a ColorTable, a built-in name, a colour node, or None for `fallback` or the default."""
     if choice is None:
-        return fallback if fallback is not None else ColorTable.named(DEFAULT_TABLE)
+        return fallback if fallback is not None else ColorTable.named(DEFAULT)
     if isinstance(choice, ColorTable):
         return choice
     if isinstance(choice, str):

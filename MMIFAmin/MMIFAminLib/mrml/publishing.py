@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
 from .nodes import Snapshot, snapshot
-from .recoloring import Painting, check_weight, paint
+from .recoloring import Painting, check_weight, paint, painted_with
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
 FUNCTIONAL_ROLE = "MMIFAmin.functional"
@@ -131,7 +131,7 @@ def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting 
     if rgb:
         data = painting.data
         data.SetExtent(list(source.extent))
-        parameters |= {"color_table": painting.table.name, "functional_weight": painting.weight}
+        parameters |= painted_with(painting.table, painting.weight)
     else:
         data = _scalar_image(fused.image, source.extent)
     name = f"{source.fused_name} {'colour' if rgb else 'grey'}"

@@ -1,8 +1,8 @@
 """Colour fused volumes that can be coloured again without a second fusion.
 
 The picture keeps what it was made of: beside its RGB scalars the image data carries the fused value and the uptake
-as two 16-bit arrays, so both live and die with the one node. Files keep the RGB only; after a reload the fused value
-is read back from the picture itself (its CIELAB lightness) and the uptake from the functional volume.
+as two 16-bit arrays, so both live and die with the one node. Files keep the RGB only; after a reload the uptake is
+taken from the functional volume, and the fused value is read back from the picture and the colours it was painted in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..display.color import ColorTable, colorize, recover_uptake
+from ..display.color import ColorTable, colorize, fused_of, recover_uptake
 from ..errors import InputError
 from ..volume.geometry import resample_to
 from ..volume.intensity import Window
@@ -24,6 +24,7 @@ from .nodes import node_to_image, voxels
 
 _FUSED, _UPTAKE = "MMIFAmin.fused", "MMIFAmin.uptake"
 _FULL = 65535.0
+_SAMPLES = 256
 _CHUNK = 1 << 22  # voxels coloured at once: bounds the memory for big volumes
 
 
@@ -70,12 +71,18 @@ def recolor(node, colorTable=None, functionalWeight: float = 1.0):
         _recover(node, functionalNode)
     _paint(data, table, functionalWeight)
     parameters = json.loads(node.GetAttribute("MMIFAmin.parameters"))
-    parameters |= {"color_table": table.name, "functional_weight": float(functionalWeight)}
+    parameters |= painted_with(table, functionalWeight)
     node.SetAttribute("MMIFAmin.parameters", json.dumps(parameters))
     data.GetPointData().GetScalars().Modified()
     data.Modified()
     node.Modified()
     return node
+
+
+def painted_with(table: ColorTable, weight: float) -> dict:
+    """What a painted node records of its colours: name, weight, and the table itself as hexadecimal sRGB."""
+    colors = np.rint(255 * table(np.linspace(0, 1, _SAMPLES))).astype(np.uint8)
+    return {"color_table": table.name, "functional_weight": float(weight), "colors": colors.tobytes().hex()}
 
 
 def check_weight(weight: float) -> None:
@@ -120,10 +127,16 @@ def _recover(node, functionalNode) -> None:
         sitk.VectorIndexSelectionCast(picture, 0),
         names=(node.GetName(), functionalNode.GetName()),
     )
-    window = Window(**json.loads(node.GetAttribute("MMIFAmin.parameters"))["windows"]["functional"])
+    parameters = json.loads(node.GetAttribute("MMIFAmin.parameters"))
+    if "colors" not in parameters:
+        raise InputError(f"'{node.GetName()}' was painted by an older version of MMIFAmin; fuse again to recolour it.")
+    colors = np.frombuffer(bytes.fromhex(parameters["colors"]), np.uint8).reshape(-1, 3) / 255
+    table, weight = ColorTable(parameters["color_table"], None, colors), parameters["functional_weight"]
     data = node.GetImageData()
-    _keep(data, _FUSED, np.stack([lightness(plane) for plane in voxels(data)]))
-    _keep(data, _UPTAKE, sitk.GetArrayViewFromImage(uptake), window)
+    _keep(data, _UPTAKE, sitk.GetArrayViewFromImage(uptake), Window(**parameters["windows"]["functional"]))
+    units = vtk_to_numpy(data.GetPointData().GetArray(_UPTAKE)).reshape(voxels(data).shape[:3])
+    planes = zip(voxels(data), units)
+    _keep(data, _FUSED, np.stack([fused_of(rgb, unit / np.float32(_FULL), table, weight) for rgb, unit in planes]))
 
 
 def _scalar(functionalNode) -> sitk.Image:
@@ -134,11 +147,3 @@ def _scalar(functionalNode) -> sitk.Image:
     scalar = sitk.GetImageFromArray(uptake)
     scalar.CopyInformation(image)
     return scalar
-
-
-def lightness(rgb: np.ndarray) -> np.ndarray:
-    """CIELAB L* / 100 (D65, IEC 61966-2-1) of uint8 RGB (..., 3): float32 in [0, 1]."""
-    level = np.arange(256) / 255
-    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4).astype(np.float32)
-    y = linear[rgb] @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    return np.where(y > 216 / 24389, 1.16 * np.cbrt(y) - 0.16, y * (243.89 / 27)).astype(np.float32)
