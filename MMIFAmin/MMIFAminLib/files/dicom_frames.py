@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .integrity import MAX_VOXELS
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -88,8 +89,16 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
     if dataset.get("Modality") == "NM" and "TOMO" in image_type and "RECON TOMO" not in image_type:
         raise InputError(f"{path} holds projections of a SPECT that is not reconstructed; choose the reconstruction")
     count = int(dataset.get("NumberOfFrames") or 1)
-    if not 1 <= count <= 1 << 20:
-        raise InputError(f"{path} declares {count} frames: its header is damaged")
+    length, groups = path.stat().st_size, dataset.get("PerFrameFunctionalGroupsSequence")
+    if count < 1 or 8 * count > length or (groups and len(groups) != count):  # a compressed frame has 8 bytes at least
+        raise InputError(f"{path} declares {count} frames that are not there: it is truncated or damaged")
+    voxels = int(dataset.Rows) * int(dataset.Columns) * count
+    if not 0 < voxels <= MAX_VOXELS:
+        raise InputError(f"{path} declares {voxels:,} voxels: its header is damaged")
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    native = syntax is None or not (syntax.is_compressed or syntax.is_private)
+    if native and voxels * int(dataset.get("BitsAllocated") or 8) // 8 > length:
+        raise InputError(f"{path} is truncated: {length:,} bytes are there, its header declares more; copy it again")
     return [_frame(dataset, path, number) for number in range(count)]
 
 
@@ -194,7 +203,7 @@ def _labels(value):
     for label, names in _LABELS.items():
         for name in names:
             if (got := value(name, *[_GROUPS[name]] if name in _GROUPS else [])) is not None:
-                found[label] = "\\".join(map(str, _many(got)))
+                found[label] = "\\".join(f"{part:g}" if isinstance(part, float) else str(part) for part in _many(got))
                 break
     return found
 
@@ -293,7 +302,9 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
         array = pixel_array(dataset, raw=colours == 1)
     except (NotImplementedError, AttributeError) as error:
         raise InputError(f"{path} cannot be decoded ({syntax.name}): {line(error)}") from None
-    except (RuntimeError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+    except (MemoryError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the RLE decoder, in Rust, panics with an exception of its own
         raise InputError(f"{path} is truncated or damaged ({line(error)}); copy the series again") from None
     shape = (count, int(dataset.Rows), int(dataset.Columns), *((colours,) if colours > 1 else ()))
     if array.size != np.prod(shape):

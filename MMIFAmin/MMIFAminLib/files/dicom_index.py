@@ -219,11 +219,16 @@ def read_header(path: Path) -> Dataset | None:
         if not header.get("SOPClassUID") or not header.get("SOPInstanceUID"):
             return header if header.file_meta.MediaStorageSOPClassUID.name.endswith("Directory Storage") else None
         header.decode()  # all character sets and values, so that damage shows here
-        complete = header.get("SeriesInstanceUID") and (header.get("Rows") or "Image" not in header.SOPClassUID.name)
-        return header if complete else None
-    except (OSError, MemoryError):
+        if not header.get("SeriesInstanceUID") or ("Image" in header.SOPClassUID.name and not header.get("Rows")):
+            return None
+        if is_image(header):
+            _order(_series("", [(path, header)]))  # what a list shows of it can be had
+        return header
+    except MemoryError:
         raise
-    except Exception:  # whatever pydicom meets in a damaged file
+    except Exception as error:  # whatever pydicom meets in a damaged file
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's own; pydicom raises others
+            raise
         return None
 
 

@@ -34,9 +34,11 @@ def read_series(series: Series, frame: int | None = None) -> VolumeFile:
     name = _name(series)
     try:
         return _read(series, frame, name)
-    except (InputError, MemoryError, OSError):
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever pydicom and its decoders meet in damaged files
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's own; pydicom raises others
+            raise
         raise InputError(f"{name} is damaged, or no valid DICOM ({line(error)}); copy the series again") from None
 
 

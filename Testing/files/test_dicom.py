@@ -1,0 +1,320 @@
+"""DICOM in: every voxel has the place and the value that was written, or it is said why not."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.files.dicom_index import plain_pair
+from MMIFAminLib.files.volumes import list_series, read_volume, read_volume_file
+from support.dicom import Written, header, write_enhanced, write_series
+from support.phantoms import directions
+
+SYNTAXES = (None, RLELossless, JPEG2000Lossless, JPEGLSLossless)
+
+
+def plain(count=6, modality="CT", dtype=np.int16, **more):
+    stored = np.random.default_rng(3).integers(0, 1000, (count, 10, 12)).astype(dtype)
+    positions = np.array([[-10.0, -20.0, 3.0 * k] for k in range(count)])
+    return Written(stored, positions, modality=modality, **more)
+
+
+def points_of(image):
+    matrix = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    k, j, i = np.meshgrid(*(np.arange(n) for n in image.GetSize()[::-1]), indexing="ij")
+    return np.stack([i, j, k], -1) @ matrix.T + np.array(image.GetOrigin())
+
+
+def assert_read_as(image, written):
+    """Each voxel of ``image``, in its place, is the one that was written there."""
+    assert image.GetNumberOfPixels() == written.stored.size
+    values = sitk.GetArrayFromImage(image).astype(float)
+    scale = np.abs(written.values).max() + 1
+    for point, value in zip(written.points().reshape(-1, 3)[::37], written.values.reshape(-1)[::37]):
+        index = np.array(image.TransformPhysicalPointToContinuousIndex(point.tolist()))
+        assert np.abs(index - np.rint(index)).max() < 1e-3
+        assert values[tuple(np.rint(index).astype(int)[::-1])] == pytest.approx(value, abs=1e-6 * scale)
+
+
+@st.composite
+def series(draw):
+    count = draw(st.integers(2, 6))
+    dtype = draw(st.sampled_from((np.uint8, np.int16, np.uint16)))
+    top = np.iinfo(dtype).max
+    stored = (
+        np.random.default_rng(draw(st.integers(0, 99))).integers(0, top, (count, 33, 36), endpoint=True).astype(dtype)
+    )
+    axes = np.reshape(draw(directions()), (3, 3)).T[:2]
+    step = draw(st.sampled_from((0.7, 1.25, 3.0))) * np.cross(*axes) * draw(st.sampled_from((-1, 1)))
+    start = np.array(draw(st.tuples(*[st.integers(-300, 300)] * 3)), float)
+    slopes = draw(
+        st.one_of(st.just(()), st.lists(st.sampled_from((1.0, 0.37, 1e-3, 12.5)), min_size=count, max_size=count))
+    )
+    intercepts = draw(
+        st.one_of(st.just(()), st.lists(st.sampled_from((0, -1024, 3.5)), min_size=count, max_size=count))
+    )
+    modality = draw(st.sampled_from(("CT", "MR", "PT")))
+    positions = start + np.arange(count)[:, None] * step
+    return Written(stored, positions, axes, (1.5, 0.8), slopes, intercepts, modality)
+
+
+@given(series(), st.data())
+@settings(max_examples=40, deadline=None)
+def test_every_voxel_of_a_series_has_its_place_and_value(written, data):
+    order = data.draw(st.permutations(range(len(written.stored))))
+    syntax = data.draw(st.sampled_from(SYNTAXES))
+    with tempfile.TemporaryDirectory() as name:
+        if data.draw(st.booleans()):
+            write_series(Path(name, "s"), written, order=order, syntax=syntax)
+        else:
+            write_enhanced(Path(name, "s", "e"), written, order=order, shared=data.draw(st.booleans()), syntax=syntax)
+        assert_read_as(read_volume(Path(name, "s")), written)
+
+
+@given(st.integers(-30, 30).filter(lambda a: abs(a) > 2), st.sampled_from((0, 1)), st.booleans())
+@settings(max_examples=12, deadline=None)
+def test_a_tilted_stack_is_upright_and_each_voxel_has_its_value(degrees, about, reverse):
+    """Values that are linear in space survive linear interpolation, wherever the stack was measured."""
+    t = np.radians(degrees)
+    tilted = {0: [[1, 0, 0], [0, np.cos(t), np.sin(t)]], 1: [[np.cos(t), 0, np.sin(t)], [0, 1, 0]]}[about]
+    axes, count = np.array(tilted, float), 14
+    positions = np.array([-20.0, -25, 0]) + np.arange(count)[:, None] * np.array([0, 0, 3.0])
+    written = Written(np.zeros((count, 20, 24), np.int16), positions, axes, (2.0, 2.5))
+    linear = written.points() @ np.array([7.0, 11.0, 13.0])
+    written.stored = np.rint(linear).astype(np.int16)
+    with tempfile.TemporaryDirectory() as name:
+        write_series(Path(name), written, order=reversed(range(count)) if reverse else None)
+        found = read_volume_file(name)
+    assert f"{abs(degrees):.1f} degrees" in " ".join(found.warnings)
+    image, points = found.image, points_of(found.image)
+    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3))[:, 2], [0, 0, 1], atol=1e-6)
+    u = (points - positions[0]) @ np.linalg.inv(np.stack([axes[0] * 2.0, axes[1] * 2.5, [0, 0, 3.0]], 1)).T
+    inside = ((u >= 0) & (u <= np.array([23, 19, count - 1]))).all(-1)
+    assert inside.mean() > 0.3
+    np.testing.assert_allclose(
+        sitk.GetArrayFromImage(image)[inside], points[inside] @ np.array([7.0, 11.0, 13.0]), atol=1.0
+    )
+
+
+def test_uneven_slices_are_made_even_and_the_gaps_are_said(tmp_path):
+    heights = np.array([0, 3, 6, 9, 13, 17, 21, 25.0])
+    written = plain(len(heights), thickness=4.0)
+    written.positions = np.array([[-10.0, -20.0, z] for z in heights])
+    written.stored = (np.rint(heights * 10)[:, None, None] + np.zeros((8, 10, 12))).astype(np.int16)
+    write_series(tmp_path, written)
+    found = read_volume_file(tmp_path)
+    assert "3 to 4 mm apart" in found.warnings[0]
+    np.testing.assert_allclose(sitk.GetArrayFromImage(found.image), points_of(found.image)[..., 2] * 10, atol=0.01)
+    assert points_of(found.image)[-1, 0, 0, 2] == pytest.approx(25)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_uptake_is_not_inverted(tmp_path, photometric):
+    written = plain(modality="PT", dtype=np.uint16, slopes=[0.5] * 6, tags={"PhotometricInterpretation": photometric})
+    write_series(tmp_path, written)
+    assert_read_as(read_volume(tmp_path), written)
+
+
+@pytest.mark.parametrize("padding", [-2000, 63536])  # the same bits
+def test_padding_is_air(tmp_path, padding):
+    written = plain(intercepts=[-1024] * 6)
+    written.stored[:, 0] = -2000
+    write_series(tmp_path, written)
+    for path in tmp_path.iterdir():
+        ds = pydicom.dcmread(path)
+        ds.add_new(0x00280120, "US" if padding > 0 else "SS", padding)
+        ds.save_as(path)
+    values = sitk.GetArrayFromImage(read_volume(tmp_path))
+    assert (values[:, 0] == -1000).all()
+    np.testing.assert_array_equal(values[:, 1:], written.values[:, 1:])
+
+
+def test_bits_above_those_stored_are_no_values(tmp_path):
+    written = plain(dtype=np.uint16)
+    clean = written.stored.copy()
+    written.stored |= 0xF000
+    write_series(tmp_path, Written(written.stored, written.positions, tags={"BitsStored": 12, "HighBit": 11}))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path)), clean)
+
+
+def real_world(slope, intercept, unit):
+    item, code = Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = unit, "UCUM", unit
+    item.RealWorldValueSlope, item.RealWorldValueIntercept = slope, intercept
+    item.MeasurementUnitsCodeSequence = [code]
+    return [item]
+
+
+def test_a_real_world_value_mapping_counts_where_it_is_the_unit(tmp_path):
+    mapped = {"Units": "CNTS", "RealWorldValueMappingSequence": real_world(2.5, 4, "Bq/ml")}
+    pet = plain(modality="PT", slopes=[1.0] * 6, tags=mapped)
+    write_series(tmp_path / "pet", pet)
+    found = read_volume_file(tmp_path / "pet")
+    assert found.about.unit == "BQML"
+    np.testing.assert_allclose(sitk.GetArrayFromImage(found.image), pet.stored * 2.5 + 4)
+    ct = plain(intercepts=[-1024] * 6, tags={"RealWorldValueMappingSequence": real_world(9, 9, "1")})
+    write_series(tmp_path / "ct", ct)
+    assert read_volume_file(tmp_path / "ct").about.unit == "HU"
+    assert_read_as(read_volume(tmp_path / "ct"), ct)
+
+
+def test_float_pixel_data_are_read(tmp_path):
+    values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    ds = header("MR", "1.2.840.10008.5.1.4.1.1.30", 5, 6, np.float32, NumberOfFrames=4)
+    ds.FloatPixelData = values.tobytes()
+    for name in ("BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(ds, name)
+    frames = []
+    for k in range(4):
+        frame, place = Dataset(), Dataset()
+        place.ImagePositionPatient = [0, 0, 2 * k]
+        frame.PlanePositionSequence, frame.PlaneOrientationSequence = [place], [Dataset()]
+        frame.PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        frames.append(frame)
+    ds.PerFrameFunctionalGroupsSequence = frames
+    ds.save_as(tmp_path / "map.dcm", enforce_file_format=True)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "map.dcm")), values)
+
+
+@pytest.mark.parametrize(
+    "tag, first, second, words",
+    [
+        ("EchoTime", 12, 25, "echo 12, 2: echo 25"),
+        ("TemporalPositionIdentifier", 1, 2, "time point 1, 2: time point 2"),
+        ("TriggerTime", 0, 400, "cardiac phase 0"),
+        ("AcquisitionNumber", 1, 2, "acquisition 1"),
+    ],
+)
+def test_what_lies_at_one_place_is_named_and_one_can_be_chosen(tmp_path, tag, first, second, words):
+    one, two = plain(modality="MR", tags={tag: first}), plain(modality="MR", tags={tag: second})
+    two.stored = two.stored + 500
+    write_series(tmp_path, one, name="A{}")
+    write_series(tmp_path, two, name="B{}")
+    with pytest.raises(InputError, match=words):
+        read_volume(tmp_path)
+    for number, written in enumerate((one, two), 1):
+        found = read_volume_file(tmp_path, frame=number)
+        assert_read_as(found.image, written)
+        assert f"number {number} of 2" in found.warnings[0]
+    with pytest.raises(InputError, match="no frame 3"):
+        read_volume_file(tmp_path, frame=3)
+
+
+def test_missing_slices_are_counted(tmp_path):
+    paths = write_series(tmp_path, plain(12))
+    paths[4].unlink()
+    paths[5].unlink()
+    with pytest.raises(InputError, match="3 to 9 mm apart: 2 missing, the first after slice 4 of 10"):
+        read_volume(tmp_path)
+
+
+def test_a_localizer_in_the_series_is_left_out(tmp_path):
+    written = plain()
+    write_series(tmp_path, written)
+    scout = Written(written.stored[:1], np.zeros((1, 3)), np.array([[1.0, 0, 0], [0, 0, -1.0]]))
+    write_series(tmp_path, scout, name="scout{}")
+    found = read_volume_file(tmp_path)
+    assert_read_as(found.image, written)
+    assert "localizer" in found.warnings[0]
+
+
+# --- folders ---
+
+
+MANY = (
+    ("ct", "CT", {}),
+    ("pet", "PT", {"CorrectedImage": ["DECY", "ATTN"], "Units": "BQML"}),
+    ("PET NAC", "PT", {"CorrectedImage": ["DECY"]}),
+    ("scout", "CT", {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}),
+    ("whole body", "PT", {"ImageType": ["DERIVED", "SECONDARY", "MIP"]}),
+    ("screen", "OT", {}),
+)
+
+
+def write_many(folder, chosen=MANY):
+    for number, (name, modality, tags) in enumerate(chosen, 1):
+        more = {"SeriesInstanceUID": f"1.2.9.{number}", "SeriesNumber": number, "SeriesDescription": name}
+        write_series(folder / "DICOM" / f"S{number}", plain(4, modality, tags=tags | more))
+    return folder
+
+
+def test_a_cd_is_listed_and_each_series_can_be_chosen(tmp_path):
+    folder = write_many(tmp_path)
+    (folder / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 50)
+    (folder / "readme.txt").write_text("viewer")
+    contents = list_series(folder)
+    assert [item.description for item in contents.series] == [name for name, _, _ in MANY]
+    assert [bool(item.aside) for item in contents.series] == [False, False, True, True, True, True]
+    assert {(item.images, item.columns, item.rows) for item in contents.series} == {(4, 12, 10)}
+    for which, uid in {"#2": "1.2.9.2", "1.2.9.4": "1.2.9.4", "NAC": "1.2.9.3", "whole": "1.2.9.5"}.items():
+        assert read_volume_file(f"{folder}::{which}").about.series_uid == uid
+    for which, words in {"#7": "no series", "nothing": "no series", "PT": "3 series are"}.items():
+        with pytest.raises(InputError, match=words):
+            read_volume_file(f"{folder}::{which}")
+    with pytest.raises(InputError, match=r"6 series: #1 CT ct \(4 images\) in folder DICOM/S1"):
+        read_volume(folder)
+    assert read_volume_file(folder / "DICOM" / "S2" / "IM0001").image.GetSize() == (12, 10, 4)
+
+
+def test_roles_are_plain_or_they_are_not(tmp_path):
+    anatomical, functional = plain_pair(list_series(write_many(tmp_path / "plain")))
+    assert (anatomical.description, functional.description) == ("ct", "pet")
+    second = [*MANY, ("pet late", "PT", {"CorrectedImage": ["ATTN"]})]
+    elsewhere = [MANY[0], ("pet", "PT", {"CorrectedImage": ["ATTN"], "FrameOfReferenceUID": "1.9"})]
+    for name, chosen, words in (
+        ("two", second, "several could be meant"),
+        ("nac", [MANY[0], MANY[2]], "no attenuation-corrected PET"),
+        ("frame", elsewhere, "frames of reference"),
+        ("pets", [MANY[1]], "no CT or MR"),
+    ):
+        with pytest.raises(InputError, match=words):
+            plain_pair(list_series(write_many(tmp_path / name, chosen)))
+
+
+def test_objects_without_an_image_are_named(tmp_path):
+    ds = header("RTSTRUCT", "1.2.840.10008.5.1.4.1.1.481.3", 1, 1, np.int16)
+    del ds.Rows
+    ds.save_as(tmp_path / "rs.dcm", enforce_file_format=True)
+    for path in (tmp_path / "rs.dcm", tmp_path):
+        with pytest.raises(InputError, match="an RT structure set"):
+            read_volume(path)
+
+
+def test_a_legacy_converted_series_is_the_series(tmp_path):
+    import highdicom
+
+    written = plain(5, "CT", intercepts=[-1024] * 5)
+    now = {"StudyDate": "20200101", "StudyTime": "120000", "AcquisitionDate": "20200101", "AcquisitionTime": "120000"}
+    more = {
+        "StudyID": "1",
+        "AccessionNumber": "",
+        "PatientBirthDate": "",
+        "PatientSex": "",
+        "ReferringPhysicianName": "",
+    }
+    written.tags = (
+        now | more | {"Manufacturer": "x", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"], "ContentTime": "120000"}
+    )
+    written.tags |= {"PositionReferenceIndicator": "", "ContentDate": "20200101"}
+    sources = [pydicom.dcmread(path) for path in write_series(tmp_path / "single", written)]
+    made = highdicom.legacy.LegacyConvertedEnhancedCTImage(sources, "1.2.8.1", 9, "1.2.8.2", 1)
+    made.save_as(tmp_path / "legacy.dcm", enforce_file_format=True)
+    assert_read_as(read_volume(tmp_path / "legacy.dcm"), written)
+
+
+def test_about_tells_whose_and_what(tmp_path):
+    write_series(
+        tmp_path, plain(modality="PT", tags={"Units": "BQML", "BodyPartExamined": "CHEST", "SeriesDescription": "wb"})
+    )
+    about = read_volume_file(tmp_path).about
+    assert (about.modality, about.unit, about.region, about.description) == ("PT", "BQML", "CHEST", "wb")
+    assert (about.patient_id, about.study_uid, about.frame_of_reference_uid) == ("P1", "1.2.3.1", "1.2.3.2")
+    assert len(about.references) == 6 and all("PixelData" not in ds for ds in about.datasets)
