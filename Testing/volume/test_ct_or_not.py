@@ -34,3 +34,10 @@ def test_air_and_bone_without_tissue_and_values_of_no_scanner_make_no_ct():
         few = np.full(1000, -1000.0)
         few[: round(share * 1000)] = 30
         assert looks_like_ct(few) == ct
+
+
+def test_background_of_a_ct_is_air_also_where_its_padding_is_lower():
+    values = np.full(1000, -1000.0)
+    values[:300], values[-5:] = 30, -2048
+    assert background_value(values) == -1000
+    assert background_value(np.maximum(values, -900)) == -900
