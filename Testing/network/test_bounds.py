@@ -57,8 +57,7 @@ def test_nowhere_below_both_sources(networks, seed, first, second, wild, uptake)
         assert (fused >= 0.6 * a - LEVEL).all(), "below the anatomy as it is shown"
         assert fused[(b == 0)].max(initial=0) <= 0.61, "anatomy alone must leave headroom"
         assert fused[b < 0.95].max(initial=0) < 1 - LEVEL, "white without the hottest uptake"
-    else:
-        assert (fused >= np.minimum(a, b) - LEVEL).all()
+    assert (fused >= np.minimum(a, b) - LEVEL).all(), "below both sources"
     assert not fused[np.maximum(a, b) == 0].any()
 
 

@@ -35,11 +35,12 @@ def fused_uptake(a: torch.Tensor, u: torch.Tensor, residual: torch.Tensor) -> to
 
     The corners are 0 (neither), ``HEADROOM`` (white anatomy), ``HOTTEST`` (full uptake on black) and 1 (both). More uptake
     is brighter at every pixel, by ``gain``; the network can take away from a lesion no more than what is left above
-    ``LEAST_GAIN`` of it. Never below the anatomy as it is shown, ``HEADROOM * a``.
+    ``LEAST_GAIN`` of it. Never below the anatomy as it is shown, ``HEADROOM * a``, nor below both sources.
     """
     shown = HEADROOM * a
     base = shown + u * gain(a)
-    return torch.maximum(base + _gate(a, u) * reach(a, u) * residual, shown)
+    floor = torch.maximum(shown, torch.minimum(a, u))
+    return torch.maximum(base + _gate(a, u) * reach(a, u) * residual, floor)
 
 
 def gain(a: torch.Tensor) -> torch.Tensor:
