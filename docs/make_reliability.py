@@ -4,7 +4,7 @@
     python docs/make_reliability.py --check    # fails if a table is not that of the CSVs
 
 The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/campaigns/faults.py``
-(faults.csv) and ``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and
+(faults.csv) and ``Testing/campaigns/bounds.py`` (bounds.csv), and ``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and
 ``<!-- end -->``.
 """
 
@@ -49,6 +49,13 @@ def scene(rows: list[dict]) -> str:
     )
 
 
+def bounds(rows: list[dict]) -> str:
+    body = [
+        [row["campaign"], row["pairs"], f"{float(row['gain']):.3f}", f"{max(0.0, float(row['below'])):.4f}"] for row in rows
+    ]
+    return table(["campaign", "pairs", "least gain (bound: 0.25)", "deepest below both (bound: 0.0039)"], body)
+
+
 def local_range(rows: list[dict]) -> str:
     columns = list(rows[0])[4:]
     shown = [row for row in rows if row["method"] != "average"]  # which cannot leave the range
@@ -62,6 +69,7 @@ def tables() -> dict[str, str]:
         "fuzz": fuzz(read("fuzz.csv")),
         "faults": faults(read("faults.csv")),
         "scene": scene(read("faults.csv")),
+        "bounds": bounds(read("bounds.csv")),
         "local range": local_range(read("local_range.csv")),
     }
 

@@ -48,6 +48,22 @@ def test_the_committed_campaigns_were_long_and_lost_nothing(results):
     assert int(faults["growth"]["runs"]) >= 200 and float(faults["growth"]["MB grown"]) < 50
 
 
+def test_the_committed_search_found_no_lesion_hidden(repository, results):
+    card = json.loads((repository / "MMIFAmin" / "Resources" / "Models" / f"{DEFAULT}.json").read_text(encoding="utf-8"))
+    at_random, adversary = results("bounds.csv")
+    assert int(at_random["pairs"]) >= 20_000 and int(adversary["pairs"]) >= 50
+    for row in (at_random, adversary):
+        assert row["weights"] == card["sha256"][:12], "run Testing/campaigns/bounds.py, then docs/make_reliability.py"
+        assert float(row["gain"]) >= 0.25 and float(row["below"]) <= 1 / 255
+
+
+def test_a_short_search_runs(repository, tmp_path):
+    command = [sys.executable, repository / "Testing" / "campaigns" / "bounds.py", "--pairs", "50", "--starts", "2"]
+    command += ["--steps", "2", "--output", tmp_path / "bounds.csv"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0 and (tmp_path / "bounds.csv").is_file(), result.stderr
+
+
 def test_the_committed_local_range_is_that_of_the_weights_that_ship(repository, results):
     folder = repository / "MMIFAmin" / "Resources" / "Models"
     cards = [json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in (DEFAULT, ANATOMICAL)]
