@@ -8,6 +8,8 @@ The CSVs in Testing/benchmarks/results are made by ``make bench`` (speed.csv) an
 around the tables is written by hand and says no number that a table says.
 """
 
+import statistics
+
 from pages import DOCS, fill_in, read, table
 
 STAGES = ("copy from nodes", "check", "resample", "intensity", "network", "through-plane", "colour")
@@ -144,11 +146,13 @@ def operators(speed):
     return table(["operator", "ms", "% of the time"], body)
 
 
-def start(speed):
-    stages = [r["measure"] for r in speed.rows if r["case"] == "start"]
+def start(_speed):
+    rows = read("first_slice.csv")
+    middle = statistics.median(float(row["ratio"]) for row in rows)
+    least, most = (function(float(row["ratio"]) for row in rows) for function in (min, max))
     return table(
-        ["", "all extras installed", "without `train`, `test`, `demo`"],
-        [[s, f"{speed('start', s):.2f} s", f"{speed('start, without extras', s):.2f} s"] for s in stages],
+        ["from a fresh Python to the first slice", "median", "least to most"],
+        [[f"times `import torch` alone, {len(rows)} pairs in turn", f"{middle:.2f}", f"{least:.2f} to {most:.2f}"]],
     )
 
 

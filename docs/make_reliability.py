@@ -51,7 +51,8 @@ def scene(rows: list[dict]) -> str:
 
 def bounds(rows: list[dict]) -> str:
     body = [
-        [row["campaign"], row["pairs"], f"{float(row['gain']):.3f}", f"{max(0.0, float(row['below'])):.4f}"] for row in rows
+        [row["campaign"], row["pairs"], f"{float(row['gain']):.3f}", f"{max(0.0, float(row['below'])):.4f}"]
+        for row in rows
     ]
     return table(["campaign", "pairs", "least gain (bound: 0.25)", "deepest below both (bound: 0.0039)"], body)
 

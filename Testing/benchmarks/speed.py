@@ -71,8 +71,6 @@ def measure(folder, weights, quick):
     yield from run("references", **few)
     yield from run("network", weights=weights, **few)
     yield from run("profile", weights=weights, **few)
-    yield from run("start", weights=weights)
-    yield from run("start", weights=weights, without_extras=True)
     yield from run("inferer", weights=weights, slices=8 if quick else 24, **few)
 
     head, large = (tuple(n // 4 for n in size) for size in (HEAD, LARGE)) if quick else (HEAD, LARGE)

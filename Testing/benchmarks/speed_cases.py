@@ -19,8 +19,6 @@ import SimpleITK as sitk
 MB = 2**20
 PAIR = (256, 256)
 PRECISIONS = ("fp32", "bf16")
-EXTRAS = ("ignite", "tensorboard", "skimage", "sklearn", "nibabel", "pandas", "nilearn", "fire")
-"""What MONAI imports where it finds it, and an installation without ``[train]``, ``[test]`` and ``[demo]`` has not."""
 
 
 def best(function, repeats=5):
@@ -356,38 +354,7 @@ def _node(slicer, image):
     return node
 
 
-def start(weights, without_extras=False):
-    """From a fresh Python to the first fused slice, with or without the packages of the extras that MONAI looks for."""
-    if without_extras:
-        sys.modules.update(dict.fromkeys(EXTRAS))  # makes importing them fail
-    case = "start, without extras" if without_extras else "start"
-    marks = [("Python", time.time() - psutil.Process().create_time())]
-    clock = time.perf_counter()
-
-    def mark(name):
-        nonlocal clock
-        now = time.perf_counter()
-        marks.append((name, now - clock))
-        clock = now
-
-    import torch  # noqa: F401
-
-    mark("import torch")
-    import MMIFAminLib.network  # noqa: F401
-
-    mark("import MONAI's blocks")
-    from MMIFAminLib.engine.fusion import VolumeFuser
-
-    fuser = VolumeFuser.load("cpu", weights=weights)
-    mark("load the weights")
-    fuser.fuse_arrays(*np.random.default_rng(0).random((2, 1, *PAIR), np.float32))
-    mark("first slice")
-    for name, seconds in marks:
-        yield row(case, name, seconds, "s")
-    yield row(case, "all", sum(seconds for _, seconds in marks), "s")
-
-
-CASES = {f.__name__: f for f in (references, network, profile, inferer, volume, start)}
+CASES = {f.__name__: f for f in (references, network, profile, inferer, volume)}
 
 if __name__ == "__main__":
     chosen, options = sys.argv[1], json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}

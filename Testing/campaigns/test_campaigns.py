@@ -49,7 +49,9 @@ def test_the_committed_campaigns_were_long_and_lost_nothing(results):
 
 
 def test_the_committed_search_found_no_lesion_hidden(repository, results):
-    card = json.loads((repository / "MMIFAmin" / "Resources" / "Models" / f"{DEFAULT}.json").read_text(encoding="utf-8"))
+    card = json.loads(
+        (repository / "MMIFAmin" / "Resources" / "Models" / f"{DEFAULT}.json").read_text(encoding="utf-8")
+    )
     at_random, adversary = results("bounds.csv")
     assert int(at_random["pairs"]) >= 20_000 and int(adversary["pairs"]) >= 50
     for row in (at_random, adversary):

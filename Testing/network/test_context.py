@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from support.networks import stirred
 
 from MMIFAminLib.engine.fusion import VolumeFuser
 from MMIFAminLib.engine.weights import WeightsInfo
 from MMIFAminLib.network import MMIFAMIN, common_context, sample_slices
+from support.networks import stirred
 
 
 @pytest.fixture(scope="module")
@@ -61,5 +61,5 @@ def test_the_sample_is_small_and_evenly_spread():
     assert len(sample_slices(80)) == 10 and len(sample_slices(1000)) == 16
     for count in (5, 33, 200):
         chosen = sample_slices(count)
-        assert chosen == sorted(set(chosen)) and 0 <= chosen[0] and chosen[-1] < count
+        assert chosen == sorted(set(chosen)) and chosen[0] >= 0 and chosen[-1] < count
         assert np.ptp(np.diff(chosen)) <= 1

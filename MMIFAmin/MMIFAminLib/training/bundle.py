@@ -2,7 +2,7 @@
 
 Layout after MONAI's bundle specification: ``configs/{metadata,inference,train}.json``, ``models/model.pt`` (and the
 safetensors file with its card, from which training goes on), ``docs``, ``scripts`` (the network). Inference needs MONAI,
-PyTorch, ignite, einops and nibabel; training needs MMIFAmin.
+PyTorch, ignite and nibabel; training needs MMIFAmin.
 """
 
 import shutil
@@ -100,7 +100,7 @@ def _metadata(info) -> dict:
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
-        "required_packages_version": {"nibabel": "5.2.1", "pytorch-ignite": "0.5.1", "einops": "0.8.0"},
+        "required_packages_version": {"nibabel": "5.2.1", "pytorch-ignite": "0.5.1"},
         "name": info.name,
         "task": "Fusion of registered anatomical and functional images",
         "description": "MMIF-AMIN: invertible dense features of each modality, complementary features of both",
