@@ -188,7 +188,9 @@ def lesion_section() -> str:
     if rows:
         parts.append(
             "The nine metrics when the uptake that the colours stand for, not their luma, is fused as measured uptake "
-            "(published methods\nwere not run so; ranks are among the methods of each table).\n"
+            "(published methods\nwere not run so; ranks are among the methods of each table). The form of the output leaves room above "
+            "anatomy\nfor uptake and moves with it (docs/method.md): these metrics, which know no lesion, count that as lost "
+            "contrast.\n"
         )
         for task in dict.fromkeys(row["task"] for row in rows):
             own = [row for row in rows if row["task"] == task]
