@@ -18,7 +18,7 @@ PARTS = {
     "IDN: coupling blocks": ("idn.blocks.*",),
     "MCFEM: projection, multi-scale convolutions": ("mcfem.project", "mcfem.scales"),
     "MCFEM: hybrid attention": ("mcfem.attention",),
-    "MCFEM: Transformer blocks": ("mcfem.transformer",),
+    "MCFEM: Transformer blocks": ("mcfem.transformer.*",),
     "decoder": ("decoder",),
 }
 REST = "image arithmetic, copies"
