@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .dicom_labels import labels, many, vectors
 from .integrity import MAX_VOXELS
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
 
     Raises :class:`InputError` for an object whose frames do not lie in the patient one by one (projections).
     """
-    image_type = [str(part).upper() for part in _many(dataset.get("ImageType"))]
+    image_type = [str(part).upper() for part in many(dataset.get("ImageType"))]
     if dataset.get("Modality") == "NM" and "TOMO" in image_type and "RECON TOMO" not in image_type:
         raise InputError(f"{path} holds projections of a SPECT that is not reconstructed; choose the reconstruction")
     count = int(dataset.get("NumberOfFrames") or 1)
@@ -121,7 +122,7 @@ def _frame(dataset, path, number):
     position = _numbers(value("ImagePositionPatient", "PlanePositionSequence"), 3)
     axes = _numbers(value("ImageOrientationPatient", "PlaneOrientationSequence"), 6)
     thickness = _number(value("SliceThickness", "PixelMeasuresSequence"))
-    vectors = {}
+    steps = {}
     if dataset.get("Modality") == "NM" and "DetectorInformationSequence" in dataset:
         detector = dataset.DetectorInformationSequence[0] if dataset.DetectorInformationSequence else {}
         position = _numbers(detector.get("ImagePositionPatient"), 3) if position is None else position
@@ -129,10 +130,10 @@ def _frame(dataset, path, number):
     if axes is not None:
         axes = _unit_axes(axes, path)
     if "PerFrameFunctionalGroupsSequence" not in dataset and int(dataset.get("NumberOfFrames") or 1) > 1:
-        vectors = _vectors(dataset, number)
+        steps = vectors(dataset, number)
         step = _number(dataset.get("SpacingBetweenSlices")) or thickness
         if position is not None and axes is not None and step:  # C.8.4.15: the first frame's place, and how it goes on
-            position = position + np.cross(*axes) * step * (vectors.pop("slice", number + 1) - 1)
+            position = position + np.cross(*axes) * step * (steps.pop("slice", number + 1) - 1)
         else:
             position = None
     mapping, unit = _mapping(dataset, value, group, path)
@@ -149,7 +150,7 @@ def _frame(dataset, path, number):
         thickness=thickness,
         mapping=mapping,
         unit=unit,
-        labels={name: label for name, label in (_labels(value) | vectors).items() if label is not None},
+        labels={name: label for name, label in (labels(value) | steps).items() if label is not None},
     )
 
 
@@ -161,68 +162,6 @@ def _unit_axes(numbers, path):
     row = axes[0] / lengths[0]
     column = axes[1] - (axes[1] @ row) * row
     return np.stack([row, column / np.linalg.norm(column)])
-
-
-_LABELS = {
-    "time point": ("TemporalPositionIdentifier", "TemporalPositionIndex"),
-    "echo": ("EffectiveEchoTime", "EchoTime", "EchoNumbers"),
-    "cardiac phase": ("NominalPercentageOfCardiacPhase", "NominalCardiacTriggerDelayTime", "TriggerTime"),
-    "respiratory phase": ("NominalPercentageOfRespiratoryPhase",),
-    "b-value": ("DiffusionBValue",),
-    "inversion time": ("InversionTimes", "InversionTime"),
-    "flip angle": ("FlipAngle",),
-    "image component": ("ComplexImageComponent",),
-    "kind of image": ("FrameType", "ImageType"),
-    "stack": ("StackID",),
-    "frame time": ("FrameReferenceTime", "FrameReferenceDateTime"),
-    "reconstruction kernel": ("ConvolutionKernel",),
-    "acquisition": ("AcquisitionNumber", "FrameAcquisitionNumber"),
-    "acquisition time": ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime"),
-}
-_GROUPS = {
-    "TemporalPositionIndex": "FrameContentSequence",
-    "EffectiveEchoTime": "MREchoSequence",
-    "NominalPercentageOfCardiacPhase": "CardiacSynchronizationSequence",
-    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
-    "NominalPercentageOfRespiratoryPhase": "RespiratorySynchronizationSequence",
-    "DiffusionBValue": "MRDiffusionSequence",
-    "InversionTimes": "MRModifierSequence",
-    "FlipAngle": "MRTimingAndRelatedParametersSequence",
-    "StackID": "FrameContentSequence",
-    "FrameReferenceDateTime": "FrameContentSequence",
-    "FrameAcquisitionNumber": "FrameContentSequence",
-    "FrameAcquisitionDateTime": "FrameContentSequence",
-    "FrameType": "MRImageFrameTypeSequence",
-    "ConvolutionKernel": "CTReconstructionSequence",
-}
-
-
-def _labels(value):
-    """What tells frames at one place apart, in the order in which it is tried."""
-    found = {}
-    for label, names in _LABELS.items():
-        for name in names:
-            if (got := value(name, *[_GROUPS[name]] if name in _GROUPS else [])) is not None:
-                found[label] = "\\".join(f"{part:g}" if isinstance(part, float) else str(part) for part in _many(got))
-                break
-    return found
-
-
-_NM_VECTORS = {
-    "slice": "SliceVector",
-    "energy window": "EnergyWindowVector",
-    "detector": "DetectorVector",
-    "time point": "TimeSlotVector",
-    "phase": "PhaseVector",
-    "cardiac cycle": "RRIntervalVector",
-    "rotation": "RotationVector",
-}
-
-
-def _vectors(dataset, number):
-    """The place of an NM frame in each of its object's vectors, counted from 1 (C.8.4.8)."""
-    vectors = {name: _many(dataset.get(keyword)) for name, keyword in _NM_VECTORS.items()}
-    return {name: int(vector[number]) for name, vector in vectors.items() if len(vector) > number}
 
 
 # --- what stored values mean ---
@@ -259,7 +198,7 @@ def _real_world(dataset, group):
         unit = str(codes[0].get("CodeValue", "")) if codes else ""
         first = item.get("RealWorldValueFirstValueMapped", item.get("DoubleFloatRealWorldValueFirstValueMapped", 0))
         if item.get("RealWorldValueLUTData") is not None:
-            table = np.asarray(_many(item.RealWorldValueLUTData), float)
+            table = np.asarray(many(item.RealWorldValueLUTData), float)
             options.append((Mapping(table=table, first=int(first)), unit))
         elif (slope := _number(item.get("RealWorldValueSlope"))) is not None:
             options.append((Mapping(slope, _number(item.get("RealWorldValueIntercept")) or 0.0), unit))
@@ -388,12 +327,6 @@ def quiet():
         logger.setLevel(level)
 
 
-def _many(value):
-    if value is None or value == "":
-        return []
-    return list(value) if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__") else [value]
-
-
 def _number(value):
     try:
         number = float(value)
@@ -404,7 +337,7 @@ def _number(value):
 
 def _numbers(value, length):
     """``value`` as an array of ``length`` finite numbers, or None."""
-    numbers = [_number(part) for part in _many(value)]
+    numbers = [_number(part) for part in many(value)]
     return np.array(numbers, float) if len(numbers) == length and None not in numbers else None
 
 

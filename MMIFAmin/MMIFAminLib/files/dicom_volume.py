@@ -8,21 +8,19 @@ one volume (missing slices, time points, echoes, phases, stacks) is refused by i
 from __future__ import annotations
 
 from collections import Counter
-from math import prod
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..errors import InputError, SeveralVolumes
 from .about import About, VolumeFile
 from .dicom_frames import Frame, frames_of, line, real_values, stored_values
+from .dicom_grid import between, even_count, placed, upright
 from .dicom_index import Series
 from .integrity import MAX_VOXELS
 
 _SAME_PLACE = 0.02  # of a pixel: frames closer than this lie at one place
 _OFF_LINE_MM = 0.1  # positions are often rounded to a tenth of a millimetre
 _MISSING = 1.75  # times the usual distance
-_JITTER = 0.1  # of the usual distance: scanners round, and tables vibrate
 
 
 def read_series(series: Series, frame: int | None = None) -> VolumeFile:
@@ -257,7 +255,7 @@ def _image(frames, reader, warnings, name):
         origin = np.zeros(3) if first.position is None else first.position
         axes = np.eye(3)[:2] if first.axes is None else first.axes
         distance = first.dataset.get("SpacingBetweenSlices") or first.thickness or 1.0
-        return _placed(values, axes, np.cross(*axes), (*first.spacing, abs(float(distance))), origin)
+        return placed(values, axes, np.cross(*axes), (*first.spacing, abs(float(distance))), origin)
     positions = np.array([item.position for item in frames])
     normal = np.cross(*first.axes)
     along = (positions - positions[0]) @ normal
@@ -269,20 +267,20 @@ def _image(frames, reader, warnings, name):
         )
     gaps = np.diff(along)
     _check_missing(frames, gaps, name)
-    count = _even_count(gaps)
+    count = even_count(gaps)
     spacing = along[-1] / (count - 1)
     even = np.linspace(0, along[-1], count)
     if count != len(along) or np.abs(even - along).max() > max(_OFF_LINE_MM, 0.02 * spacing):
-        values = _between(values, along, even)
+        values = between(values, along, even)
         warnings.append(
             f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: resampled to {count} slices, "
             f"{spacing:.3g} mm apart"
         )
     drift = np.linalg.norm(step - normal) * along[-1]
     if drift <= max(_OFF_LINE_MM, 0.02 * min(first.spacing)):
-        return _placed(values, first.axes, normal, (*first.spacing, spacing), positions[0])
+        return placed(values, first.axes, normal, (*first.spacing, spacing), positions[0])
     angle = np.degrees(np.arctan(np.linalg.norm(step - normal)))
-    image, cut = _upright(values, first, step * spacing, positions[0])
+    image, cut = upright(values, first, step * spacing, positions[0])
     warnings.append(
         f"{name}: the slices are tilted by {angle:.1f} degrees (gantry tilt): resampled onto a grid at right angles"
         + (f"; of the first slices what lies up to {cut:.0f} mm before the grid is cut off" if cut >= 0.5 else "")
@@ -344,76 +342,3 @@ def _check_missing(frames, gaps, name):
             f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: {count} missing, the first after slice "
             f"{missing[0] + 1} of {len(frames)}; copy the series again"
         )
-
-
-def _even_count(gaps):
-    """How many even slices replace these: as many where gaps only vary a little, else as close as the closest."""
-    usual = float(np.median(gaps))
-    if np.abs(gaps - usual).max() <= _JITTER * usual:
-        return len(gaps) + 1
-    return round(float(gaps.sum()) / max(float(gaps.min()), 0.25 * usual)) + 1
-
-
-def _between(values, along, even):
-    """``values`` (K, J, I), at places ``along`` (mm), interpolated linearly at the places ``even``."""
-    if prod(values.shape[1:]) * len(even) > MAX_VOXELS:
-        raise InputError(f"unevenly spaced slices would need {len(even)} even ones, more than are read")
-    made = np.empty((len(even), *values.shape[1:]), np.uint8 if values.ndim == 4 else np.float32)
-    for number, place in enumerate(even):
-        before = int(np.clip(np.searchsorted(along, place, side="right") - 1, 0, len(along) - 2))
-        share = np.clip((place - along[before]) / (along[before + 1] - along[before]), 0, 1)
-        part = (1 - share) * values[before].astype(np.float64) + share * values[before + 1]
-        made[number] = np.rint(part) if values.ndim == 4 else part
-    return made
-
-
-def _upright(values, first, step, origin):
-    """A sheared stack on a grid whose slices follow the table: the image, and how many mm lie before its first slice.
-
-    The third axis of the grid is ``step`` (LPS mm, from slice to slice); its rows are those of the stack, as nearly as a
-    right angle allows, and its slices meet those of the stack in their middles. It is as long as the stack reaches behind
-    its last slice. What lies before the first slice, a wedge, has no place on a grid that begins at that slice.
-    """
-    spacing = float(np.linalg.norm(step))
-    third = step / spacing
-    row = first.axes[0] - (first.axes[0] @ third) * third
-    row /= np.linalg.norm(row)
-    axes = np.stack([row, np.cross(third, row)])
-    sheared = np.stack([first.axes[0] * first.spacing[0], first.axes[1] * first.spacing[1], step], axis=1)
-    count, rows, columns = values.shape[:3]
-    middle = np.array([(columns - 1) / 2, (rows - 1) / 2, 0])
-    half = np.abs(third @ sheared[:, :2]) @ middle[:2]  # how far the corners of a slice reach along the table
-    pixels = [2 * (np.abs(axis @ sheared[:, :2]) @ middle[:2]) / size + 1 for axis, size in zip(axes, first.spacing)]
-    size = [max(columns, int(np.ceil(pixels[0] - 1e-6))), max(rows, int(np.ceil(pixels[1] - 1e-6)))]
-    size.append(count + int(np.ceil(half / spacing - 1e-6)))
-    if prod(size) > MAX_VOXELS:
-        raise InputError(f"a tilted stack would need {' x '.join(map(str, size))} voxels, more than are read")
-    margin = [(size[0] - columns) // 2, (size[1] - rows) // 2]  # whole voxels, so that the middles stay the middles
-    corner = origin + sheared @ middle
-    for axis, length, width, extra in zip(axes, (columns, rows), first.spacing, margin):
-        corner = corner - axis * width * ((length - 1) / 2 + extra)
-    stored = sitk.GetImageFromArray(
-        values if values.ndim == 4 else values.astype(np.float32), isVector=values.ndim == 4
-    )
-    grid = _grid(size, axes, third, (*first.spacing, spacing), corner)
-    inverse = np.linalg.inv(sheared)
-    to_index = sitk.AffineTransform(inverse.ravel().tolist(), (-inverse @ origin).tolist())
-    background = 0.0 if values.ndim == 4 else float(values.min())
-    image = sitk.Resample(stored, grid, to_index, sitk.sitkLinear, background, stored.GetPixelID())
-    return image, half
-
-
-def _grid(size, axes, normal, spacing, origin):
-    image = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
-    return _locate(image, axes, normal, spacing, origin)
-
-
-def _placed(values, axes, normal, spacing, origin):
-    return _locate(sitk.GetImageFromArray(values, isVector=values.ndim == 4), axes, normal, spacing, origin)
-
-
-def _locate(image, axes, normal, spacing, origin):
-    image.SetSpacing([round(float(number), 6) for number in spacing])  # positions are written with few digits
-    image.SetOrigin([float(number) for number in origin])
-    image.SetDirection(np.stack([*axes, normal], axis=1).ravel().tolist())
-    return image

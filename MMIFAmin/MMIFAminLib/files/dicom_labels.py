@@ -1,0 +1,77 @@
+"""What tells DICOM frames at one place apart: time point, echo, phase, b-value (PS3.3 C.7.6.16, C.8.4.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_LABELS = {
+    "time point": ("TemporalPositionIdentifier", "TemporalPositionIndex"),
+    "echo": ("EffectiveEchoTime", "EchoTime", "EchoNumbers"),
+    "cardiac phase": ("NominalPercentageOfCardiacPhase", "NominalCardiacTriggerDelayTime", "TriggerTime"),
+    "respiratory phase": ("NominalPercentageOfRespiratoryPhase",),
+    "b-value": ("DiffusionBValue",),
+    "inversion time": ("InversionTimes", "InversionTime"),
+    "flip angle": ("FlipAngle",),
+    "image component": ("ComplexImageComponent",),
+    "kind of image": ("FrameType", "ImageType"),
+    "stack": ("StackID",),
+    "frame time": ("FrameReferenceTime", "FrameReferenceDateTime"),
+    "reconstruction kernel": ("ConvolutionKernel",),
+    "acquisition": ("AcquisitionNumber", "FrameAcquisitionNumber"),
+    "acquisition time": ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime"),
+}
+_GROUPS = {
+    "TemporalPositionIndex": "FrameContentSequence",
+    "EffectiveEchoTime": "MREchoSequence",
+    "NominalPercentageOfCardiacPhase": "CardiacSynchronizationSequence",
+    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
+    "NominalPercentageOfRespiratoryPhase": "RespiratorySynchronizationSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
+    "InversionTimes": "MRModifierSequence",
+    "FlipAngle": "MRTimingAndRelatedParametersSequence",
+    "StackID": "FrameContentSequence",
+    "FrameReferenceDateTime": "FrameContentSequence",
+    "FrameAcquisitionNumber": "FrameContentSequence",
+    "FrameAcquisitionDateTime": "FrameContentSequence",
+    "FrameType": "MRImageFrameTypeSequence",
+    "ConvolutionKernel": "CTReconstructionSequence",
+}
+
+
+def labels(value: Callable) -> dict[str, str]:
+    """What tells frames at one place apart, in the order in which it is tried."""
+    found = {}
+    for label, names in _LABELS.items():
+        for name in names:
+            if (got := value(name, *[_GROUPS[name]] if name in _GROUPS else [])) is not None:
+                found[label] = "\\".join(f"{part:g}" if isinstance(part, float) else str(part) for part in many(got))
+                break
+    return found
+
+
+_NM_VECTORS = {
+    "slice": "SliceVector",
+    "energy window": "EnergyWindowVector",
+    "detector": "DetectorVector",
+    "time point": "TimeSlotVector",
+    "phase": "PhaseVector",
+    "cardiac cycle": "RRIntervalVector",
+    "rotation": "RotationVector",
+}
+
+
+def vectors(dataset: Dataset, number: int) -> dict[str, int]:
+    """The place of an NM frame in each of its object's vectors, counted from 1 (C.8.4.8)."""
+    places = {name: many(dataset.get(keyword)) for name, keyword in _NM_VECTORS.items()}
+    return {name: int(vector[number]) for name, vector in places.items() if len(vector) > number}
+
+
+def many(value: object) -> list:
+    """The values of an element, none, one or several, as a list."""
+    if value is None or value == "":
+        return []
+    return list(value) if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__") else [value]
