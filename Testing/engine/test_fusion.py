@@ -163,6 +163,61 @@ def test_gpu_gives_way_to_the_cpu(fuser, pair):
     assert told[-1] == "Out of memory on cuda: went on with the CPU." and len(told) == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device. See a page."),
+        TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+    ],
+)
+def test_an_apple_gpu_that_lacks_something_gives_way_to_the_cpu(fuser, pair, error):
+    """With injected errors: there is no such GPU here."""
+    expected = voxels(fuser.fuse(*pair))
+    apple = VolumeFuser(fuser._network, fuser.weights, "mps", "fp32")
+    apple.batch_pixels = 32 * 36
+    computing = apple._computing
+
+    def lacking(a, b, kind, device):
+        if device == "mps":
+            raise error
+        return computing(a, b, kind, device)
+
+    apple._computing = lacking
+    fused = apple.fuse(*pair)
+    assert np.abs(voxels(fused) - expected).max() <= 2 / 255
+    told = [text for text in fused.report["warnings"] if "went on with the CPU" in text]
+    assert len(told) == 1 and "mps" in told[0]
+
+
+def test_an_error_that_is_no_lack_of_the_device_comes_out(fuser, pair):
+    apple = VolumeFuser(fuser._network, fuser.weights, "mps", "fp32")
+
+    def wrong(a, b, kind, device):
+        raise TypeError("a mistake of our own")
+
+    apple._computing = wrong
+    with pytest.raises(TypeError, match="of our own"):
+        apple.fuse(*pair)
+
+
+def test_devices_are_named_as_pytorch_names_them(monkeypatch):
+    from MMIFAminLib.engine import execution
+
+    usable = set()
+    monkeypatch.setattr(execution, "_computes", lambda device: device in usable)
+    assert execution.choose_device("auto") == "cpu"
+    usable |= {"mps"}
+    assert execution.choose_device("auto") == "mps" and execution.choose_precision("auto", "mps") == "fp32"
+    usable |= {"cuda", "cuda:1"}
+    assert execution.choose_device("auto") == "cuda" and execution.choose_device("cuda:1") == "cuda:1"
+    for device, words in (("cuda:7", "number 7"), ("cuda:x", "Unknown"), ("cpu:1", "Unknown"), ("tpu", "Unknown")):
+        with pytest.raises(InputError, match=words):
+            execution.choose_device(device)
+    with pytest.raises(InputError, match="not checked on Apple"):
+        execution.choose_precision("fp16", "mps")
+
+
 def test_one_slice_after_the_other_when_even_the_cpu_is_full(fuser, pair):
     expected = voxels(fuser.fuse(*pair))
     fuser.threads, at_once, lock = 3, [0], threading.Lock()

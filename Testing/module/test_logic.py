@@ -196,9 +196,9 @@ class TestChoices:
         assert {p.value for p in state.Precision} == {"auto", *execution.PRECISIONS}
         for device in state.Device:
             try:
-                assert execution.choose_device(device.value) in ("cpu", "cuda")
+                assert execution.choose_device(device.value) in ("cpu", "cuda", "mps")
             except InputError as error:
-                assert device is state.Device.CUDA and "CUDA" in str(error)
+                assert {state.Device.CUDA: "CUDA", state.Device.MPS: "Apple"}[device] in str(error)
 
     def test_labels_are_distinct_words(self, bench):  # noqa: F811
         from MMIFAminLib.module import state

@@ -140,7 +140,10 @@ def info(options) -> None:
     fuser = load_fuser(options)
     import torch
 
-    gpu = f" ({torch.cuda.get_device_name()})" if fuser.device == "cuda" else f" ({torch.get_num_threads()} threads)"
+    if fuser.device.startswith("cuda"):
+        gpu = f" ({torch.cuda.get_device_name(fuser.device)})"
+    else:
+        gpu = " (Apple GPU)" if fuser.device == "mps" else f" ({torch.get_num_threads()} threads)"
     lines = [
         ("MMIFAmin", __version__),
         ("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"),

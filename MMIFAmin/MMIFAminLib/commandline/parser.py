@@ -287,7 +287,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.description = "\n\n".join(["Multimodal medical image fusion by MMIF-AMIN.", *listed])
     for added in (fuse, pairs, info, demo, lesions, measured):
         engine = added.add_argument_group("engine")
-        engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu or cuda")
+        engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps")
         engine.add_argument("--precision", default="auto", metavar="NAME", help="auto (default), fp32, bf16 or fp16")
         engine.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
     return parser

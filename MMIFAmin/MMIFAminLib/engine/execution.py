@@ -19,39 +19,55 @@ _lock = threading.Lock()
 
 
 def choose_device(device: str) -> str:
-    """ "cpu" or "cuda" for "auto", "cpu" or "cuda". Raises InputError if the device is not usable here."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"Unknown device {device!r}: choose auto, cpu or cuda.")
-    if device == "cpu":
-        return "cpu"
-    usable = _cuda_computes()
-    if device == "cuda" and not usable:
-        raise InputError("No CUDA GPU is usable here (driver or CUDA build of PyTorch missing): choose cpu or auto.")
-    return "cuda" if usable else "cpu"
+    """ "cpu", "cuda" (or one of several, "cuda:1") or "mps" (Apple's GPUs) for one of these, or for "auto".
+
+    "auto" prefers cuda, then mps, then the CPU. Raises InputError if the device is not usable here.
+    """
+    if device == "auto":
+        return next((gpu for gpu in ("cuda", "mps") if _computes(gpu)), "cpu")
+    kind, colon, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
+        raise InputError(f"Unknown device {device!r}: choose auto, cpu, cuda (or cuda:1 and the like) or mps.")
+    if kind == "cpu" or _computes(device):
+        return device
+    if kind == "mps":
+        raise InputError("No Apple GPU is usable here (macOS and its build of PyTorch are needed): choose cpu or auto.")
+    name = "CUDA GPU" if not colon else f"CUDA GPU number {number}"
+    raise InputError(f"No {name} is usable here (driver or CUDA build of PyTorch missing): choose cpu or auto.")
 
 
-def _cuda_computes() -> bool:
-    """Whether there is a GPU and this PyTorch can compute on it: it may be older or newer than the GPU."""
+def device_kind(device: str) -> str:
+    """ "cpu", "cuda" or "mps", without the number."""
+    return device.partition(":")[0]
+
+
+def _computes(device: str) -> bool:
+    """Whether there is such a GPU and this PyTorch can compute on it: it may be older or newer than the GPU."""
+    backend = torch.cuda if device_kind(device) == "cuda" else torch.backends.mps
     try:
-        return torch.cuda.is_available() and bool((torch.ones(1, device="cuda") + 1).item() == 2)
-    except RuntimeError:
+        return backend.is_available() and bool((torch.ones(1, device=device) + 1).item() == 2)
+    except (RuntimeError, AssertionError):
         return False
 
 
 def choose_precision(precision: str, device: str) -> str:
     """The precision of the network's features for "auto", "fp32", "bf16" or "fp16" on ``device``.
 
-    "auto" is fp16 on a GPU with tensor cores, bf16 on a processor that computes in it, fp32 elsewhere. Raises
-    InputError for others.
+    "auto" is fp16 on a CUDA GPU with tensor cores, bf16 on a processor that computes in it, fp32 elsewhere. Raises
+    InputError for others, and for 16 bit on Apple's GPUs, where nobody has measured that the result stays the same.
     """
     if precision == "auto":
-        if device == "cuda":
-            return "fp16" if torch.cuda.get_device_capability() >= _FIRST_WITH_TENSOR_CORES else "fp32"
+        if device_kind(device) == "cuda":
+            return "fp16" if torch.cuda.get_device_capability(device) >= _FIRST_WITH_TENSOR_CORES else "fp32"
+        if device == "mps":
+            return "fp32"
         return "bf16" if cpu_computes_bf16() else "fp32"
     if precision not in PRECISIONS:
         raise InputError(f"Unknown precision {precision!r}: choose auto, {', '.join(PRECISIONS)}.")
     if precision == "fp16" and device == "cpu":
         raise InputError("fp16 is for GPUs: choose auto, bf16 or fp32 on the CPU.")
+    if precision != "fp32" and device == "mps":
+        raise InputError(f"{precision} is not checked on Apple's GPUs: choose auto or fp32.")
     return precision
 
 
@@ -76,6 +92,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     told = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in told)
+    )
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """Whether an exception says that the device lacks an operator or a kind of numbers (Apple's GPUs lack some)."""
+    told = ("not currently implemented for the MPS device", "MPS framework doesn't support", "MPS backend")
+    return isinstance(error, (NotImplementedError, TypeError, RuntimeError)) and any(
+        text in str(error) for text in told
     )
 
 
@@ -153,6 +177,14 @@ class Room:
                 self._inside -= 1
                 self._changed.notify_all()
 
+    def leave(self, device: str, reason: BaseException) -> None:
+        """Go on with the CPU after ``device`` could not compute something for want of an operator."""
+        with self._changed:
+            if device == self.device:
+                self.device = "cpu"
+                said = str(reason).splitlines()[0].split(". ")[0]
+                self.warnings.append(f"{device} lacks something that the network needs ({said}): went on with the CPU.")
+
     def give_way(self, device: str, slices: int, alone: bool) -> None:
         """Step back after ``slices`` at once did not fit on ``device``. Raises MemoryError when no step is left."""
         with self._changed:
@@ -164,8 +196,10 @@ class Room:
             elif device != "cpu":
                 self.device = "cpu"
                 self.warnings.append(f"Out of memory on {device}: went on with the CPU.")
-                if torch.cuda.is_available():
+                if device_kind(device) == "cuda" and torch.cuda.is_available():
                     torch.cuda.empty_cache()
+                elif device == "mps" and torch.backends.mps.is_available():
+                    torch.mps.empty_cache()
             elif not alone:
                 self._alone = True
                 self.warnings.append("Out of memory on cpu: went on with one slice at a time.")

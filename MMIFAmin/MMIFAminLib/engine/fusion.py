@@ -22,7 +22,16 @@ from ..network import MMIFAMIN, Context, common_context, sample_slices
 from ..volume import geometry, intensity
 from ..volume.slices import content, squaring, stretched
 from ..volume.through_plane import sampled_ratio, steady
-from .execution import Room, choose_device, choose_precision, is_out_of_memory, peak_memory_mb, run_in_threads
+from .execution import (
+    Room,
+    choose_device,
+    choose_precision,
+    device_kind,
+    is_out_of_memory,
+    is_unsupported,
+    peak_memory_mb,
+    run_in_threads,
+)
 from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
 from .volumes import finite, given_volume, images_lock, scalar, voxels
@@ -31,8 +40,16 @@ from .weights import ANATOMICAL, WeightsInfo, load_weights
 _Result = TypeVar("_Result")
 
 NOTICE = "Research use only: not a medical device, not for diagnosis or treatment."
-_PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256}  # one slice at a time on the CPU: as fast as more
-_PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256}  # bounds the memory of all threads together
+_PIXELS_PER_BATCH = {
+    "cpu": 1,
+    "cuda": 32 * 256 * 256,
+    "mps": 8 * 256 * 256,
+}  # one slice at a time on the CPU: as fast as more
+_PIXELS_UNDER_WAY = {
+    "cpu": 16 * 512 * 512,
+    "cuda": 128 * 256 * 256,
+    "mps": 32 * 256 * 256,
+}  # bounds the memory of all threads together
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
 _of_thread = threading.local()
 
@@ -40,10 +57,11 @@ _of_thread = threading.local()
 class VolumeFuser:
     """The engine that Slicer, the Python console and the command line share. Use it from any number of threads.
 
-    ``device`` is "cpu" or "cuda"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features only: the image
-    itself is always computed in float32); ``weights`` says which weights are loaded, ``anatomical_weights`` which ones
-    fuse two anatomical images (CT and MR); ``threads`` is how many slices are computed side by side on the CPU (default:
-    the threads that PyTorch uses); ``batch_pixels`` bounds what one of them takes at once. On the CPU neither changes
+    ``device`` is "cpu", "cuda" (or "cuda:1") or "mps"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features
+    only: the image itself is always computed in float32); ``weights`` says which weights are loaded,
+    ``anatomical_weights`` which ones fuse two anatomical images (CT and MR); ``threads`` is how many slices are computed
+    side by side on the CPU (default: the threads that PyTorch uses); ``batch_pixels`` bounds what one of them takes at
+    once. On the CPU neither changes
     the result.
     """
 
@@ -59,7 +77,7 @@ class VolumeFuser:
         self.device = device
         self.precision = precision
         self.threads = torch.get_num_threads()
-        self.batch_pixels = _PIXELS_PER_BATCH[device]
+        self.batch_pixels = _PIXELS_PER_BATCH[device_kind(device)]
         self._network = network
         # Without weights of their own, two anatomical images take those of all others.
         self._anatomical, self.anatomical_weights = anatomical or (network, weights)
@@ -68,7 +86,8 @@ class VolumeFuser:
 
     @classmethod
     def load(cls, device: str = "auto", precision: str = "auto", weights: "str | Path | None" = None) -> "VolumeFuser":
-        """Load verified weights for ``device`` ("auto", "cpu", "cuda") and ``precision`` ("auto", "fp32", "bf16", "fp16").
+        """Load verified weights for ``device`` ("auto", "cpu", "cuda", "cuda:1", "mps") and ``precision``
+        ("auto", "fp32", "bf16", "fp16").
 
         Without ``weights`` these are the shipped ones: one set for PET and SPECT, one for CT with MR. Weights that are named
         serve every pair of images.
@@ -203,7 +222,7 @@ class VolumeFuser:
                 "at once: resample the anatomical volume to larger voxels or choose another plane."
             )
         count = max(1, self.batch_pixels // area)
-        limit = max(1, min(2 * self.threads, _PIXELS_UNDER_WAY[self.device] // (area * count)))
+        limit = max(1, min(2 * self.threads, _PIXELS_UNDER_WAY[device_kind(self.device)] // (area * count)))
         room = Room(self.device, count, warnings)
 
         def images(indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -254,7 +273,10 @@ class VolumeFuser:
         with room.entered() as (device, alone):
             try:
                 return compute(device)
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, TypeError) as error:
+                if device_kind(device) == "mps" and is_unsupported(error) and not is_out_of_memory(error):
+                    room.leave(device, error)
+                    return None
                 if not is_out_of_memory(error):
                     raise
         room.give_way(device, slices, alone)
@@ -277,16 +299,20 @@ class VolumeFuser:
         """The network for ``kind`` on ``device``, and what it takes there: both images and the flag of uptake."""
         network = self._network_on(device, kind)
         # On a GPU each thread has its own stream: while one computes, others prepare and transfer.
-        stream = nullcontext() if device == "cpu" else torch.cuda.stream(self._stream())
+        cuda = device_kind(device) == "cuda"
+        stream = torch.cuda.stream(self._stream(device)) if cuda else nullcontext()
         with torch.inference_mode(), stream:
-            if device != "cpu":
+            if cuda:
                 a, b = (x.pin_memory().to(device, non_blocking=True) for x in (a, b))
+            else:
+                a, b = a.to(device), b.to(device)
             yield network, (a, b, a.new_full((len(a),), float(kind is _Kind.UPTAKE)))
 
-    def _stream(self):
-        if not hasattr(_of_thread, "stream"):
-            _of_thread.stream = torch.cuda.Stream()
-        return _of_thread.stream
+    def _stream(self, device: str):
+        streams = _of_thread.__dict__.setdefault("streams", {})
+        if device not in streams:
+            streams[device] = torch.cuda.Stream(device)
+        return streams[device]
 
     def _network_on(self, device: str, kind: "_Kind") -> MMIFAMIN:
         """The network for ``kind``, ready for ``device`` (made once, kept)."""
@@ -296,8 +322,8 @@ class VolumeFuser:
             key = (network, device, precision)
             if key not in self._prepared:
                 self._prepared[key] = network.prepared(device, precision)
-                if device != "cpu":
-                    torch.cuda.synchronize()  # other threads read the weights in streams of their own
+                if device_kind(device) == "cuda":
+                    torch.cuda.synchronize(device)  # other threads read the weights in streams of their own
             return self._prepared[key]
 
     def _report(self, kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:

@@ -67,7 +67,7 @@ class FusionLogic(ViewLogic):
         Blocks until done; installs PyTorch first if it is missing. `plane` is "axial", "coronal",
         "sagittal" or "acquisition"; windows are "auto", "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue",
         "ct-lung", "LOW:HIGH" or (low, high); `colorTable` is a colour node or the name of a built-in table; `functionalWeight`
-        (0 to 1) scales the colours; `device` is "auto", "cpu" or "cuda"; `progress(fraction, text)` may return False
+        (0 to 1) scales the colours; `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return False
         to cancel. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
         """
         from .. import mrml

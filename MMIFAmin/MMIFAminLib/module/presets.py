@@ -14,6 +14,9 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from . import state
 
+OWN = _("Own settings")
+"""What the panel shows for settings of no preset."""
+
 KEY = "MMIFAmin/presets"
 """Where the application's settings hold the user's own presets."""
 
@@ -74,7 +77,8 @@ def why_not_save(name: str) -> str:
     """Why the present settings cannot be saved under a name, or ""."""
     if not name.strip():
         return _("Type a name for your settings first.")
-    return _("Type another name: '{name}' comes with the module.").format(name=name) if name in BUILT_IN else ""
+    taken = name.strip() in BUILT_IN or name.strip() == OWN
+    return _("Type another name: '{name}' comes with the module.").format(name=name) if taken else ""
 
 
 def save(settings, name: str, parameters) -> None:

@@ -62,6 +62,7 @@ class FunctionalWindow(Option):
 class Device(Option):
     AUTO = "auto", _("Automatic")
     CUDA = "cuda", _("GPU (CUDA)")
+    MPS = "mps", _("GPU (Apple)")
     CPU = "cpu", _("CPU")
 
 
@@ -135,8 +136,10 @@ def unusable() -> dict:
             found[device] = _("'{choice}' needs a GPU that PyTorch can use; there is none here.").format(
                 choice=device.label()
             )
-    if all(device in found for device in Device if device not in (Device.AUTO, Device.CPU)):
-        found[Precision.FP16] = _("'{choice}' needs a GPU; there is none here.").format(choice=Precision.FP16.label())
+    if Device.CUDA in found:
+        found[Precision.FP16] = _("'{choice}' needs a CUDA GPU; there is none here.").format(
+            choice=Precision.FP16.label()
+        )
     return found
 
 
@@ -145,8 +148,10 @@ def why_not_compute(parameters, unusable: dict) -> str:
     for choice in (parameters.device, parameters.precision):
         if choice in unusable:
             return _("{reason} Choose Automatic (Advanced).").format(reason=unusable[choice])
-    if parameters.device is Device.CPU and parameters.precision is Precision.FP16:
-        return _("'{choice}' is for GPUs: choose another precision (Advanced).").format(choice=Precision.FP16.label())
+    if parameters.device in (Device.CPU, Device.MPS) and parameters.precision is Precision.FP16:
+        return _("'{choice}' is for CUDA GPUs: choose another precision (Advanced).").format(
+            choice=Precision.FP16.label()
+        )
     return ""
 
 

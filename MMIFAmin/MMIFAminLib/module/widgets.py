@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from slicer.i18n import tr as _
-
 from . import state
+from .presets import OWN
 
 _ROOM = 4  # pixels between the lines of two rows
 
@@ -33,7 +32,7 @@ def show_quality(ui, rows, wanted: str, new_item) -> None:
 def show_presets(combo, names: list[str], shown: str) -> None:
     """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed."""
     present = [combo.itemText(index) for index in range(combo.count)]
-    wanted = [_("Own settings"), *names]
+    wanted = [OWN, *names]
     if present != wanted:
         combo.clear()
         combo.addItems(wanted)
