@@ -9,7 +9,7 @@ that Slicer can load the module without them.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import FusionCancelled, GeometryError, InputError, MMIFAminError, WeightsError
 
@@ -33,7 +33,7 @@ __all__ = [
 _ROOM = {"FusedVolume": "engine", "VolumeFuser": "engine", "read_volume": "files", "write_volume": "files"}
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _ROOM:
         return getattr(import_module(f".{_ROOM[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

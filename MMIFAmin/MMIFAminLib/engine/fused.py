@@ -27,7 +27,7 @@ class FusedVolume:
     anatomical_window: intensity.Window
     functional_window: intensity.Window
     overlap: geometry.Overlap
-    report: dict = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
 
     def rgb(self, table: "str | color.ColorTable" = color.DEFAULT, weight: float = 1.0) -> sitk.Image:
         """The fused volume in colours, 3 x uint8: from the anatomy's grey to the colours of ``table``.

@@ -4,8 +4,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
+
+if TYPE_CHECKING:
+    from ..network import MMIFAMIN
 
 _FOLDERS = (
     Path(__file__).resolve().parents[2] / "Resources" / "Models",  # a checkout, and the module as Slicer installs it
@@ -23,7 +27,7 @@ class WeightsInfo:
     name: str
     path: Path
     sha256: str
-    card: dict
+    card: dict[str, Any]
 
 
 def find_weights(name: str | Path | None = None) -> Path:
@@ -46,7 +50,7 @@ def find_weights(name: str | Path | None = None) -> Path:
     )
 
 
-def load_weights(name: str | Path | None = None):
+def load_weights(name: str | Path | None = None) -> "tuple[MMIFAMIN, WeightsInfo]":
     """Load verified weights: ``(network in eval mode, float32, on the CPU; WeightsInfo)``.
 
     Raises WeightsError if the file is missing, not safetensors, has no model card (the JSON file of the same name), does
@@ -67,7 +71,7 @@ def load_weights(name: str | Path | None = None):
     return _build(path, content, card), WeightsInfo(path.stem, path, digest, card)
 
 
-def save_weights(network, path: Path, card: dict) -> str:
+def save_weights(network: "MMIFAMIN", path: Path, card: dict) -> str:
     """Write ``network`` to ``path`` (.safetensors) with its model card beside it, each atomically; return the SHA-256.
 
     The card gets the architecture, the number of parameters and the hash; the rest of ``card`` is kept as given.

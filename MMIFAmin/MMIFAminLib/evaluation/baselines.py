@@ -10,18 +10,18 @@ from scipy.ndimage import correlate1d, gaussian_filter1d, uniform_filter1d
 from ..errors import InputError
 
 
-def average(a, b) -> np.ndarray:
+def average(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Mean of the two sources."""
     a, b = _checked(a, b)
     return (a + b) / 2
 
 
-def maximum(a, b) -> np.ndarray:
+def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The brighter of the two sources at each pixel."""
     return np.maximum(*_checked(a, b))
 
 
-def laplacian_pyramid(a, b, levels: int = 5) -> np.ndarray:
+def laplacian_pyramid(a: np.ndarray, b: np.ndarray, levels: int = 5) -> np.ndarray:
     """Laplacian pyramid fusion (Burt and Kolczynski, 1993; Burt and Adelson's 5-tap kernel).
 
     The stronger coefficient of each of the `levels` detail bands is kept and the coarse remainders are averaged. Levels
@@ -40,7 +40,7 @@ def laplacian_pyramid(a, b, levels: int = 5) -> np.ndarray:
     return np.clip(fused, 0, 1)
 
 
-def guided_filter(a, b) -> np.ndarray:
+def guided_filter(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Guided filter fusion with the constants of its paper (Li, Kang and Hu, IEEE TIP 2013).
 
     A 31x31 mean splits each source into base and detail; saliency (smoothed absolute Laplacian) says which source
@@ -85,7 +85,7 @@ BASELINES = {
 }
 
 
-def _checked(a, b) -> tuple[np.ndarray, np.ndarray]:
+def _checked(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     if a.shape != b.shape or a.ndim not in (2, 3):
         raise InputError(f"The two sources have shapes {a.shape} and {b.shape}: give two equal 2D or 3D arrays.")

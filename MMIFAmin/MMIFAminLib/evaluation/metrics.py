@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import correlate1d, gaussian_filter, uniform_filter
 from scipy.stats import rankdata
 
@@ -47,7 +48,7 @@ RANKED = ("ENfg", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 """The nine metrics whose ranks are averaged to compare methods."""
 
 
-def score(a, b, f) -> dict[str, float]:
+def score(a: ArrayLike, b: ArrayLike, f: ArrayLike) -> dict[str, float]:
     """Score the fused image `f` of the anatomical image `a` and the functional image `b`.
 
     All three are (H, W), uint8 or float, in 0..255. Returns one value for each of ``METRICS``, in that order. A metric
@@ -88,7 +89,7 @@ def rank_methods(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return dict(sorted(zip(scores, ranks.tolist()), key=lambda item: item[1]))
 
 
-def _checked(a, b, f) -> list[np.ndarray]:
+def _checked(a: ArrayLike, b: ArrayLike, f: ArrayLike) -> list[np.ndarray]:
     images = []
     for name, image in (("anatomical", a), ("functional", b), ("fused", f)):
         image = np.asarray(image)
