@@ -2,7 +2,8 @@
 torch.
 """
 
-from .fusion import FusedVolume, VolumeFuser
+from .fused import FusedVolume
+from .fusion import VolumeFuser
 from .weights import WeightsInfo, find_weights, load_weights, save_weights
 
 __all__ = ["FusedVolume", "VolumeFuser", "WeightsInfo", "find_weights", "load_weights", "save_weights"]
