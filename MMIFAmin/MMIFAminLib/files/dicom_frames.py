@@ -341,6 +341,6 @@ def _numbers(value, length):
     return np.array(numbers, float) if len(numbers) == length and None not in numbers else None
 
 
-def line(error: Exception) -> str:
+def line(error: BaseException) -> str:
     """The first line of what ``error`` says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:150].rstrip(" .:;")

@@ -8,7 +8,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .dicom_frames import Frame
 from .integrity import MAX_VOXELS
 
 _JITTER = 0.1  # of the usual distance: scanners round, and tables vibrate
@@ -35,7 +34,9 @@ def between(values: np.ndarray, along: np.ndarray, even: np.ndarray) -> np.ndarr
     return made
 
 
-def upright(values: np.ndarray, first: Frame, step: np.ndarray, origin: np.ndarray) -> tuple[sitk.Image, float]:
+def upright(
+    values: np.ndarray, axes: np.ndarray, pixel: tuple[float, float], step: np.ndarray, origin: np.ndarray
+) -> tuple[sitk.Image, float]:
     """A sheared stack on a grid whose slices follow the table: the image, and how many mm lie before its first slice.
 
     The third axis of the grid is ``step`` (LPS mm, from slice to slice); its rows are those of the stack, as nearly as a
@@ -44,31 +45,31 @@ def upright(values: np.ndarray, first: Frame, step: np.ndarray, origin: np.ndarr
     """
     spacing = float(np.linalg.norm(step))
     third = step / spacing
-    row = first.axes[0] - (first.axes[0] @ third) * third
+    row = axes[0] - (axes[0] @ third) * third
     row /= np.linalg.norm(row)
-    axes = np.stack([row, np.cross(third, row)])
-    sheared = np.stack([first.axes[0] * first.spacing[0], first.axes[1] * first.spacing[1], step], axis=1)
+    upright_axes = np.stack([row, np.cross(third, row)])
+    sheared = np.stack([axes[0] * pixel[0], axes[1] * pixel[1], step], axis=1)
     count, rows, columns = values.shape[:3]
     middle = np.array([(columns - 1) / 2, (rows - 1) / 2, 0])
     half = np.abs(third @ sheared[:, :2]) @ middle[:2]  # how far the corners of a slice reach along the table
-    pixels = [2 * (np.abs(axis @ sheared[:, :2]) @ middle[:2]) / size + 1 for axis, size in zip(axes, first.spacing)]
+    pixels = [2 * (np.abs(axis @ sheared[:, :2]) @ middle[:2]) / size + 1 for axis, size in zip(upright_axes, pixel)]
     size = [max(columns, int(np.ceil(pixels[0] - 1e-6))), max(rows, int(np.ceil(pixels[1] - 1e-6)))]
     size.append(count + int(np.ceil(half / spacing - 1e-6)))
     if prod(size) > MAX_VOXELS:
         raise InputError(f"a tilted stack would need {' x '.join(map(str, size))} voxels, more than are read")
     margin = [(size[0] - columns) // 2, (size[1] - rows) // 2]  # whole voxels, so that the middles stay the middles
     corner = origin + sheared @ middle
-    for axis, length, width, extra in zip(axes, (columns, rows), first.spacing, margin):
+    for axis, length, width, extra in zip(upright_axes, (columns, rows), pixel, margin):
         corner = corner - axis * width * ((length - 1) / 2 + extra)
     stored = sitk.GetImageFromArray(
         values if values.ndim == 4 else values.astype(np.float32), isVector=values.ndim == 4
     )
-    grid = _grid(size, axes, third, (*first.spacing, spacing), corner)
+    grid = _grid(size, upright_axes, third, (*pixel, spacing), corner)
     inverse = np.linalg.inv(sheared)
     to_index = sitk.AffineTransform(inverse.ravel().tolist(), (-inverse @ origin).tolist())
     background = 0.0 if values.ndim == 4 else float(values.min())
     image = sitk.Resample(stored, grid, to_index, sitk.sitkLinear, background, stored.GetPixelID())
-    return image, half
+    return image, float(half)
 
 
 def _grid(size, axes, normal, spacing, origin):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -70,7 +70,7 @@ def vectors(dataset: Dataset, number: int) -> dict[str, int]:
     return {name: int(vector[number]) for name, vector in places.items() if len(vector) > number}
 
 
-def many(value: object) -> list:
+def many(value: Any) -> list:
     """The values of an element, none, one or several, as a list."""
     if value is None or value == "":
         return []

@@ -8,6 +8,7 @@ one volume (missing slices, time points, echoes, phases, stacks) is refused by i
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
@@ -81,7 +82,8 @@ class _Reader:
     """Stored values of frames; an object of many frames is decoded once."""
 
     def __init__(self):
-        self._path, self._values = None, None
+        self._path: Path | None = None
+        self._values = np.empty(0)
 
     def __call__(self, frame: Frame) -> np.ndarray:
         if frame.path != self._path:
@@ -105,7 +107,9 @@ def _without_copies(frames, reader, warnings, name):
             if item is not group[0] and np.array_equal(reader(item), reader(group[0])):
                 again.add(id(item))
     if again:
-        warnings.append(f"{name} holds {len(again)} slices twice (copies of a file): each was taken once")
+        warnings.append(
+            f"{name} holds {len(again)} {'slice' if len(again) == 1 else 'slices'} twice (copies of a file): taken once"
+        )
     return [item for item in frames if id(item) not in again]
 
 
@@ -280,7 +284,7 @@ def _image(frames, reader, warnings, name):
     if drift <= max(_OFF_LINE_MM, 0.02 * min(first.spacing)):
         return placed(values, first.axes, normal, (*first.spacing, spacing), positions[0])
     angle = np.degrees(np.arctan(np.linalg.norm(step - normal)))
-    image, cut = upright(values, first, step * spacing, positions[0])
+    image, cut = upright(values, first.axes, first.spacing, step * spacing, positions[0])
     warnings.append(
         f"{name}: the slices are tilted by {angle:.1f} degrees (gantry tilt): resampled onto a grid at right angles"
         + (f"; of the first slices what lies up to {cut:.0f} mm before the grid is cut off" if cut >= 0.5 else "")
@@ -288,7 +292,7 @@ def _image(frames, reader, warnings, name):
     return image
 
 
-def _values(frames, reader, name):
+def _values(frames: list[Frame], reader: _Reader, name: str) -> np.ndarray:
     """Real values (K, J, I), or (K, J, I, 3) of colours."""
     exact = all(item.mapping.is_integer for item in frames)
     units = {item.unit for item in frames}
@@ -314,10 +318,11 @@ def _values(frames, reader, name):
         if part.shape != volume.shape[1:] or (part.dtype.kind == "f") != (volume.dtype.kind == "f"):
             raise InputError(f"{name} mixes slices of different pixel types; export them as one series")
         volume[number] = part
+    assert volume is not None  # there is at least one frame
     return _narrow(volume)
 
 
-def _narrow(values):
+def _narrow(values: np.ndarray) -> np.ndarray:
     """Integers in the smallest type that holds them and that files and tools expect."""
     if values.dtype != np.int64:
         return values
