@@ -208,6 +208,55 @@ def lesion_section() -> str:
     return "\n".join(parts)
 
 
+def truth_section() -> str:
+    """What can be read off the colours, and how far lesions stand out, from ``mmifamin truth``."""
+    rows = read("truth.csv")
+    if not rows:
+        return ""
+    names = [name for name in rows[0] if name.startswith("distance_")]
+    coloured = [row for row in rows if row["reading_ratio"] and row["method"] in ("mmif-amin", "overlay 0.5")]
+
+    def shown(value: str, digits: int) -> str:
+        return f"{float(value):.{digits}f}" if value not in ("", "nan", "inf") else "-"
+
+    def name_of(row: dict) -> str:
+        return OURS if row["method"] == "mmif-amin" else row["method"]
+
+    readings = [
+        [name_of(row), row["case"], row["table"] or "grey"]
+        + [shown(row[column], 4) for column in ("reading_uptake", "reading_anatomy")]
+        + [shown(row["reading_ratio"], 2), shown(row["between_slices"], 4), shown(row["saturation"], 4)]
+        for row in rows
+        if row in coloured or not row["table"]
+    ]
+    orders = [
+        [name_of(row), row["table"], *(shown(row[column], 1) for column in ("fall", "cold", "neutral"))]
+        + [shown(row[name], 0) for name in names]
+        for row in coloured
+        if row[names[0]]
+    ]
+    text = (
+        "## Truth on the screen\n\n"
+        "Made by `Testing/benchmarks/truth.py`, as `mmifamin truth` measures any pair. Reading: the mean error, in parts of the\\n"
+        "window, of uptake and anatomy read off the\n"
+        "colours of the picture, and the sum of both relative to the 50 % overlay's in the same table. Between slices: how far\n"
+        "the same tissue differs between slices. White: the share of voxels at white below 95 % of the uptake's window.\n"
+        "The maximum, the Laplacian pyramid and PCA make grey pictures. `evaluation/truth.py` has the definitions; the colours\n"
+        "were designed on these very volumes.\n\n"
+    )
+    text += table(
+        ["method", "volume", "colours", "uptake", "anatomy", "of overlay", "between slices", "white"], readings
+    )
+    text += (
+        "\nThe trunk. Fall: the largest fall of chroma while uptake rises to the table's most chromatic colour. Cold: the\n"
+        "largest chroma below 3 % of the window. Neutral: the least chroma above 50 % at a lightness that anatomy can have (-:\n"
+        "no such colour is that dark). Then the CIELAB distance of each lesion to the same tissue around it.\n\n"
+    )
+    headings = [name.removeprefix("distance_").replace("_", " ") for name in names]
+    text += table(["method", "colours", "fall", "cold", "neutral", *headings], orders)
+    return text + "\n![Every lesion of the trunk: CT, PET, overlay, fused](pictures/truth-trunk.png)\n"
+
+
 def ablation_section() -> str:
     """The ablation tables: the method's parts, two of them trained for longer, the loss and the sets from trained
     weights.
@@ -276,7 +325,14 @@ def results_page(peers: list[dict]) -> str:
         for name, card in cards.items()
     ]
     introduction = INTRODUCTION.format(sets=plain_table(header, body), ranked=", ".join(metrics.RANKED))
-    sections = (introduction, harvard_section(peers), lesion_section(), ablation_section(), learned_section(cards))
+    sections = (
+        introduction,
+        harvard_section(peers),
+        lesion_section(),
+        truth_section(),
+        ablation_section(),
+        learned_section(cards),
+    )
     return "\n".join(section for section in sections if section)
 
 

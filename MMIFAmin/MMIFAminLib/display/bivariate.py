@@ -39,7 +39,7 @@ class _Mixture(NamedTuple):
 # Where a table's own lightness rises evenly with uptake (inferno, hot iron), anatomy can leave it the lightness; where
 # it does not (PET heat is light from a third on, rainbow rises and falls), chroma and hue have to tell uptake.
 _EVEN = _Mixture(0.669, (3.268, 0.567), 0.593, 0.888, 0.019, 1.469, 0.027, 0.233)
-_UNEVEN = _Mixture(0.654, (4.085, 0.5), 0.344, 1.743, 0.007, 1.191, 0.049, 0.274)
+_UNEVEN = _Mixture(0.67, (4.085, 0.5), 0.344, 1.743, 0.007, 1.191, 0.049, 0.2)
 _UNEVENNESS = 25.0  # L*: how far a table's lightness may be from a straight line
 _LEAST_CHROMA = 25.0  # what bright colours keep at least, if they have it: they become darker before they become white
 

@@ -9,6 +9,7 @@ import slicer
 from . import roles, state
 
 DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
+_INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"  # comes with the application, not with its core
 _GREYS = "vtkMRMLColorTableNodeGrey"
 
 
@@ -21,8 +22,8 @@ class ViewLogic:
         """Have the application lay out the views of a new layout; what has none has nothing to do."""
 
     def defaultColors(self, functionalNode):
-        """The colour node to begin with: the functional volume's own unless that is grey, else Slicer's PET-Heat; greys
-        for a second anatomical volume, which has no uptake to colour."""
+        """The colour node to begin with: the functional volume's own unless that is grey, else Inferno, or PET-Heat
+        where the application has none; greys for a second anatomical volume, which has no uptake to colour."""
         if functionalNode is not None and functionalNode.GetImageData() is not None:
             from .. import mrml
 
@@ -30,7 +31,7 @@ class ViewLogic:
                 return functionalNode.GetDisplayNode().GetColorNode()
             if roles.guess_role(functionalNode) == "anatomical":
                 return slicer.mrmlScene.GetNodeByID(_GREYS)
-        return slicer.mrmlScene.GetNodeByID(DEFAULT_COLORS)
+        return slicer.mrmlScene.GetNodeByID(_INFERNO) or slicer.mrmlScene.GetNodeByID(DEFAULT_COLORS)
 
     def recolor(self, p) -> None:
         """Paint the colour volume with the chosen table and weight."""
