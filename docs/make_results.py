@@ -237,7 +237,7 @@ def truth_section() -> str:
     ]
     text = (
         "## Truth on the screen\n\n"
-        "Made by `Testing/benchmarks/truth.py`, as `mmifamin truth` measures any pair. Reading: the mean error, in parts of the\\n"
+        "Made by `Testing/benchmarks/truth.py`, as `mmifamin truth` measures any pair. Reading: the mean error, in parts of the\n"
         "window, of uptake and anatomy read off the\n"
         "colours of the picture, and the sum of both relative to the 50 % overlay's in the same table. Between slices: how far\n"
         "the same tissue differs between slices. White: the share of voxels at white below 95 % of the uptake's window.\n"
