@@ -1,0 +1,246 @@
+"""Standardized uptake values from the headers of a PET series.
+
+After the vendor-neutral procedure of QIBA's FDG-PET/CT profile (version 1.13, appendices G and H): SUV = value x factor,
+where the value is rescaled as DICOM says. What is missing or contradicts itself gives no SUV, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import exp, isfinite, log
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+KINDS = ("suv", "suv-lbm", "suv-lbm-james", "suv-bsa", "suv-ibw")
+"""Body weight; lean body mass after Janmahasatian (2005), or after James (1976); body surface; ideal body weight."""
+
+_OF_TYPE = {"": "suv", "BW": "suv", "LBM": "suv-lbm", "LBMJANMA": "suv-lbm", "LBMJAMES128": "suv-lbm-james"}
+_OF_TYPE |= {"BSA": "suv-bsa", "IBW": "suv-ibw"}
+_OVER_MIDNIGHT = timedelta(hours=6)  # a start without a date counts as of the day before if no longer ago than this
+_SAME_TIME_S = 2.0
+
+
+@dataclass(frozen=True)
+class Suv:
+    """``factor`` takes values to SUV of ``kind``; ``weight`` (kg), ``dose`` (Bq), ``half_life`` (s) and the times it comes
+    from are None where the scanner's own factor was used. ``uptake_time`` is from injection to the time that the values
+    are corrected to, in seconds."""
+
+    kind: str
+    factor: float
+    origin: str
+    weight: float | None = None
+    dose: float | None = None
+    half_life: float | None = None
+    uptake_time: float | None = None
+
+
+def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str = "suv") -> Suv:
+    """The :class:`Suv` of a series whose instances have the headers ``datasets``.
+
+    ``unit`` is that of the rescaled values (default: Units, 0054,1001). Raises :class:`InputError` with what is missing or
+    contradictory, and for a ``kind`` that is not of :data:`KINDS`.
+    """
+    if kind not in KINDS:
+        raise InputError(f"there is no unit '{kind}': choose one of {', '.join(KINDS)}")
+    if not datasets:
+        raise InputError("SUV needs the DICOM headers of the PET series")
+    for name in ("PatientWeight", "PatientSize", "PatientSex", "Units", "DecayCorrection", "SUVType"):
+        values = {str(ds.get(name) or "") for ds in datasets}
+        if len(values) > 1:
+            raise InputError(
+                f"SUV cannot be given: the slices contradict each other in {name} ({', '.join(sorted(values))})"
+            )
+    first = datasets[0]
+    unit = unit or str(first.get("Units") or "")
+    if unit == "GML" or (unit == "CM2ML" and first.get("SUVType") in (None, "", "BSA")):
+        type_ = str(first.get("SUVType") or "") or ("BSA" if unit == "CM2ML" else "")
+        if _OF_TYPE.get(type_) is None:
+            raise InputError(f"SUV cannot be given: the values are of an unknown kind of SUV ({type_})")
+        stored = Suv(_OF_TYPE[type_], 1.0, "stored as SUV")
+        return stored if stored.kind == kind else _other_kind(stored, first, kind)
+    if str(first.get("Modality") or "PT") != "PT":
+        raise InputError(f"SUV cannot be given: it is defined for PET, not for {first.Modality}")
+    corrected = [str(item) for item in _many(first.get("CorrectedImage"))]
+    needed = ("ATTN",) if first.get("DecayCorrection") == "NONE" else ("ATTN", "DECY")
+    if missing := [item for item in needed if item not in corrected]:
+        raise InputError(f"SUV cannot be given: the PET is not corrected for {' and '.join(missing)} (CorrectedImage)")
+    if unit == "BQML":
+        found = _from_activity(datasets)
+    elif unit == "CNTS":
+        found = _from_counts(datasets)
+    else:
+        raise InputError(f"SUV cannot be given: it needs values in BQML, CNTS or GML, not {unit or 'of unknown unit'}")
+    return found if kind == "suv" else _other_kind(found, first, kind)
+
+
+def _from_counts(datasets):
+    own = {_private(ds, 0x7053, "Philips PET Private Group", 0x00) for ds in datasets}
+    if len(own) == 1 and (factor := own.pop()):
+        return Suv("suv", factor, "Philips' SUV factor (7053,1000)", weight=_number(datasets[0].get("PatientWeight")))
+    activity = {_private(ds, 0x7053, "Philips PET Private Group", 0x09) for ds in datasets}
+    scale = activity.pop() if len(activity) == 1 else None
+    if not scale:
+        raise InputError(
+            "SUV cannot be given: the PET is in counts, without one factor of Philips (7053,1000 or 7053,1009)"
+        )
+    found = _from_activity(datasets)
+    return Suv("suv", found.factor * scale, "Philips' activity factor (7053,1009)", *list(vars(found).values())[3:])
+
+
+def _from_activity(datasets):
+    first = datasets[0]
+    weight = _positive(first.get("PatientWeight"), "the patient's weight", 0.3, 500, "kg")
+    items = first.get("RadiopharmaceuticalInformationSequence") or []
+    if len(items) != 1:
+        raise InputError(f"SUV cannot be given: the header describes {len(items)} radiopharmaceuticals, not one")
+    dose = _positive(items[0].get("RadionuclideTotalDose"), "the injected dose", 1e5, 1e11, "Bq (is it in MBq?)")
+    half_life = _positive(items[0].get("RadionuclideHalfLife"), "the half-life", 10, 1e8, "s")
+    decay = str(first.get("DecayCorrection") or "")
+    if decay not in ("START", "ADMIN", "NONE"):
+        raise InputError(f"SUV cannot be given: decay correction is {decay or 'not told'}, not START, ADMIN or NONE")
+    if decay == "ADMIN":
+        return Suv("suv", weight * 1000 / dose, "corrected to the injection", weight, dose, half_life, 0.0)
+    scan = _undecayed_time(datasets, half_life) if decay == "NONE" else _scan_time(datasets, half_life)
+    elapsed = (scan - _injection(items[0], scan)).total_seconds()
+    if elapsed < 0:
+        raise InputError("SUV cannot be given: the injection is after the scan")
+    if elapsed > 12 * half_life:
+        raise InputError(
+            f"SUV cannot be given: the scan is {elapsed / 3600:.0f} h after the injection, over 12 half-lives"
+        )
+    factor = weight * 1000 / (dose * 2 ** (-elapsed / half_life))
+    return Suv("suv", factor, "weight, dose and decay", weight, dose, half_life, elapsed)
+
+
+def _scan_time(datasets, half_life):
+    """The time that the values are decay corrected to: the series', unless that is of a later processing."""
+    first = datasets[0]
+    series = _time(first.get("SeriesDate"), first.get("SeriesTime"))
+    acquired = [_acquisition(ds) for ds in datasets]
+    earliest = min((time for time in acquired if time), default=None)
+    if series and earliest and series <= earliest:
+        return series
+    own = _private(first, 0x0009, "GEMS_PETD_01", 0x0D, text=True) or ""
+    if time := _time(own[:8], own[8:]):
+        return time
+    if earliest is None:
+        raise InputError("SUV cannot be given: date and time of the acquisition are missing")
+    computed = []
+    for ds, time in zip(datasets, acquired):
+        offset, duration = _number(ds.get("FrameReferenceTime")), _number(ds.get("ActualFrameDuration"))
+        if not time or not offset or not duration or offset < 0 or duration < 0:
+            return earliest
+        computed.append(time + timedelta(seconds=_mean_time(duration / 1000, half_life) - offset / 1000))
+    if (max(computed) - min(computed)).total_seconds() > 60:
+        raise InputError("SUV cannot be given: the times of the bed positions contradict each other")
+    return min(computed)
+
+
+def _undecayed_time(datasets, half_life):
+    """Without decay correction the values are those of the acquisition itself; one factor holds for one time only."""
+    times = {_acquisition(ds) for ds in datasets}
+    time = times.pop()
+    if times or time is None:
+        raise InputError("SUV cannot be given: without decay correction it needs one acquisition time for all slices")
+    return time + timedelta(
+        seconds=_mean_time((_number(datasets[0].get("ActualFrameDuration")) or 0) / 1000, half_life)
+    )
+
+
+def _mean_time(duration, half_life):
+    """When in a frame of ``duration`` seconds the activity is that of its mean count rate."""
+    constant = log(2) / half_life
+    return log(constant * duration / (1 - exp(-constant * duration))) / constant if duration > 0 else 0.0
+
+
+def _injection(item, scan):
+    text = str(item.get("RadiopharmaceuticalStartDateTime") or "").strip()
+    clock = _time(scan.strftime("%Y%m%d"), item.get("RadiopharmaceuticalStartTime"))
+    if full := _time(text[:8], text[8:]):
+        if clock and min((off := abs((full - clock).total_seconds()) % 86400), 86400 - off) > _SAME_TIME_S:
+            raise InputError("SUV cannot be given: two times of the injection contradict each other")
+        return full
+    if clock is None:
+        raise InputError("SUV cannot be given: the time of the injection is missing")
+    if clock > scan and scan - (clock - timedelta(days=1)) <= _OVER_MIDNIGHT:
+        return clock - timedelta(days=1)
+    return clock
+
+
+def _other_kind(found, ds, kind):
+    weight = _positive(ds.get("PatientWeight"), "the patient's weight", 0.3, 500, "kg")
+    ratio = _norm(kind, ds, weight) / _norm(found.kind, ds, weight)
+    return Suv(kind, found.factor * ratio, found.origin, *list(vars(found).values())[3:])
+
+
+def _norm(kind, ds, weight):
+    """What stands for the body in SUV of ``kind``: kg, or for the surface tens of cm2 (so that all share the factor 1000)."""
+    if kind == "suv":
+        return weight
+    height = 100 * _positive(ds.get("PatientSize"), "the patient's height", 0.2, 2.6, "m")
+    if kind == "suv-bsa":  # Du Bois and Du Bois, 1916
+        return 0.007184 * weight**0.425 * height**0.725 * 10
+    sex = str(ds.get("PatientSex") or "")
+    if sex not in ("M", "F"):
+        raise InputError(f"{kind} cannot be given: the patient's sex is {sex or 'not told'}")
+    if kind == "suv-lbm":
+        bmi = weight / (height / 100) ** 2
+        return 9270 * weight / ((6680 + 216 * bmi) if sex == "M" else (8780 + 244 * bmi))
+    if kind == "suv-lbm-james":
+        a, b = (1.10, 128) if sex == "M" else (1.07, 148)
+        return max(a * weight - b * (weight / height) ** 2, 1e-9)
+    return min(weight, (48.0 + 1.06 * (height - 152)) if sex == "M" else (45.5 + 0.91 * (height - 152)))
+
+
+def _acquisition(ds):
+    return _time(ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime"))
+
+
+def _time(date, time):
+    date, time = str(date or "").strip().replace(".", ""), str(time or "").strip().replace(":", "")
+    time = time.split("+")[0].split("-")[0]
+    whole, _, part = time.partition(".")
+    try:
+        seconds = timedelta(seconds=float(f"0.{part or 0}"))
+        return datetime.strptime(date + whole.ljust(6, "0"), "%Y%m%d%H%M%S") + seconds if whole else None
+    except ValueError:
+        return None
+
+
+def _positive(value, what, low, high, unit):
+    number = _number(value)
+    if not number:
+        raise InputError(f"SUV cannot be given: {what} is missing")
+    if not low <= number <= high:
+        raise InputError(f"SUV cannot be given: {what} is {number:g}, not plausible in {unit}")
+    return number
+
+
+def _number(value):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if isfinite(number) else None
+
+
+def _many(value):
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _private(ds, group, creator, element, text=False):
+    """The value of a private element, whichever block ``creator`` reserved, also where its VR is unknown."""
+    try:
+        value = ds.private_block(group, creator)[element].value
+    except KeyError:
+        return None
+    value = value.decode("ascii", "ignore") if isinstance(value, bytes) else str(value)
+    value = value.strip(" \0")
+    return value if text else _number(value)

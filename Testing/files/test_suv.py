@@ -1,0 +1,118 @@
+"""SUV factors of five vendors' headers, and what gives none."""
+
+import csv
+import json
+
+import pytest
+from pydicom.dataset import Dataset
+
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.files.suv import KINDS, suv_factor
+
+IN_SEQUENCE = (
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+    "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)
+BASE = {
+    "Modality": "PT", "Units": "BQML", "PatientWeight": 70, "PatientSize": 1.75, "PatientSex": "M",
+    "CorrectedImage": ["ATTN", "DECY"], "DecayCorrection": "START", "SeriesDate": "20240102", "SeriesTime": "110000",
+    "AcquisitionDate": "20240102", "AcquisitionTime": "110000", "RadionuclideTotalDose": 370e6,
+    "RadionuclideHalfLife": 6586.2, "RadiopharmaceuticalStartTime": "100000",
+}  # fmt: skip
+DECAYED = 370e6 * 0.5 ** (3600 / 6586.2)
+
+
+def header(**changes):
+    ds, item = Dataset(), Dataset()
+    for name, value in (BASE | changes).items():
+        if name == "PhilipsPETPrivateGroup":
+            block = ds.private_block(0x7053, "Philips PET Private Group", create=True)
+            for key, element in (("SUVScaleFactor", 0x00), ("ActivityConcentrationScaleFactor", 0x09)):
+                if key in value:
+                    block.add_new(element, "DS", value[key].strip())
+        elif value is not None:
+            setattr(item if name in IN_SEQUENCE else ds, name, value)
+    ds.RadiopharmaceuticalInformationSequence = [item]
+    return ds
+
+
+def test_five_vendors_to_a_millionth(shared):
+    rows = list(csv.DictReader((shared / "data" / "suv" / "expected.csv").open()))
+    assert len(rows) == 5
+    nothing = dict.fromkeys(BASE)
+    for row in rows:
+        series = json.loads((shared / "data" / "suv" / row["file"]).read_text())
+        found = suv_factor([header(**(nothing | item)) for item in series])
+        assert found.factor == pytest.approx(float(row["suvbw_factor"]), rel=1e-6), row["file"]
+
+
+def test_decay_correction():
+    assert suv_factor([header()]).factor == pytest.approx(70e3 / DECAYED, rel=1e-9)
+    assert suv_factor([header(DecayCorrection="ADMIN")]).factor == pytest.approx(70e3 / 370e6, rel=1e-9)
+    plain = header(DecayCorrection="NONE", CorrectedImage=["ATTN"])
+    assert suv_factor([plain]).factor == pytest.approx(70e3 / DECAYED, rel=1e-9)
+    with pytest.raises(InputError, match="one acquisition time"):
+        suv_factor([plain, header(DecayCorrection="NONE", CorrectedImage=["ATTN"], AcquisitionTime="110300")])
+
+
+def test_a_series_time_of_later_processing_is_not_the_scan():
+    late = {"SeriesTime": "150000"}
+    assert suv_factor([header(**late)]).factor == pytest.approx(70e3 / DECAYED, rel=1e-9)
+    ge = header(**late, AcquisitionTime="110500")
+    ge.private_block(0x0009, "GEMS_PETD_01", create=True).add_new(0x0D, "DT", "20240102110000.00")
+    assert suv_factor([ge]).factor == pytest.approx(70e3 / DECAYED, rel=1e-9)
+    second_bed = header(**late, AcquisitionTime="110300", FrameReferenceTime=269857.92, ActualFrameDuration=180000)
+    assert suv_factor([second_bed]).factor == pytest.approx(70e3 / DECAYED, rel=1e-5)
+
+
+def test_philips_counts_and_midnight():
+    counts = header(Units="CNTS", PhilipsPETPrivateGroup={"ActivityConcentrationScaleFactor": "4.5"})
+    assert suv_factor([counts]).factor == pytest.approx(4.5 * 70e3 / DECAYED, rel=1e-9)
+    night = header(SeriesTime="003000", AcquisitionTime="003000", RadiopharmaceuticalStartTime="233000")
+    assert suv_factor([night]).uptake_time == 3600
+
+
+def test_kinds():
+    """Worked by hand: 70 kg, 175 cm, male."""
+    mass = {"suv": 70, "suv-lbm": 55.857, "suv-lbm-james": 56.52, "suv-bsa": 18.481, "suv-ibw": 70}
+    assert set(mass) == set(KINDS)
+    for kind, value in mass.items():
+        assert suv_factor([header()], kind=kind).factor == pytest.approx(value * 1000 / DECAYED, rel=1e-4), kind
+    assert suv_factor([header(PatientSex="F")], kind="suv-ibw").factor == pytest.approx(66.43e3 / DECAYED, rel=1e-4)
+    assert suv_factor([header(Units="GML")]).factor == 1
+    stored = suv_factor([header(Units="GML", SUVType="LBM")])
+    assert stored.factor == pytest.approx(70 / 55.857, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"PatientWeight": None}, "weight is missing"),
+        ({"PatientWeight": 0}, "weight is missing"),
+        ({"PatientWeight": 70000}, "not plausible in kg"),
+        ({"RadionuclideTotalDose": None}, "dose is missing"),
+        ({"RadionuclideTotalDose": 370}, "MBq"),
+        ({"RadionuclideHalfLife": None}, "half-life is missing"),
+        ({"RadiopharmaceuticalStartTime": None}, "time of the injection is missing"),
+        ({"RadiopharmaceuticalStartTime": "113000"}, "after the scan"),
+        ({"RadiopharmaceuticalStartDateTime": "20240103100000"}, "after the scan"),
+        ({"RadiopharmaceuticalStartDateTime": "20240102093000"}, "contradict"),
+        ({"RadiopharmaceuticalStartDateTime": "20230102100000"}, "half-lives"),
+        ({"CorrectedImage": ["DECY"]}, "ATTN"),
+        ({"CorrectedImage": ["ATTN"]}, "DECY"),
+        ({"DecayCorrection": None}, "decay correction"),
+        ({"Units": "CNTS"}, "counts"),
+        ({"Units": "PROPCPS"}, "PROPCPS"),
+        ({"Modality": "NM"}, "PET"),
+    ],
+)
+def test_what_is_missing_or_contradictory_gives_no_suv(changes, reason):
+    with pytest.raises(InputError, match=reason):
+        suv_factor([header(**changes)])
+
+
+def test_slices_that_contradict_each_other():
+    with pytest.raises(InputError, match="PatientWeight"):
+        suv_factor([header(), header(PatientWeight=71)])
