@@ -23,6 +23,7 @@ def fuse(options) -> None:
     from ..files import WRITABLE, write_json, write_png, write_volume
     from ..files.writing import check_picture
     from .sources import read_sources
+    from .units import in_unit, window_in_unit
 
     started = time.perf_counter()
     if not options.output.name.lower().endswith(WRITABLE):
@@ -35,7 +36,9 @@ def fuse(options) -> None:
     if not 0 <= options.functional_weight <= 1:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
     sources, files, warnings = read_sources(options)
-    anatomical, functional = (file.image for file in files)
+    converted, unit_facts, unit_warnings = in_unit(files[1], options.unit)
+    anatomical, functional = files[0].image, converted.image
+    functional_window = window_in_unit(options.functional_window, converted.about.unit)
     fuser = load_fuser(options)
     with progress_bar() as progress:
         fused = fuser.fuse(
@@ -43,12 +46,12 @@ def fuse(options) -> None:
             functional,
             plane=options.plane,
             anatomical_window=options.window,
-            functional_window=options.functional_window,
+            functional_window=functional_window,
             progress=progress,
         )
     table = table or _own_table(functional)
     write_volume(fused.rgb(table, options.functional_weight) if options.rgb else fused.image, options.output)
-    facts = fused.report | {"warnings": warnings + fused.report["warnings"]}
+    facts = fused.report | {"warnings": warnings + unit_warnings + fused.report["warnings"]}
     if options.preview:
         picture = preview(
             anatomical,
@@ -62,7 +65,7 @@ def fuse(options) -> None:
         )
         write_png(picture, options.preview)
     if options.report:
-        used = {"anatomical": sources[0], "functional": sources[1], "output": options.output}
+        used = {"anatomical": sources[0], "functional": {"file": sources[1]} | unit_facts, "output": options.output}
         write_json(
             used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts, options.report
         )

@@ -154,7 +154,15 @@ def _parser() -> argparse.ArgumentParser:
         "--window", default="auto", metavar="SPEC", help=f"anatomical intensities from black to white: {window}"
     )
     fuse.add_argument(
-        "--functional-window", default="auto", metavar="SPEC", help="functional ones, likewise; 0:10 for SUV 0 to 10"
+        "--functional-window",
+        default="auto",
+        metavar="SPEC",
+        help="functional ones, likewise; suv:0:10 for SUV 0 to 10",
+    )
+    fuse.add_argument(
+        "--unit",
+        metavar="UNIT",
+        help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, suv-bsa, suv-ibw, bqml, counts",
     )
     fuse.add_argument(
         "--frame",
