@@ -242,6 +242,32 @@ class TestRoles:
 
         assert guess_role(self.volume(bench.scene, **options)) == role
 
+    def test_names_that_people_use_tell_a_role_and_doubtful_ones_none(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import guess_role
+
+        told = {
+            "anatomical": "MRHead MRBrainTumor1 CTChest CTACardio CTAC CT_lung T1 T1w T2Flair MPRAGE FLAIR_ax MRI",
+            "functional": "SUVbw SUVlbm NAC PET_NAC PET-AC FDG-PET 18F-FDG DaTSCAN spect_recon WholeBodyPET",
+            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure",
+        }
+        for role, names in told.items():
+            for name in names.split():
+                assert guess_role(self.volume(bench.scene, name)) == role, name
+
+    @pytest.mark.parametrize(
+        "code, role", [("{SUVbw}g/ml", "functional"), ("Bq/ml", "functional"), ("[hnsf'U]", "anatomical")]
+    )
+    def test_units_tell_a_role(self, bench, code, role):  # noqa: F811
+        import slicer
+
+        from MMIFAminLib.module.roles import guess_role
+
+        node = self.volume(bench.scene, "scan 1")
+        units = slicer.vtkCodedEntry()
+        units.SetValueSchemeMeaning(code, "UCUM", code)
+        node.SetVoxelValueUnits(units)
+        assert guess_role(node) == role
+
     def test_what_is_chosen_is_kept_and_our_own_volumes_are_no_sources(self, bench):  # noqa: F811
         from MMIFAminLib.module.roles import preselect
 

@@ -6,8 +6,11 @@ import re
 
 _FUNCTIONAL_MODALITIES = {"PT", "NM", "PET", "SPECT"}
 _ANATOMICAL_MODALITIES = {"MR", "CT", "MRI", "CBCT"}
-_FUNCTIONAL_NAME = re.compile(r"(?<![a-z])(pet|spect|fdg|suv|nm|uptake|perfusion)(?![a-z])", re.IGNORECASE)
-_ANATOMICAL_NAME = re.compile(r"(?<![a-z])(mri?|t1w?|t2w?|pd|flair|ct|cbct|mprage)(?![a-z])", re.IGNORECASE)
+_FUNCTIONAL_WORD = re.compile(r"pet|spect|fdg|psma|dotatate|datscan|nm|nac|uptake|perfusion|suv(bw|lbm|bsa|ibw|max)?")
+_ANATOMICAL_WORD = re.compile(r"mri?|mra|t1w?|t2w?|pd|flair|mprage|swi|ct|cbct|cta|ctac")
+_WORD = re.compile(
+    r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
+)  # MRHead: MR, Head; CTChest: CT, Chest
 _FUNCTIONAL_TABLE = re.compile(r"pet|spect|heat|rainbow|inferno|hot|fire", re.IGNORECASE)
 
 
@@ -19,16 +22,26 @@ def guess_role(node) -> str | None:
     if modality in _ANATOMICAL_MODALITIES:
         return "anatomical"
     units = node.GetVoxelValueUnits()
-    if units is not None and "SUV" in (units.GetCodeValue() or "").upper():
+    code = (units.GetCodeValue() or "").upper() if units is not None else ""
+    if "SUV" in code or code in ("BQ/ML", "BQML"):
         return "functional"
+    if code == "[HNSF'U]":
+        return "anatomical"
     display = node.GetDisplayNode()
     colors = display.GetColorNode() if display is not None else None
     if colors is not None and _FUNCTIONAL_TABLE.search(colors.GetName() or ""):
         return "functional"
-    name = (node.GetName() or "").replace("_", " ")
-    if _FUNCTIONAL_NAME.search(name):
-        return "functional"
-    return "anatomical" if _ANATOMICAL_NAME.search(name) else None
+    return _role_by_name(node.GetName() or "")
+
+
+def _role_by_name(name) -> str | None:
+    """The role that the words of ``name`` tell; None where they tell none or both (CT_for_PET, CTPerfusion)."""
+    words = set()
+    for part in re.findall(r"[A-Za-z0-9]+", name):
+        words |= {part.lower(), part.lower().rstrip("0123456789")} | {word.lower() for word in _WORD.findall(part)}
+    functional = any(_FUNCTIONAL_WORD.fullmatch(word) for word in words)
+    anatomical = any(_ANATOMICAL_WORD.fullmatch(word) for word in words)
+    return None if functional == anatomical else "functional" if functional else "anatomical"
 
 
 def preselect(scene, anatomical=None, functional=None) -> tuple:
