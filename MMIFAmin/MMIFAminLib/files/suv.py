@@ -81,10 +81,10 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
 
 
 def _from_counts(datasets):
-    own = {_private(ds, 0x7053, "Philips PET Private Group", 0x00) for ds in datasets}
+    own = {_number(_private(ds, 0x7053, "Philips PET Private Group", 0x00)) for ds in datasets}
     if len(own) == 1 and (factor := own.pop()):
         return Suv("suv", factor, "Philips' SUV factor (7053,1000)", weight=_number(datasets[0].get("PatientWeight")))
-    activity = {_private(ds, 0x7053, "Philips PET Private Group", 0x09) for ds in datasets}
+    activity = {_number(_private(ds, 0x7053, "Philips PET Private Group", 0x09)) for ds in datasets}
     scale = activity.pop() if len(activity) == 1 else None
     if not scale:
         raise InputError(
@@ -127,7 +127,7 @@ def _scan_time(datasets, half_life):
     earliest = min((time for time in acquired if time), default=None)
     if series and earliest and series <= earliest:
         return series
-    own = _private(first, 0x0009, "GEMS_PETD_01", 0x0D, text=True) or ""
+    own = _private(first, 0x0009, "GEMS_PETD_01", 0x0D) or ""
     if time := _time(own[:8], own[8:]):
         return time
     if earliest is None:
@@ -235,12 +235,10 @@ def _many(value):
     return [value] if isinstance(value, str) else list(value or [])
 
 
-def _private(ds, group, creator, element, text=False):
-    """The value of a private element, whichever block ``creator`` reserved, also where its VR is unknown."""
+def _private(ds: Dataset, group: int, creator: str, element: int) -> str | None:
+    """The text of a private element, whichever block ``creator`` reserved, also where its VR is unknown."""
     try:
         value = ds.private_block(group, creator)[element].value
     except KeyError:
         return None
-    value = value.decode("ascii", "ignore") if isinstance(value, bytes) else str(value)
-    value = value.strip(" \0")
-    return value if text else _number(value)
+    return (value.decode("ascii", "ignore") if isinstance(value, bytes) else str(value)).strip(" \0")
