@@ -24,12 +24,14 @@ def test_air_and_bone_without_tissue_and_values_of_no_scanner_make_no_ct():
     assert looks_like_ct(values)
     for change in (700, 300, -200):  # as bright as bone, and at the ends of what counts as tissue
         assert not looks_like_ct(np.where(values == 30, change, values))
-    for low, high, ct in ((-10000, 30, True), (-10001, 30, False), (-1000, 40000, True), (-1000, 40001, False)):
+    for low, high, ct in ((-10000, 30, True), (-32768, 30, True), (-1000, 40000, True), (-1000, 40001, False)):
         changed = values.copy()
         changed[-1], changed[0] = low, high
         assert looks_like_ct(changed) == ct, (low, high)
     assert looks_like_ct(np.where(values == -1000, -500, values)), "-500 is still air"
-    assert not looks_like_ct(np.where(values == -1000, -499, values))
+    assert looks_like_ct(np.where(values == -1000, -499, values)), "air was clipped: the rest is soft tissue"
+    assert not looks_like_ct(np.where(values == -1000, -99, values))
+    assert not looks_like_ct(np.where(values == -1000, -499, np.where(values == 30, 200, values)))
     for share, ct in ((0.02, True), (0.019, False)):
         few = np.full(1000, -1000.0)
         few[: round(share * 1000)] = 30

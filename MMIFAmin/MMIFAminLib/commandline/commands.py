@@ -22,6 +22,7 @@ def fuse(options) -> None:
     from ..display import color, preview
     from ..files import WRITABLE, write_json, write_png, write_volume
     from ..files.writing import check_picture
+    from .alignment import aligned
     from .sources import read_sources
     from .units import in_unit, window_in_unit
 
@@ -29,7 +30,7 @@ def fuse(options) -> None:
     if not options.output.name.lower().endswith(WRITABLE):
         raise InputError(f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings")
     given = list(filter(None, (options.anatomical, options.functional)))
-    check_outputs([options.output, options.preview, options.report], given)
+    check_outputs([options.output, options.preview, options.report, options.transform], given)
     if options.preview:
         check_picture(options.preview)
     table = color.ColorTable.named(options.color_table) if options.color_table else None
@@ -37,21 +38,32 @@ def fuse(options) -> None:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
     sources, files, warnings = read_sources(options)
     converted, unit_facts, unit_warnings = in_unit(files[1], options.unit)
-    anatomical, functional = files[0].image, converted.image
+    files = (files[0], converted)
+    anatomical = files[0].image
     functional_window = window_in_unit(options.functional_window, converted.about.unit)
     fuser = load_fuser(options)
     with progress_bar() as progress:
+        functional, alignment = aligned(files, options, progress, warnings)
         fused = fuser.fuse(
             anatomical,
             functional,
             plane=options.plane,
             anatomical_window=options.window,
             functional_window=functional_window,
+            kind=options.kind,
+            anatomical_modality=files[0].about.modality,
+            functional_modality=files[1].about.modality,
+            functional_unit=files[1].about.unit,
+            names=(sources[0].name, sources[1].name),
+            insist=options.insist,
             progress=progress,
         )
     table = table or _own_table(functional)
     write_volume(fused.rgb(table, options.functional_weight) if options.rgb else fused.image, options.output)
-    facts = fused.report | {"warnings": warnings + unit_warnings + fused.report["warnings"]}
+    facts = fused.report | {
+        "alignment": alignment,
+        "warnings": warnings + unit_warnings + fused.report["warnings"],
+    }
     if options.preview:
         picture = preview(
             anatomical,

@@ -165,6 +165,17 @@ def _parser() -> argparse.ArgumentParser:
         help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, suv-bsa, suv-ibw, bqml, counts",
     )
     fuse.add_argument(
+        "--kind",
+        default="auto",
+        metavar="KIND",
+        help="auto (default), uptake (PET, SPECT) or anatomical (two MR or CT)",
+    )
+    fuse.add_argument(
+        "--register", action="store_true", help="move the functional volume onto the anatomical one first"
+    )
+    fuse.add_argument("--transform", type=Path, metavar="TFM", help="write the transform of --register (.tfm, .h5)")
+    fuse.add_argument("--insist", action="store_true", help="fuse although a volume seems to be a label map")
+    fuse.add_argument(
         "--frame",
         type=int,
         metavar="N",

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
-from enum import Enum, auto
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +19,11 @@ from .. import __version__
 from ..errors import InputError
 from ..network import MMIFAMIN, Context, common_context, sample_slices
 from ..volume import geometry, intensity
+from ..volume.recognition import Hints
 from ..volume.slices import content, squaring, stretched
 from ..volume.through_plane import sampled_ratio, steady
+from .choices import Kind as _Kind
+from .choices import check_kind, choose
 from .execution import (
     Room,
     choose_device,
@@ -34,7 +36,7 @@ from .execution import (
 )
 from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
-from .volumes import finite, given_volume, images_lock, scalar, voxels
+from .volumes import LUMA_FUSED, finite, given_volume, hints_of, images_lock, scalar, voxels
 from .weights import ANATOMICAL, WeightsInfo, load_weights
 
 _Result = TypeVar("_Result")
@@ -140,19 +142,32 @@ class VolumeFuser:
         plane: str = "axial",
         anatomical_window: "intensity.WindowSpec" = "auto",
         functional_window: "intensity.WindowSpec" = "auto",
+        kind: str = "auto",
+        anatomical_modality: str | None = None,
+        functional_modality: str | None = None,
+        functional_unit: str | None = None,
+        names: tuple[str | None, str | None] = (None, None),
+        insist: bool = False,
         progress: Progress | None = None,
     ) -> FusedVolume:
         """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
 
         Both are images, or the paths of what ``read_volume`` reads. ``plane`` is one of ``geometry.PLANES``; windows
-        are what ``intensity.choose_window`` takes. ``progress(fraction, text)`` is called all along, also while one
-        step or slice takes long, and cancels by returning False; it must not wait for another fusion. Raises InputError
-        or GeometryError for volumes that cannot be fused, FusionCancelled.
+        are what ``intensity.choose_window`` takes. ``kind`` of the pair is "auto", "uptake" or "anatomical" (two MR or
+        CT); auto goes by the DICOM modalities (CT, MR, PT, NM), the unit of the functional values (SUV, BQML, ...) and
+        the names, where these are told, and by the values. ``insist`` fuses label maps too. ``progress(fraction, text)``
+        is called all along, also while one step or slice takes long, and cancels by returning False; it must not wait
+        for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
         """
         clock = Clock()
         warnings: list[str] = []
         reporter = Reporter(progress, 0.0, 0.1)
         reporter(0.0, "Checking the volumes")
+        check_kind(kind)
+        told = (
+            hints_of(anatomical, Hints(anatomical_modality, None, names[0])),
+            hints_of(functional, Hints(functional_modality, functional_unit, names[1])),
+        )
         anatomical, functional = given_volume(anatomical, "anatomical"), given_volume(functional, "functional")
         if anatomical is functional:
             raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
@@ -168,7 +183,10 @@ class VolumeFuser:
         reporter(0.2, "Resampling the functional volume")
         with images_lock:
             resampled, overlap = geometry.resample_to(
-                functional, anatomical, tick=lambda done: reporter(0.2 + 0.5 * done, "Resampling the functional volume")
+                functional,
+                anatomical,
+                tick=lambda done: reporter(0.2 + 0.5 * done, "Resampling the functional volume"),
+                insist=insist,
             )
             b = voxels(resampled)
         if overlap.message:
@@ -176,29 +194,29 @@ class VolumeFuser:
         clock.lap("resample")
 
         reporter(0.7, "Choosing the intensity windows")
-        window_a = intensity.choose_window(a, anatomical_window, role="anatomical", name="anatomical volume")
-        window_b = intensity.choose_window(measured, functional_window, role="functional", name="functional volume")
-        unsaid = functional_window == "auto"  # who names a window for it knows what it is
-        if unsaid and intensity.looks_like_ct(measured) and not intensity.looks_like_ct(a):
-            warnings.append(
-                "The functional volume looks like a CT: if it is meant as the anatomical one, swap the two."
-            )
+        spacings = tuple(image.GetSpacing()[::-1] for image in (anatomical, functional))
+        windows = (anatomical_window, functional_window)
+        choices = choose(
+            a, measured, spacings, windows, told, kind, luma=f"The functional volume {LUMA_FUSED}" in warnings
+        )
+        window_a, window_b = choices.windows
+        warnings += choices.warnings
         clock.lap("intensity")
 
         image = sitk.Image(anatomical.GetSize(), sitk.sitkFloat32)  # of zeros
         image.CopyInformation(anatomical)
         fused = voxels(image)
         sources = [(view.take(a), window_a), (view.take(b), window_b)]
-        kind = _Kind.UPTAKE if intensity.shows_uptake(measured, functional_window) else _Kind.ANATOMICAL
+        pair = choices.kind
         factors = squaring(*view.pixel_spacing)
         reporter = Reporter(progress, 0.1, 1.0)
-        slices = self._fuse_slices(sources, factors, kind, view.take(fused), reporter, warnings, volume=True)
+        slices = self._fuse_slices(sources, factors, pair, view.take(fused), reporter, warnings, volume=True)
         clock.lap("network")
         # On uptake the fused value follows both sources voxel by voxel: to damp it would be to damp a lesion.
         shown = view.take(fused)
-        steadied = (sampled_ratio(shown, sources), 0.0) if kind is _Kind.UPTAKE else steady(shown, sources)
+        steadied = (sampled_ratio(shown, sources), 0.0) if pair is _Kind.UPTAKE else steady(shown, sources)
         clock.lap("through-plane")
-        report = self._report(kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
+        report = self._report(choices, plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
         return FusedVolume(image, resampled, window_a, window_b, overlap, report)
 
     def _fuse_slices(
@@ -326,10 +344,10 @@ class VolumeFuser:
                     torch.cuda.synchronize(device)  # other threads read the weights in streams of their own
             return self._prepared[key]
 
-    def _report(self, kind, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
+    def _report(self, choices, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
         seconds = clock.seconds
         ratio, damping = steadied
-        weights = self.anatomical_weights if kind is _Kind.ANATOMICAL else self.weights
+        weights = self.anatomical_weights if choices.kind is _Kind.ANATOMICAL else self.weights
         return {
             "notice": NOTICE,
             "versions": {
@@ -346,6 +364,7 @@ class VolumeFuser:
                 role: {"low": window.low, "high": window.high, "origin": window.origin}
                 for role, window in (("anatomical", window_a), ("functional", window_b))
             },
+            "taken_for": choices.taken_for,
             "overlap": overlap.fraction,
             "slices": slices,
             "through_plane": {"ratio": round(ratio, 4) if np.isfinite(ratio) else None, "damping": round(damping, 4)},
@@ -354,11 +373,3 @@ class VolumeFuser:
             "peak_memory_mb": peak_memory_mb(),
             "warnings": warnings,
         }
-
-
-class _Kind(Enum):
-    """What a second source is: measured uptake, an anatomical picture, or the luma of colours."""
-
-    UPTAKE = auto()
-    ANATOMICAL = auto()
-    LUMA = auto()

@@ -2,6 +2,7 @@
 
 import threading
 from ctypes import c_byte
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from ..display import color
 from ..errors import InputError
 from ..files import read_volume
 from ..volume import geometry
+from ..volume.recognition import Hints
+
+LUMA_FUSED = "is in colours of no known palette: its luma was fused."
 
 images_lock = threading.RLock()
 """Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
@@ -28,6 +32,11 @@ def given_volume(given: "sitk.Image | str | Path", role: str) -> sitk.Image:
     raise InputError(
         f"The {role} volume is a {type(given).__name__}: give a SimpleITK image, or the path of a file or DICOM folder."
     )
+
+
+def hints_of(given: "sitk.Image | str | Path", told: Hints) -> Hints:
+    """``told``, and of what is given as a path its name."""
+    return replace(told, name=Path(given).name) if isinstance(given, (str, Path)) and not told.name else told
 
 
 def voxels(image: sitk.Image) -> np.ndarray:
@@ -51,7 +60,7 @@ def scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
         warnings.append(f"The {name} volume is in colours: its values were recovered through the {table} palette.")
     except InputError:
         values = color.luma(rgb).astype(np.float32)
-        warnings.append(f"The {name} volume is in colours of no known palette: its luma was fused.")
+        warnings.append(f"The {name} volume {LUMA_FUSED}")
     return geometry.image_like(image, values)
 
 

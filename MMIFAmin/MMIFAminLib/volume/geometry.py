@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from ..errors import GeometryError, InputError
 from .intensity import background_value, clean
+from .labels import looks_like_labels
 
 PLANES = ("axial", "coronal", "sagittal", "acquisition")
 
@@ -20,8 +21,6 @@ _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _SAME_GRID_VOXELS = 1e-3
 _MINIMUM_DETERMINANT = 1e-2
 _NIFTI_INTENT_LABEL = "1002"
-_MOST_LABELS = 8
-_LABEL_EVIDENCE_VOXELS = 4096
 
 # For each plane the patient directions (LPS) of increasing slice, row and column: axial slices go up, coronal ones
 # forward, sagittal ones to the right, as 3D Slicer's offset sliders do; on the screen the patient's right is at the
@@ -107,8 +106,8 @@ def check_volume(image: sitk.Image, name: str = "volume") -> None:
 def check_not_labels(image: sitk.Image, name: str = "volume") -> None:
     """Raise :class:`InputError`, naming ``name``, when ``image`` is a label map: numbers of regions, not intensities.
 
-    Told by ITK's label types, by the marks that NIfTI, DICOM and 3D Slicer leave in the metadata, and by an integer
-    volume of at most eight different values.
+    Told by ITK's label types, by the marks that NIfTI, DICOM and 3D Slicer leave in the metadata, and by the
+    values of the voxels (:func:`labels.looks_like_labels`).
     """
     keys = image.GetMetaDataKeys()
     marked = (
@@ -117,21 +116,10 @@ def check_not_labels(image: sitk.Image, name: str = "volume") -> None:
         or ("intent_code" in keys and image.GetMetaData("intent_code") == _NIFTI_INTENT_LABEL)
         or ("0008|0060" in keys and image.GetMetaData("0008|0060").strip() == "SEG")
     )
-    if marked or _few_values(image):
-        raise InputError(f"{name} is a label map, not an image; choose the volume that it was drawn on")
-
-
-def _few_values(image):
-    if "integer" not in image.GetPixelIDTypeAsString() or image.GetNumberOfComponentsPerPixel() != 1:
-        return False
-    values = sitk.GetArrayViewFromImage(image).reshape(-1)
-    if values.size < _LABEL_EVIDENCE_VOXELS:
-        return False
-    for part in (values[:: values.size // _LABEL_EVIDENCE_VOXELS | 1], values):  # a sample clears nearly every image
-        count = np.unique(part).size
-        if count > _MOST_LABELS:
-            return False
-    return count > 1  # a constant volume is an error of its own
+    if marked or (image.GetNumberOfComponentsPerPixel() == 1 and looks_like_labels(sitk.GetArrayViewFromImage(image))):
+        raise InputError(
+            f"{name} is a label map, not an image; choose the volume that it was drawn on, or insist if it is an image"
+        )
 
 
 def resample_to(
@@ -140,6 +128,7 @@ def resample_to(
     *,
     names: tuple[str, str] = ("anatomical", "functional"),
     tick: Callable[[float], object] = lambda fraction: None,
+    insist: bool = False,
 ) -> tuple[sitk.Image, Overlap]:
     """Bring scalar ``functional`` onto the grid of ``anatomical``: ``(float32 image, Overlap)``.
 
@@ -149,13 +138,14 @@ def resample_to(
 
     ``tick`` is called with the fraction done, about every hundredth; what it raises ends the work and comes out here.
     Raises :class:`GeometryError` when the two do not overlap (naming both extents) and :class:`InputError` for RGB
-    images (recover their uptake or luma first) and label maps.
+    images (recover their uptake or luma first) and, unless ``insist``, label maps.
     """
     anatomical_name, functional_name = names
     check_volume(anatomical, anatomical_name)
     check_volume(functional, functional_name)
-    check_not_labels(anatomical, anatomical_name)
-    check_not_labels(functional, functional_name)
+    if not insist:
+        check_not_labels(anatomical, anatomical_name)
+        check_not_labels(functional, functional_name)
     if functional.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{functional_name} is an RGB volume; recover its uptake or take its luma before resampling")
 

@@ -10,6 +10,8 @@ from itertools import product
 import numpy as np
 
 from ..errors import InputError
+from .hounsfield import AIR_HU, hounsfield_scale, looks_like_ct, sample
+from .recognition import Shows
 
 PRESETS = {
     "ct-brain": (0.0, 100.0),
@@ -19,11 +21,12 @@ PRESETS = {
 }
 """CT windows in HU: the display presets of 3D Slicer's Volumes module (brain, abdomen, bone, lung)."""
 
-_SAMPLE = 200_000
 _CHUNK = 64
 _CANDIDATES = 512
 _SUPPORTERS = 4
-_AIR_HU = -1000.0
+_SUV_TOP = 10.0
+_TAKEN_OVER = 15.0
+"""Times the body's median: where uptake of a trunk ends that reaches far beyond. It is SUV 10 in a body of 0.7."""
 
 
 @dataclass(frozen=True)
@@ -97,37 +100,30 @@ def clean(array: np.ndarray, name: str = "volume") -> tuple[np.ndarray, int]:
 def background_value(array: np.ndarray) -> float:
     """What "nothing there" is in the units of finite ``array``: 0, air for a CT, the minimum where none is above 0."""
     low, high = float(np.min(array)), float(np.max(array))
-    if looks_like_ct(array):
-        return max(low, _AIR_HU)
+    scale = hounsfield_scale(array)
+    if scale is not None:
+        return max(low, AIR_HU * scale[0] + scale[1])
     return 0.0 if high > 0 else low
 
 
-def looks_like_ct(array: np.ndarray) -> bool:
-    """Whether finite ``array`` seems a CT in HU: air at -500 or less, tissue around 0, the range of such scanners."""
-    array = np.asarray(array)
-    if array.dtype.kind not in "if":
-        return False
-    sample = _sample(array)
-    low, high = sample.min(), sample.max()
-    if low > -500 or low < -10000 or high < 0 or high > 40000:
-        return False
-    air = np.mean(sample <= -500)
-    tissue = np.mean((sample > -200) & (sample < 300))
-    return bool(air >= 0.05 and tissue >= 0.02)
-
-
 def choose_window(
-    array: np.ndarray, spec: WindowSpec = "auto", role: str = "anatomical", name: str = "volume"
+    array: np.ndarray,
+    spec: WindowSpec = "auto",
+    role: str = "anatomical",
+    name: str = "volume",
+    shows: Shows | None = None,
 ) -> Window:
     """Choose the :class:`Window` that scales ``array`` to [0, 1]; NaN and infinities count as in :func:`clean`.
 
     ``spec`` is "auto", "mr", "uptake", a name of :data:`PRESETS`, "LOW:HIGH", a pair ``(low, high)`` or a Window.
-    "auto" takes the CT brain window where the values look like HU; otherwise "mr" for ``role`` "anatomical" and
-    "uptake" for "functional".
+    "auto" goes by what the volume ``shows`` (``recognition.recognise``): a CT gets the brain window for a head and the
+    soft-tissue window for a trunk; uptake in SUV of a trunk 0 to 10. Where nobody says, values like HU are those of a
+    head; otherwise it is "mr" for ``role`` "anatomical" and "uptake" for "functional".
 
     - "mr": from the 0.5th percentile of all voxels to the 99.8th of the foreground.
     - "uptake": from 0 to the highest uptake that a few neighbouring voxels share (:func:`robust_maximum`). Choose it on
-      the volume's own grid: resampling turns a hot voxel into a small lesion.
+      the volume's own grid: resampling turns a hot voxel into a small lesion. In a trunk a full bladder or an injection
+      site may be far beyond all else: then it ends at 15 times the body's median uptake.
 
     Raises :class:`InputError`, naming ``name``, for volumes that :func:`clean` refuses, for constant volumes, for
     uptake that is nowhere above 0, for windows that leave the volume blank, and for a ``spec`` that cannot be read.
@@ -149,20 +145,23 @@ def choose_window(
                 f"its values go from {low:g} to {high:g}; choose a window inside them"
             )
         return window
+    shows = shows or Shows("ct" if looks_like_ct(array) else "mr" if role == "anatomical" else "uptake", scale=1.0)
     if spec == "auto":
-        if looks_like_ct(array):
-            return Window(*PRESETS["ct-brain"], origin="CT in HU recognised: ct-brain preset")
-        spec = "mr" if role == "anatomical" else "uptake"
-    return _mr_window(array, low, high) if spec == "mr" else _uptake_window(array, high, name)
+        if shows.kind == "ct" and shows.scale is not None:
+            return _ct_window(shows)
+        spec = "uptake" if shows.kind == "uptake" else "mr"
+    return _mr_window(array, low, high) if spec == "mr" else _uptake_window(array, high, name, shows)
 
 
-def shows_uptake(array: np.ndarray, spec: WindowSpec = "auto") -> bool:
+def shows_uptake(array: np.ndarray, spec: WindowSpec = "auto", shows: Shows | None = None) -> bool:
     """Whether a functional volume shown through ``spec`` is measured uptake (PET, SPECT) rather than a picture.
 
-    CT (values like HU, or a CT preset) and MR ("mr") are pictures.
+    CT and MR are pictures: named by a window (a CT preset, "mr"), else told by what it ``shows``, else by values like HU.
     """
-    if isinstance(spec, str) and spec.strip().lower().startswith(("ct-", "mr")):
-        return False
+    if isinstance(spec, str) and spec.strip().lower().startswith(("ct-", "mr", "uptake")):
+        return spec.strip().lower() == "uptake"
+    if shows is not None:
+        return shows.kind == "uptake"
     return not looks_like_ct(array)
 
 
@@ -211,21 +210,38 @@ def _is_supported(array, indices):
     return count >= needed
 
 
-def _uptake_window(array, high, name):
+def _ct_window(shows):
+    preset = "ct-soft-tissue" if shows.region == "trunk" else "ct-brain"
+    low, high = (value * shows.scale + shows.offset for value in PRESETS[preset])
+    units = "HU" if shows.scale == 1 and shows.offset == 0 else f"HU x {shows.scale:.4g} + {shows.offset:.4g}"
+    of_region = f" of a {shows.region}" if shows.region else ""
+    return Window(low, high, origin=f"CT{of_region} in {units} recognised: {preset} preset")
+
+
+def _uptake_window(array, high, name, shows):
     if high <= 0:
         raise InputError(f"{name} has no uptake above 0 (its maximum is {high:g}); give a window LOW:HIGH")
+    if shows.suv and shows.region == "trunk":
+        return Window(0.0, _SUV_TOP, origin="SUV of a trunk: 0 to 10")
     top = robust_maximum(array)
     if top <= 0:
         top = float(high)
+    if shows.region == "trunk":
+        values = sample(array)
+        values = values[values > 0]
+        inside = values[values > 0.5 * np.percentile(values, 75)] if values.size else values
+        end = _TAKEN_OVER * float(np.median(inside)) if inside.size else top
+        if top > 1.5 * end > 0:
+            return Window(0.0, end, origin="uptake of a trunk: 0 to 15 times the body's median, far below its hottest")
     return Window(0.0, top, origin="uptake: 0 to the highest value that neighbouring voxels share")
 
 
 def _mr_window(array, low, high):
-    sample = _sample(array).astype(np.float64)  # NumPy before 2.3 takes percentiles of float32 in float32
-    if sample.min() == sample.max():  # a small object that the sub-sampling missed
-        sample = array.reshape(-1)
-    bottom = float(np.percentile(sample, 0.5))
-    above = sample[sample > bottom]
+    values = sample(array).astype(np.float64)  # NumPy before 2.3 takes percentiles of float32 in float32
+    if values.min() == values.max():  # a small object that the sub-sampling missed
+        values = array.reshape(-1)
+    bottom = float(np.percentile(values, 0.5))
+    above = values[values > bottom]
     if above.size:
         # Foreground: above a twentieth of the bright end, so that air and Rician noise do not dilute the percentile.
         bright = float(np.percentile(above, 99.9))
@@ -257,12 +273,6 @@ def _given_window(spec):
         choices = ", ".join(["auto", "mr", "uptake", *PRESETS])
         raise InputError(f"intensity window {spec!r} is not understood; use LOW:HIGH or one of {choices}") from None
     return Window(low, high, origin="given")
-
-
-def _sample(array):
-    """About :data:`_SAMPLE` voxels spread over the whole array, the same ones every time."""
-    flat = array.reshape(-1)
-    return flat[:: max(1, flat.size // _SAMPLE) | 1]  # an odd step visits every column of the usual even rows
 
 
 def _all_finite(array):

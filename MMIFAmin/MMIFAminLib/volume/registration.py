@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from ..errors import FusionCancelled, GeometryError, InputError
 from .geometry import check_volume, covered_fraction, finite, image_like
 from .intensity import choose_window
+from .recognition import recognise
 
 TOLERANCE_MM = 6.0
 """Mean displacement up to which two volumes count as aligned: about the resolution of a PET scanner."""
@@ -98,7 +99,9 @@ def _level(image: sitk.Image, role: str, spacing: float, name: str) -> sitk.Imag
     """The volume in its window, averaged down to voxels of about `spacing` mm."""
     check_volume(image, name)
     image, _ = finite(image, name)
-    window = choose_window(sitk.GetArrayViewFromImage(image), "auto", role=role, name=name)
+    array = sitk.GetArrayViewFromImage(image)
+    shows = recognise(array, image.GetSpacing()[::-1], role)
+    window = choose_window(array, "auto", role, name, shows)
     factors = [max(1, min(round(spacing / s), n // 4)) for s, n in zip(image.GetSpacing(), image.GetSize())]
     small = sitk.BinShrink(image, factors)
     return image_like(small, window.to_unit(sitk.GetArrayViewFromImage(small)))
