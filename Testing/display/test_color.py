@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
-from skimage.color import rgb2lab
+from skimage.color import lab2rgb, rgb2lab
 
 from MMIFAminLib.display.color import PALETTES, TABLES, ColorTable, colorize, fused_of, luma, overlay, recover_uptake
 from MMIFAminLib.errors import InputError
@@ -305,3 +305,22 @@ def test_wrong_arguments_are_refused():
     for weight in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="weight"):
             colorize(np.zeros(2), np.zeros(2), table, weight)
+
+
+# opacity, its rise (n, p), retreat, withdrawal, shade, chroma: of tables whose lightness rises evenly, and of others
+EVEN, UNEVEN = (0.669, 3.268, 0.567, 0.593, 0.888, 0.019, 1.469), (0.67, 4.085, 0.5, 0.344, 1.743, 0.007, 1.191)
+
+
+@pytest.mark.parametrize(
+    "name, mixture", [("inferno", EVEN), ("hot-iron", EVEN), ("pet-heat", UNEVEN), ("rainbow", UNEVEN)]
+)
+@pytest.mark.parametrize("anatomy", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("level", [20, 40])
+def test_low_uptake_is_mixed_as_documented(name, mixture, anatomy, level):
+    """By scikit-image, where sRGB shows all of the mixture: anatomy's grey retreats, the table's colour is added."""
+    opacity, rise, power, retreat, withdrawal, shade, chroma = mixture
+    uptake, table = np.array(level / 255), ColorTable.named(name)
+    grey = lab2rgb([100 * HEADROOM * anatomy, 0, 0]) * (1 - retreat * (1 - (1 - uptake) ** withdrawal))
+    mixed = grey + opacity * (1 - (1 - uptake) ** rise) ** power * (table(uptake) - shade)
+    expected = 255 * lab2rgb(rgb2lab(np.clip(mixed, 0, 1)) * [1, chroma, chroma])
+    np.testing.assert_allclose(colorize(shown(np.array(anatomy), uptake), uptake, table), expected, atol=1)
