@@ -10,7 +10,7 @@ from PIL import Image
 
 from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.display.figure import Column, montage, preview
-from MMIFAminLib.display.legend import ColorBar, ColorSquare, plain_number
+from MMIFAminLib.display.legend import GREY, HEIGHT, ColorBar, ColorSquare, draw_legend, plain_number
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation.baselines import maximum
 from MMIFAminLib.files.writing import write_csv, write_json, write_png
@@ -215,3 +215,19 @@ def test_preview_takes_the_hottest_spot_another_place_or_the_overlay():
     wider = np.asarray(preview(mr, volume, overlay=True))
     assert wider.shape[1] == first.shape[1] + 330 + 16
     np.testing.assert_array_equal(wider[:, : 3 * 346], first[:, : 3 * 346])
+
+
+def test_anatomy_rises_along_the_arrow_beside_the_square():
+    canvas = Image.new("RGB", (400, HEIGHT))
+    draw_legend(canvas, ColorSquare(ColorTable.named("inferno"), 0, 5, "SUV"), middle=200, top=3, width=120)
+    pixels = np.asarray(canvas)
+    square, drawn = pixels[9:57, 140:260], (pixels[9:58, 127:140] == GREY).all(axis=-1)
+    np.testing.assert_array_equal(square[0, 0], 145, err_msg="bright anatomy without uptake: L* 60")
+    np.testing.assert_array_equal(square[-1, 0], 0)
+    arrow = np.zeros((49, 13), bool)
+    arrow[:, 3] = True
+    for row, column in [(1, 2), (2, 2), (3, 1), (4, 1), (5, 0)]:  # the head points up
+        arrow[row, column] = arrow[row, 6 - column] = True
+    np.testing.assert_array_equal(drawn, arrow, err_msg=str(np.argwhere(drawn[:8]).tolist()))
+    word = np.argwhere(pixels[:60, :127].any(axis=-1))  # the axis's name, left of its middle
+    assert abs(word[:, 0].mean() - 33) < 3 and word[:, 1].max() in (122, 123, 124)
