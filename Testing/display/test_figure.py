@@ -231,3 +231,6 @@ def test_anatomy_rises_along_the_arrow_beside_the_square():
     np.testing.assert_array_equal(drawn, arrow, err_msg=str(np.argwhere(drawn[:8]).tolist()))
     word = np.argwhere(pixels[:60, :127].any(axis=-1))  # the axis's name, left of its middle
     assert abs(word[:, 0].mean() - 33) < 3 and word[:, 1].max() in (122, 123, 124)
+    for number in (pixels[60:, :133], pixels[60:, 268:]):  # the values, below and outside the square
+        assert abs(np.flatnonzero(number.any(axis=(1, 2))).mean() + 60 - 67) < 3
+    assert not pixels[60:, 133:268].any()
