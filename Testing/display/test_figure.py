@@ -234,3 +234,11 @@ def test_anatomy_rises_along_the_arrow_beside_the_square():
     for number in (pixels[60:, :133], pixels[60:, 268:]):  # the values, below and outside the square
         assert abs(np.flatnonzero(number.any(axis=(1, 2))).mean() + 60 - 67) < 3
     assert not pixels[60:, 133:268].any()
+
+
+def test_the_numbers_of_a_bar_stand_beside_it():
+    canvas = Image.new("RGB", (400, HEIGHT))
+    draw_legend(canvas, ColorBar(ColorTable.named("inferno"), 2, 5), middle=200, top=3, width=120)
+    pixels = np.asarray(canvas)
+    for number in (pixels[:, :133], pixels[:, 268:]):
+        assert abs(np.flatnonzero(number.any(axis=(1, 2))).mean() - 15) < 2  # the middle of rows 9 to 20
