@@ -44,6 +44,8 @@ case $extras in
     # shellcheck disable=SC2086
     "$venv/bin/python" -c "import PySide6.QtWidgets" 2>/dev/null || install_debian $qt ||
         fail "The widget tests need libraries of Qt. On Debian: sudo apt-get install $qt"
+    command -v dciodvfy >/dev/null || install_debian dicom3tools ||
+        echo "MMIFAmin: the check of written DICOM is skipped without dciodvfy. On Debian: sudo apt-get install dicom3tools"
     ;;
 esac
 touch "$mark"

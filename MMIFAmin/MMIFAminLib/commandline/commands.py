@@ -17,26 +17,26 @@ def fuse(options) -> None:
 
     The result is a grey volume in [0, 1], or with --rgb one in colours: the anatomy's grey, which goes over to the
     functional value's colour as that rises. The two volumes must be registered; their grids may differ. A DICOM folder that
-    holds one CT or MR and one attenuation-corrected PET or SPECT of one study may be given alone.
+    holds one CT or MR and one attenuation-corrected PET or SPECT of one study may be given alone. Into a folder the result
+    is written as a DICOM series of the sources' study.
     """
     from ..display import color, preview
-    from ..files import WRITABLE, write_json, write_png, write_volume
+    from ..files import write_json, write_png
     from ..files.writing import check_picture
+    from . import dicom
     from .alignment import aligned
     from .sources import read_sources
     from .units import in_unit, window_in_unit
 
     started = time.perf_counter()
-    if not options.output.name.lower().endswith(WRITABLE):
-        raise InputError(f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings")
-    given = list(filter(None, (options.anatomical, options.functional)))
-    check_outputs([options.output, options.preview, options.report, options.transform], given)
+    dicom.check_fuse_outputs(options)
     if options.preview:
         check_picture(options.preview)
     table = color.ColorTable.named(options.color_table) if options.color_table else None
     if not 0 <= options.functional_weight <= 1:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
     sources, files, warnings = read_sources(options)
+    dicom.check_fuse_sources(options, files)
     converted, unit_facts, unit_warnings = in_unit(files[1], options.unit)
     files = (files[0], converted)
     anatomical = files[0].image
@@ -54,15 +54,17 @@ def fuse(options) -> None:
             anatomical_modality=files[0].about.modality,
             functional_modality=files[1].about.modality,
             functional_unit=files[1].about.unit,
-            names=(sources[0].name, sources[1].name),
+            names=dicom.names(sources, options),
             insist=options.insist,
             progress=progress,
         )
     table = table or _own_table(functional)
-    write_volume(fused.rgb(table, options.functional_weight) if options.rgb else fused.image, options.output)
+    image = fused.rgb(table, options.functional_weight) if options.rgb else fused.image
+    written = dicom.write_fused(image, options, files)
+    of_sources = warnings + unit_warnings  # they name files and patients' series
     facts = fused.report | {
         "alignment": alignment,
-        "warnings": warnings + unit_warnings + fused.report["warnings"],
+        "warnings": ([] if options.anonymous else of_sources) + written + fused.report["warnings"],
     }
     if options.preview:
         picture = preview(
@@ -70,18 +72,18 @@ def fuse(options) -> None:
             fused,
             table=table,
             weight=options.functional_weight,
-            titles=(short_name(sources[0]), short_name(sources[1])),
+            titles=dicom.titles(sources, options),
             position=options.preview_at,
             overlay=options.preview_overlay,
             footer=f"MMIFAmin {__version__}. {facts['notice']}",
         )
         write_png(picture, options.preview)
     if options.report:
-        used = {"anatomical": sources[0], "functional": {"file": sources[1]} | unit_facts, "output": options.output}
+        used = dicom.told(sources, unit_facts, options)
         write_json(
             used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts, options.report
         )
-    for warning in facts["warnings"]:
+    for warning in (of_sources if options.anonymous else []) + facts["warnings"]:
         say("warning", warning)
     seconds = time.perf_counter() - started
     print(f"{options.output}: {facts['slices']} {facts['plane']} slices fused in {seconds:.1f} s on {facts['device']}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
-from . import commands, lists, truth
+from . import commands, dicom, lists, truth
 from . import data as data_sets
 from . import series as listing
 from .terminal import say
@@ -28,6 +28,7 @@ examples:
   mmifamin fuse t1.nii.gz fdg.nii.gz -o fused.nrrd --preview fused.png --report fused.json
   mmifamin series cd
   mmifamin fuse cd -o fused.nrrd
+  mmifamin fuse cd -o fused_dicom/ --rgb
   mmifamin fuse mr.nrrd ct_dicom_folder -o fused_rgb.nrrd --rgb --functional-window ct-bone
   mmifamin pairs --anatomical MRI --functional PET --output fused
   mmifamin metrics --anatomical MRI --functional PET --fused fused --csv scores.csv
@@ -133,9 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FUNCTIONAL",
         help="PET, SPECT, CT or a second MR, likewise; left out where ANATOMICAL is a DICOM folder that holds both",
     )
-    fuse.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="fused volume: .nrrd, .nii.gz, .nii or .mha"
-    )
+    dicom.add_options(fuse)
     fuse.add_argument("--rgb", action="store_true", help="write the fused volume in colours instead of grey")
     fuse.add_argument(
         "--color-table", metavar="NAME", help="colours of the functional values (default: inferno, or its own)"

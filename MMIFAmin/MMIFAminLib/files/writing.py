@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,43 @@ def make_folder(path: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"{path} cannot be made a folder ({os_reason(error)}); choose another one") from None
     return path
+
+
+def check_new_folder(path: str | Path) -> Path:
+    """The absolute path of the folder ``path`` that is to be written; :class:`InputError` unless it is new or empty."""
+    path = Path(os.path.realpath(Path(path).expanduser()))
+    try:
+        if not path.parent.is_dir():
+            raise InputError(f"{path} cannot be written: there is no folder {path.parent}; create it first")
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} cannot be written: it exists and is not a folder; choose another name")
+        if path.exists() and any(path.iterdir()):
+            raise InputError(f"{path} holds files already: name a new or an empty folder")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {os_reason(error)}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path} cannot be written: no permission in {path.parent}; choose another folder")
+    return path
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``, which is new or empty; it takes that name when the block ends well.
+
+    On an exception nothing is left behind. Operating-system errors become one :class:`InputError`.
+    """
+    path = check_new_folder(path)
+    part = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        part.mkdir()
+        yield part
+        if path.is_dir():
+            path.rmdir()  # fails where files have come in meanwhile
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {os_reason(error)}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -1,0 +1,329 @@
+"""A fused volume as a DICOM series: derived, in the patient, study and frame of reference of its sources.
+
+Grey volumes become images of the anatomical modality's class (CT or MR; secondary capture for others), colours RGB
+secondary capture with the place of each plane (PS3.3 A.3, A.4, A.8; General Image C.7.6.1, Image Plane C.7.6.2).
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from .about import About
+from .writing import atomic_folder
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DESCRIPTION = "MMIFAmin fused, research only"
+SCALE = 1000.0
+"""What a fused value of 1 reads back as, in DICOM's unspecified unit (US)."""
+
+_STEPS = 50000  # stored values from 0: the slope is then a short decimal
+_CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_IDENTITY = ("PatientName", "PatientID", "StudyInstanceUID")  # copied even where they break the standard's form
+_PATIENT = (
+    "SpecificCharacterSet PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID "
+    "PatientBirthDate PatientSex PatientBirthTime OtherPatientIDs OtherPatientIDsSequence OtherPatientNames EthnicGroup "
+    "PatientSpeciesDescription PatientSpeciesCodeSequence PatientBreedDescription ResponsiblePerson PatientComments "
+    "PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence ClinicalTrialSponsorName "
+    "ClinicalTrialProtocolID ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName ClinicalTrialSubjectID "
+    "ClinicalTrialSubjectReadingID "
+)
+_STUDY = (
+    "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
+    "IssuerOfAccessionNumberSequence StudyDescription PhysiciansOfRecord ReferencedStudySequence ProcedureCodeSequence "
+    "PatientAge PatientSize PatientWeight PatientSexNeutered AdmissionID AdditionalPatientHistory PregnancyStatus "
+    "ClinicalTrialTimePointID ClinicalTrialTimePointDescription"
+)
+_EMPTY = "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber"
+_BODY = ("BodyPartExamined", "Laterality", "PatientPosition")
+_MR = (
+    "ScanningSequence",
+    "SequenceVariant",
+    "ScanOptions",
+    "MRAcquisitionType",
+    "RepetitionTime",
+    "EchoTime",
+    "EchoTrainLength",
+)
+
+
+def write_dicom(
+    image: sitk.Image,
+    folder: str | Path,
+    *,
+    anatomical: About,
+    functional: About,
+    anonymous: bool = False,
+    root: str | None = None,
+) -> Path:
+    """Write a fused 3D ``image`` as single-frame files into ``folder``, which is new or empty; returns the folder.
+
+    ``image`` is grey, float in [0, 1] (stored in 16 bits, read back as 0 to :data:`SCALE`, unit US; outside it is
+    clipped), or RGB uint8. Its files lie in the anatomical volume's study and frame of reference (the functional one's
+    where only that came from DICOM; new ones where neither did) and refer to the source images that each was made of.
+    New UIDs are under 2.25 (ISO/IEC 9834-8) or ``root``. ``anonymous`` leaves out patient, study and references: the
+    series then has a study and a frame of reference of its own. The folder appears whole or not at all.
+
+    Raises :class:`InputError` for other images, a root that is none, sources of two patients (unless ``anonymous``),
+    and a folder that holds files or cannot be written.
+    """
+    from pydicom.uid import generate_uid
+
+    colours = image.GetNumberOfComponentsPerPixel() == 3
+    if image.GetDimension() != 3 or (colours and "8-bit unsigned" not in image.GetPixelIDTypeAsString()):
+        raise InputError("only a 3D volume, grey in [0, 1] or RGB in 8 bits, is written as DICOM")
+    if image.GetNumberOfComponentsPerPixel() not in (1, 3):
+        raise InputError("a volume of one grey value or three colours per voxel is written as DICOM, no other")
+    check_series(anatomical, functional, anonymous, root)
+    prefix = _prefix(root)
+    new_uid = [generate_uid(prefix) for _ in range(3)]
+    uids = [generate_uid(prefix) for _ in range(image.GetDepth())]
+    series = _series(anatomical, functional, anonymous, colours, new_uid)
+    sources = [] if anonymous else [_Source(about) for about in (anatomical, functional) if about.datasets]
+    voxels = sitk.GetArrayViewFromImage(image)
+    with atomic_folder(folder) as part:
+        for k, uid in enumerate(uids):
+            ds = copy.deepcopy(series)
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid
+            ds.InstanceNumber = k + 1
+            _place(ds, image, k)
+            _refer(ds, sources, image, k)
+            _pixels(ds, voxels[k])
+            ds.save_as(part / f"IM{k + 1:04d}.dcm", enforce_file_format=True)
+    return Path(folder)
+
+
+def check_series(anatomical: About, functional: About, anonymous: bool = False, root: str | None = None) -> None:
+    """Raise :class:`InputError` where :func:`write_dicom` would, for the sources or ``root``: before long work."""
+    from pydicom.uid import generate_uid
+
+    ids = {(about.patient_id or "").strip() for about in (anatomical, functional)} - {""}
+    if len(ids) > 1 and not anonymous:
+        raise InputError(
+            "the sources are of different patients: as DICOM their fusion is written with --anonymous only"
+        )
+    try:
+        generate_uid(_prefix(root))
+    except ValueError:
+        raise InputError(f"{root!r} is no root of UIDs: give numbers with dots, at most 53 characters") from None
+
+
+def study_notice(anatomical: About, functional: About, anonymous: bool = False) -> str:
+    """In words, where the written series does not lie in the study of the anatomical volume; else ""."""
+    if anonymous:
+        return "the DICOM series names no patient and lies in a new study and frame of reference"
+    if anatomical.datasets:
+        return ""
+    if functional.datasets:
+        return "the anatomical volume is not DICOM: the series lies in the functional volume's study"
+    return "neither source is DICOM: the series lies in a new study that names no patient"
+
+
+def _prefix(root):
+    return None if root is None else root.rstrip(".") + "."
+
+
+# --- what all images of the series say ---
+
+
+def _series(anatomical, functional, anonymous, colours, new_uid):
+    """The attributes of every image: patient, study, series, equipment, and how it was derived."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID, ExplicitVRLittleEndian
+
+    from .. import __version__
+
+    home = None if anonymous else next((about for about in (anatomical, functional) if about.datasets), None)
+    modality = anatomical.modality if anatomical.modality in _CLASSES and not colours else "OT"
+    now = datetime.datetime.now()
+    ds = Dataset()
+    ds.file_meta = meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID = meta.MediaStorageSOPClassUID = UID(_CLASSES.get(modality, _CAPTURE))
+    for name in _EMPTY.split():
+        setattr(ds, name, "")
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = new_uid
+    if home:
+        _copy(home.datasets[0], ds, f"{_PATIENT}{_STUDY}".split())
+        ds.FrameOfReferenceUID = anatomical.frame_of_reference_uid or home.frame_of_reference_uid or new_uid[2]
+    elif anonymous:
+        ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "Patient, study and sources left out by MMIFAmin"
+    ds.PositionReferenceIndicator = ""
+    ds.Modality = modality
+    ds.SeriesNumber = 1000 + _number(home)
+    ds.SeriesDescription = DESCRIPTION
+    ds.SeriesDate = ds.ContentDate = ds.InstanceCreationDate = now.strftime("%Y%m%d")
+    ds.SeriesTime = ds.ContentTime = ds.InstanceCreationTime = now.strftime("%H%M%S")
+    ds.Manufacturer = ds.ManufacturerModelName = "MMIFAmin"
+    ds.SoftwareVersions = __version__
+    ds.ImageType = ["DERIVED", "SECONDARY", *{"CT": ["AXIAL"], "MR": ["OTHER"]}.get(modality, [])]
+    ds.AcquisitionNumber = None
+    ds.BurnedInAnnotation = "NO"
+    what = f"{anatomical.modality or 'anatomical'} and {functional.modality or 'functional'} volume"
+    ds.DerivationDescription = (
+        f"{what} fused by MMIF-AMIN (MMIFAmin {__version__}). Research use only, not for diagnosis"
+    )
+    ds.DerivationCodeSequence = [_code("113085", "Spatial resampling")]
+    _lossy(ds, anatomical, functional)
+    if anatomical.datasets:
+        _copy(anatomical.datasets[0], ds, _BODY)
+    if "Laterality" not in ds:
+        ds.Laterality = ""
+    if modality in _CLASSES and "PatientPosition" not in ds:
+        ds.PatientPosition = ""
+    if modality == "CT":
+        ds.KVP = None
+    elif modality == "MR":
+        ds.ScanningSequence, ds.SequenceVariant = "RM", "NONE"
+        ds.ScanOptions = ds.MRAcquisitionType = ""
+        ds.RepetitionTime = ds.EchoTime = ds.EchoTrainLength = None
+        _copy(anatomical.datasets[0] if anatomical.datasets else Dataset(), ds, _MR)
+    else:
+        ds.ConversionType, ds.PatientOrientation = "WSD", ""
+    return ds
+
+
+def _number(home):
+    number = home.datasets[0].get("SeriesNumber") if home else None
+    return int(number) if number not in (None, "") else 0
+
+
+def _copy(source: Dataset, target: Dataset, names):
+    """Copy the named attributes that ``source`` has, as they are, but for values that DICOM does not allow."""
+    from pydicom import config
+    from pydicom.valuerep import validate_value
+
+    for name in names:
+        if name not in source:
+            continue
+        element = source[name]
+        if name not in _IDENTITY and element.VR != "SQ":
+            try:
+                for value in element.value if element.VM > 1 else [element.value]:
+                    validate_value(element.VR, str(value) if value is not None else None, config.RAISE)
+            except ValueError:
+                continue
+        if element.value not in (None, "") or name in target:
+            target.add(copy.deepcopy(element))
+
+
+def _code(value, meaning):
+    from pydicom.dataset import Dataset
+
+    ds = Dataset()
+    ds.CodeValue, ds.CodingSchemeDesignator, ds.CodeMeaning = value, "DCM", meaning
+    return ds
+
+
+def _lossy(ds, *abouts):
+    """Once lossy, always lossy: flag, ratio and method of the first source image that was compressed so."""
+    headers = [header for about in abouts for header in about.datasets]
+    lossy = [header for header in headers if str(header.get("LossyImageCompression", "")) == "01"]
+    if lossy:
+        ds.LossyImageCompression = "01"
+        _copy(lossy[0], ds, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+    elif headers and all(str(header.get("LossyImageCompression", "")) == "00" for header in headers):
+        ds.LossyImageCompression = "00"
+
+
+# --- what each image says ---
+
+
+def _place(ds, image, k):
+    from pydicom.valuerep import format_number_as_ds
+
+    directions = np.reshape(image.GetDirection(), (3, 3))
+    across, down, through = image.GetSpacing()
+    position = np.array(image.GetOrigin()) + k * through * directions[:, 2]
+    ds.ImagePositionPatient = [format_number_as_ds(float(x)) for x in position]
+    ds.ImageOrientationPatient = [format_number_as_ds(float(x)) for x in directions[:, :2].T.ravel()]
+    ds.PixelSpacing = [format_number_as_ds(float(x)) for x in (down, across)]
+    ds.SliceThickness = format_number_as_ds(float(through))
+
+
+def _pixels(ds, values):
+    ds.Rows, ds.Columns = values.shape[:2]
+    ds.PixelRepresentation = 0
+    if values.ndim == 3:
+        ds.SamplesPerPixel, ds.PlanarConfiguration, ds.PhotometricInterpretation = 3, 0, "RGB"
+        ds.BitsAllocated = ds.BitsStored = 8
+        stored = np.ascontiguousarray(values)
+    else:
+        ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", f"{SCALE / _STEPS:g}", "US"
+        ds.WindowCenter, ds.WindowWidth = f"{SCALE / 2:g}", f"{SCALE:g}"
+        stored = np.rint(np.clip(np.nan_to_num(values.astype(np.float64)), 0, 1) * _STEPS).astype("<u2")
+    ds.HighBit = ds.BitsStored - 1
+    ds.PixelData = stored.tobytes() + b"\0" * (stored.nbytes % 2)
+    ds["PixelData"].VR = "OB" if stored.itemsize == 1 else "OW"
+
+
+class _Source:
+    """A source series: its images and where each lies."""
+
+    def __init__(self, about: About):
+        self.about = about
+        self.positions = self.normal = None
+        headers = about.datasets
+        if len(headers) > 1 and all(
+            "ImagePositionPatient" in header and "ImageOrientationPatient" in header for header in headers
+        ):
+            self.positions = np.array([[float(x) for x in header.ImagePositionPatient] for header in headers])
+            axes = [float(x) for x in headers[0].ImageOrientationPatient]
+            self.normal = np.cross(axes[:3], axes[3:])
+
+    def images_at(self, image: sitk.Image, k: int) -> list[tuple[str, str]]:
+        """The images between which slice ``k`` lies, or the nearest; all of them where they are cut another way."""
+        references = list(self.about.references)
+        if self.positions is None:
+            return references
+        directions = np.reshape(image.GetDirection(), (3, 3))
+        if abs(directions[:, 2] @ self.normal) < 0.999:
+            return references
+        along = self.positions @ self.normal
+        here = (np.array(image.GetOrigin()) + k * image.GetSpacing()[2] * directions[:, 2]) @ self.normal
+        away = np.abs(along - here)
+        reach = max(float(np.median(np.abs(np.diff(along)))) * 0.99, float(away.min()))
+        return [reference for reference, distance in zip(references, away) if distance <= reach]
+
+
+def _refer(ds, sources, image, k):
+    from pydicom.dataset import Dataset
+
+    by_study: dict[str, list] = {}
+    images = []
+    for source in sources:
+        items = []
+        for sop_class, sop_instance in source.images_at(image, k):
+            item = Dataset()
+            item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_instance
+            items.append(item)
+            purposed = copy.copy(item)
+            purposed.PurposeOfReferenceCodeSequence = [
+                _code("121322", "Source image for image processing operation"),
+            ]
+            images.append(purposed)
+        series = Dataset()
+        series.SeriesInstanceUID, series.ReferencedInstanceSequence = source.about.series_uid, items
+        by_study.setdefault(source.about.study_uid or "", []).append(series)
+    if images:
+        ds.SourceImageSequence = images
+    if own := by_study.pop(str(ds.StudyInstanceUID), None):
+        ds.ReferencedSeriesSequence = own
+    others = []
+    for study, referenced in by_study.items():
+        other = Dataset()
+        other.StudyInstanceUID, other.ReferencedSeriesSequence = study, referenced
+        others.append(other)
+    if others:
+        ds.StudiesContainingOtherReferencedInstancesSequence = others
