@@ -99,3 +99,28 @@ def test_colours_are_rgb24(tmp_path):
         for image in (read_volume(tmp_path / name), sitk.ReadImage(str(tmp_path / name))):
             np.testing.assert_array_equal(sitk.GetArrayFromImage(image), colours)
             assert same_grid(image, SMALL.image(colours))
+
+
+def test_written_colours_lie_in_scanner_space_by_both_forms(tmp_path):
+    """Some viewers read the sform, some the qform; code 1 is the scanner's space, 2 that of another image."""
+    write_volume(sitk.Compose(*[sitk.Cast(head(SMALL), sitk.sitkUInt8)] * 3), tmp_path / "a.nii")
+    header = nib.load(tmp_path / "a.nii").header
+    for affine, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
+        assert code == 1
+        np.testing.assert_allclose(affine, AFFINE, atol=1e-4)
+
+
+def test_colours_as_itk_writes_them_are_colours(tmp_path):
+    values = np.arange(3 * VALUES.size).reshape(*VALUES.shape, 1, 3) % 251
+    made = nib.Nifti1Image(values.astype(np.uint8), AFFINE)
+    made.header.set_intent("vector")
+    nib.save(made, tmp_path / "a.nii")
+    found = sitk.GetArrayFromImage(read_volume(tmp_path / "a.nii"))
+    np.testing.assert_array_equal(found, values[:, :, :, 0].transpose(2, 1, 0, 3))
+
+
+def test_vectors_are_not_taken_for_time_points(tmp_path):
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 1, 2), np.float32), AFFINE), tmp_path / "a.nii")
+    for frame in (None, 1):
+        with pytest.raises(InputError, match=r"5 dimensions \(4 x 4 x 4 x 1 x 2\): not a volume"):
+            read_volume_file(tmp_path / "a.nii", frame=frame)
