@@ -324,3 +324,12 @@ def test_low_uptake_is_mixed_as_documented(name, mixture, anatomy, level):
     mixed = grey + opacity * (1 - (1 - uptake) ** rise) ** power * (table(uptake) - shade)
     expected = 255 * lab2rgb(rgb2lab(np.clip(mixed, 0, 1)) * [1, chroma, chroma])
     np.testing.assert_allclose(colorize(shown(np.array(anatomy), uptake), uptake, table), expected, atol=1)
+
+
+def test_values_outside_the_window_have_the_colours_of_its_ends():
+    table = ColorTable.named("inferno")
+    for fused, uptake in ((0.5, 1.2), (0.9, 1.2), (0.5, -0.2), (1.2, 0.5), (-0.2, 0.5), (1.2, 1.2)):
+        inside = np.clip(fused, 0, 1), np.clip(uptake, 0, 1)
+        found = colorize(np.array(fused), np.array(uptake), table)
+        np.testing.assert_array_equal(found, colorize(*map(np.array, inside), table))
+    np.testing.assert_array_equal(colorize(np.array(0.5), np.array(np.nan), table), 119)  # not a number: no uptake, L* 50
