@@ -113,6 +113,7 @@ def test_uneven_slices_are_made_even_and_the_gaps_are_said(tmp_path):
     found = read_volume_file(tmp_path)
     assert "3 to 4 mm apart" in found.warnings[0]
     np.testing.assert_allclose(sitk.GetArrayFromImage(found.image), points_of(found.image)[..., 2] * 10, atol=0.01)
+    assert found.image.GetSize()[2] == 9  # 25 mm, in steps as near to the smallest, 3 mm, as fit
     assert points_of(found.image)[-1, 0, 0, 2] == pytest.approx(25)
 
 
