@@ -332,4 +332,5 @@ def test_values_outside_the_window_have_the_colours_of_its_ends():
         inside = np.clip(fused, 0, 1), np.clip(uptake, 0, 1)
         found = colorize(np.array(fused), np.array(uptake), table)
         np.testing.assert_array_equal(found, colorize(*map(np.array, inside), table))
-    np.testing.assert_array_equal(colorize(np.array(0.5), np.array(np.nan), table), 119)  # not a number: no uptake, L* 50
+    without = colorize(np.array(0.5), np.array(np.nan), table)  # not a number: no uptake, L* 50
+    np.testing.assert_array_equal(without, 119)
