@@ -99,6 +99,10 @@ def test_a_tilted_stack_is_upright_and_each_voxel_has_its_value(degrees, about, 
     u = (points - positions[0]) @ np.linalg.inv(np.stack([axes[0] * 2.0, axes[1] * 2.5, [0, 0, 3.0]], 1)).T
     inside = ((u >= 0) & (u <= np.array([23, 19, count - 1]))).all(-1)
     assert inside.mean() > 0.3
+    reach = abs(np.sin(t)) * {0: 2.5 * 19, 1: 2.0 * 23}[about] / 2  # mm that a slice's edge lies from its middle
+    assert image.GetSize()[2] == count + np.ceil(reach / 3.0 - 1e-6)
+    outside = ((u < -1) | (u > np.array([24, 20, count]))).any(-1)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image)[outside], written.stored.min())
     np.testing.assert_allclose(
         sitk.GetArrayFromImage(image)[inside], points[inside] @ np.array([7.0, 11.0, 13.0]), atol=1.0
     )
