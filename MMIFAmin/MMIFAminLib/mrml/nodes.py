@@ -23,12 +23,14 @@ _NOT_INTENSITIES = {
 
 @dataclass(frozen=True)
 class SourceVolume:
-    """One source as it was when Fuse was pressed: a copy of its voxels in world LPS (None once let go), and where it came
-    from."""
+    """One source as it was when Fuse was pressed: a copy of its voxels in world LPS (None once let go), where it came
+    from, and the DICOM modality and the unit of the values that the scene tells (None where it does not)."""
 
     id: str
     name: str
     image: sitk.Image | None
+    modality: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,20 @@ def array_to_matrix(array) -> vtk.vtkMatrix4x4:
 
 
 def _source(node) -> SourceVolume:
-    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node))
+    units = node.GetVoxelValueUnits()
+    unit = (units.GetCodeValue() or None) if units is not None else None
+    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node), _modality(node), unit)
+
+
+def _modality(node) -> str | None:
+    """The DICOM modality that the data tree or the node itself records."""
+    scene = node.GetScene()
+    # Not GetSubjectHierarchyNode, which makes one where there is none.
+    tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode") if scene is not None else None
+    recorded = ""
+    if tree is not None and (item := tree.GetItemByDataNode(node)):
+        recorded = tree.GetItemAttribute(item, "DICOM.Modality")
+    return recorded or node.GetAttribute("DICOM.Modality") or None
 
 
 def _ijk_to_ras(node) -> np.ndarray:

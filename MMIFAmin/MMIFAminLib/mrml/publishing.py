@@ -88,6 +88,10 @@ def fuse_snapshot(
             plane=plane,
             anatomical_window=anatomical_window,
             functional_window=functional_window,
+            anatomical_modality=source.anatomical.modality,
+            functional_modality=source.functional.modality,
+            functional_unit=source.functional.unit,
+            names=(source.anatomical.name, source.functional.name),
             progress=progress,
         )
     except InputError as error:  # the engine knows the volumes by their roles only
