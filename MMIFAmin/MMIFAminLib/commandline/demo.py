@@ -6,9 +6,8 @@ of 6 mm resolution with noise, on its own coarser, oblique grid.
 """
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +19,10 @@ from ..errors import InputError
 from ..evaluation.quality import measure_quality
 from ..files import make_folder, write_json, write_png, write_volume
 from ..volume.geometry import image_like
+
+if TYPE_CHECKING:
+    from ..engine.fusion import VolumeFuser
+    from ..engine.progress import Progress
 
 SEED = 152
 GREY_SUV, WHITE_SUV = 8.0, 2.0
@@ -115,7 +118,7 @@ def _scan(uptake: sitk.Image) -> sitk.Image:
     return image_like(scan, np.clip(counts + noise, 0, None).astype(np.float32))
 
 
-def run_demo(output: str | Path, fuser, *, progress: Callable[[float, str], object] | None = None) -> dict:
+def run_demo(output: str | Path, fuser: "VolumeFuser", *, progress: "Progress | None" = None) -> dict:
     """Fuse the demo pair with `fuser`, a ``VolumeFuser``, and write what there is to see into the folder `output`.
 
     Writes anatomical, functional, fused and fused_rgb (.nrrd), preview.png and report.json; returns the report: that of

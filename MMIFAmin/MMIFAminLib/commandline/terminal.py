@@ -1,6 +1,7 @@
 """What the command line shows: warnings, progress bars, tables. Nothing here is drawn where nobody looks."""
 
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -10,7 +11,7 @@ def say(kind: str, message: str) -> None:
 
 
 @contextmanager
-def progress_bar():
+def progress_bar() -> Iterator[Callable[[float, str], None]]:
     """A callback `progress(fraction, text)` that draws a bar with the time left, or nothing where nobody looks."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -26,7 +27,7 @@ def progress_bar():
         yield lambda fraction, text: bar.update(task, completed=fraction, description=text.partition(",")[0])
 
 
-def print_table(title: str, headings, rows) -> None:
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of texts under `headings`, which may be empty, as wide as the terminal allows."""
     from rich import box
     from rich.console import Console

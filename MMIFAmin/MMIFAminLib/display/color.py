@@ -29,7 +29,7 @@ class ColorTable:
     values: np.ndarray
     colors: np.ndarray
 
-    def __init__(self, name: str, values: np.ndarray | None, colors: np.ndarray):
+    def __init__(self, name: str, values: np.ndarray | None, colors: np.ndarray) -> None:
         object.__setattr__(self, "name", name)
         colors = np.array(colors, dtype=np.float64)
         if colors.ndim != 2 or colors.shape[1] != 3 or len(colors) < 2:

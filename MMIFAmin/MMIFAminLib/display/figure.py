@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,6 +19,15 @@ PLANES = ("axial", "coronal", "sagittal")
 _CELL, _GAP, _HEADER, _FOOTER = 330, 16, 48, HEIGHT + 26  # pixels
 _WHITE = (235, 235, 235)
 _CONTENT, _MARGIN = 0.05, 6.0  # what counts as more than background, and the mm kept around it
+
+
+class Fused(Protocol):
+    """What the picture takes of a ``FusedVolume``: both images on the anatomical grid, and the windows of the sources."""
+
+    image: sitk.Image
+    functional: sitk.Image
+    anatomical_window: intensity.Window
+    functional_window: intensity.Window
 
 
 class Column(NamedTuple):
@@ -110,7 +119,7 @@ def _draw_column(canvas: Image.Image, column: Column, number: int, rows: Sequenc
 
 def preview(
     anatomical: sitk.Image,
-    fused,
+    fused: Fused,
     *,
     table: "str | color.ColorTable" = color.DEFAULT,
     weight: float = 1.0,

@@ -159,7 +159,7 @@ class Room:
     ``warnings``. Used from several threads.
     """
 
-    def __init__(self, device: str, slices: int, warnings: list[str]):
+    def __init__(self, device: str, slices: int, warnings: list[str]) -> None:
         self.device, self.slices, self.warnings = device, slices, warnings
         self._alone, self._inside, self._changed = False, 0, threading.Condition()
 

@@ -74,7 +74,7 @@ class VolumeFuser:
         device: str,
         precision: str,
         anatomical: "tuple[MMIFAMIN, WeightsInfo] | None" = None,
-    ):
+    ) -> None:
         self.weights = weights
         self.device = device
         self.precision = precision

@@ -12,7 +12,7 @@ Progress = Callable[[float, str], "bool | None"]
 class Clock:
     """Seconds spent in each stage."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
@@ -24,7 +24,7 @@ class Clock:
 class Reporter:
     """Maps the progress of one stage onto its share of the whole, and turns a refusal into FusionCancelled."""
 
-    def __init__(self, progress: Progress | None, start: float, stop: float):
+    def __init__(self, progress: Progress | None, start: float, stop: float) -> None:
         self._progress, self._start, self._stop = progress, start, stop
 
     def __call__(self, fraction: float, text: str) -> None:

@@ -61,7 +61,7 @@ def guided_filter(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.clip(base / (base_weight + tiny) + detail / (detail_weight + tiny), 0, 1)
 
 
-def pca(a, b) -> np.ndarray:
+def pca(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """PCA fusion: the sources weighted by the first principal component of their joint values in each slice.
 
     Where neither varies they count alike.

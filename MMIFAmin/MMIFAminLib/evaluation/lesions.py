@@ -8,6 +8,7 @@ is what the lesion did to the fused image. Arrays are (D, H, W), slices first, a
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import cast
 from zlib import crc32
 
@@ -46,7 +47,7 @@ class Case:
     spacing: tuple[float, float, float]
     table: ColorTable | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.anatomical.ndim != 3 or self.anatomical.shape != self.uptake.shape:
             shapes = f"{self.anatomical.shape} and {self.uptake.shape}"
             raise InputError(f"Case {self.name}: the two volumes have shapes {shapes}, but must be 3D on one grid.")
@@ -85,7 +86,9 @@ class Change:
         return np.sign(self.lesion.contrast) * self.fused > SEEN
 
 
-def load_case(anatomical, functional, *, table: str | None = None, name: str | None = None) -> Case:
+def load_case(
+    anatomical: str | Path, functional: str | Path, *, table: str | None = None, name: str | None = None
+) -> Case:
     """Read a case from two volume files on one grid; `table` names the colour table of the ycbcr protocol."""
     images = [read_volume(path) for path in (anatomical, functional)]
     if not same_grid(*images):
@@ -148,7 +151,9 @@ def measure_lesion(fuse: Fuse, case: Case, lesion: Lesion, protocol: str = "scal
     )
 
 
-def anatomy_fixed_correlation(anatomical, uptake, fused, mask, bins: int = 64, least: int = 200) -> float:
+def anatomy_fixed_correlation(
+    anatomical: np.ndarray, uptake: np.ndarray, fused: np.ndarray, mask: np.ndarray, bins: int = 64, least: int = 200
+) -> float:
     """Spearman correlation between `fused` and `uptake` where the anatomical image shows the same.
 
     The voxels of `mask` are sorted into `bins` narrow classes of anatomical intensity in [0, 1]; within each class of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,14 @@ class Quality:
         }
 
 
-def measure_quality(anatomical, functional, fused, *, most=MOST_SLICES, progress=None) -> Quality:
+def measure_quality(
+    anatomical: np.ndarray,
+    functional: np.ndarray,
+    fused: np.ndarray,
+    *,
+    most: int = MOST_SLICES,
+    progress: Callable[[float, str], object] | None = None,
+) -> Quality:
     """Score a fused volume slice by slice against its sources, as the network saw them.
 
     All three are (D, H, W) arrays in [0, 1]. At most `most` slices, evenly spread over those where a source has any

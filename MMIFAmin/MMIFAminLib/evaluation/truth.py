@@ -81,7 +81,9 @@ def visibility(picture: np.ndarray, anatomy: np.ndarray, spot: Spot, spacing: Se
     return float(np.linalg.norm(core - ring))
 
 
-def regions(anatomy: np.ndarray, spot: Spot, spacing: Sequence[float]):
+def regions(
+    anatomy: np.ndarray, spot: Spot, spacing: Sequence[float]
+) -> tuple[tuple[slice, ...], tuple[np.ndarray, np.ndarray]]:
     """The cut (slices) of a volume around a lesion and, within it, the masks of its core and of its ring."""
     reach = [2.2 * spot.fwhm / mm for mm in spacing]
     cut = tuple(

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,6 +13,9 @@ from ..display.lab import rgb_to_lab
 from ..errors import InputError
 from ..volume.shown import shown
 from . import baselines, truth
+
+if TYPE_CHECKING:
+    from ..engine.fused import FusedVolume
 
 OURS = "mmif-amin"
 OPACITIES = (0.3, 0.5, 0.7)
@@ -30,7 +33,7 @@ class Screen(NamedTuple):
     spots: Sequence[truth.Spot] = ()
 
 
-def screen(name: str, anatomical: sitk.Image, fused, lesions: "Path | None" = None) -> Screen:
+def screen(name: str, anatomical: sitk.Image, fused: "FusedVolume", lesions: "Path | None" = None) -> Screen:
     """What a ``FusedVolume`` of the scalar volume `anatomical` shows, and the lesions of a CSV (see ``read_spots``)."""
     anatomy = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(anatomical))
     uptake = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))

@@ -6,6 +6,7 @@ C.11.1 Modality LUT, C.7.6.16.2.11 Real World Value Mapping).
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -312,7 +313,7 @@ def real_values(frame: Frame, stored: np.ndarray, exact: bool) -> np.ndarray:
 
 
 @contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Silence what pydicom logs and warns about malformed elements: what matters is checked here."""
     import logging
 

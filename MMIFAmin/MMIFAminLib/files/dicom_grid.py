@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -77,7 +78,13 @@ def _grid(size, axes, normal, spacing, origin):
     return _locate(image, axes, normal, spacing, origin)
 
 
-def placed(values: np.ndarray, axes, normal, spacing, origin) -> sitk.Image:
+def placed(
+    values: np.ndarray,
+    axes: Sequence[np.ndarray] | np.ndarray,
+    normal: np.ndarray,
+    spacing: Sequence[float],
+    origin: Sequence[float] | np.ndarray,
+) -> sitk.Image:
     """``values`` (K, J, I), or (..., 3) of colours, as an image: axes and normal LPS, spacing and origin mm."""
     return _locate(sitk.GetImageFromArray(values, isVector=values.ndim == 4), axes, normal, spacing, origin)
 

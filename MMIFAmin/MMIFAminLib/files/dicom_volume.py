@@ -81,7 +81,7 @@ def _check_size(frames, name):
 class _Reader:
     """Stored values of frames; an object of many frames is decoded once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._path: Path | None = None
         self._values = np.empty(0)
 

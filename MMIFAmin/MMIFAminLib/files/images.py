@@ -13,7 +13,7 @@ stretched on its own, so that a folder stays comparable with itself and with oth
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -24,6 +24,14 @@ from .writing import atomic_path, make_folder
 
 PROTOCOLS = ("ycbcr", "palette", "scalar")
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+
+class Fuser(Protocol):
+    """What fusing a pair takes of a ``VolumeFuser``."""
+
+    def fuse_arrays(
+        self, a: np.ndarray, b: np.ndarray, *, uptake: bool = True, anatomical: bool = False
+    ) -> np.ndarray: ...
 
 
 class Match(NamedTuple):
@@ -143,7 +151,7 @@ def full_scale(paths: Iterable[Path]) -> float:
 
 
 def fuse_folders(
-    fuser,
+    fuser: Fuser,
     anatomical: str | Path,
     functional: str | Path,
     output: str | Path,
@@ -176,7 +184,7 @@ def fuse_folders(
     return written, lonely
 
 
-def _fuse_pair(fuser, paths: Sequence[Path], whites: Sequence[float], protocol: str) -> np.ndarray:
+def _fuse_pair(fuser: Fuser, paths: Sequence[Path], whites: Sequence[float], protocol: str) -> np.ndarray:
     """The fused image, uint8 (H, W) or (H, W, 3). One pair a call, so that nothing else in the folder influences it."""
     anatomical, functional = (read_image(path) for path in paths)
     if anatomical.shape[:2] != functional.shape[:2]:

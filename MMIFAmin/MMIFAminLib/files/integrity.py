@@ -13,8 +13,10 @@ import sys
 import tempfile
 import threading
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -28,7 +30,7 @@ _MAX_DEFLATE_RATIO = 1032  # zlib's own bound: a compressed file cannot hold mor
 _stderr_lock = threading.Lock()
 
 
-def check_dimensions(path):
+def check_dimensions(path: str | Path) -> None:
     """Refuse a MetaImage header whose number of dimensions would crash ITK's parser."""
     with open(path, "rb") as file:
         text = file.read(4096).decode("latin-1")
@@ -38,7 +40,7 @@ def check_dimensions(path):
             raise InputError(f"{path} has a damaged header: NDims = {dimensions[0]}")
 
 
-def check_complete(path, declared):
+def check_complete(path: Path, declared: int) -> None:
     """Raise :class:`InputError` when file ``path``, of a format known here, cannot hold its ``declared`` bytes."""
     data, ratio = path, 1
     if path.suffix.lower() in (".hdr", ".img"):
@@ -116,9 +118,9 @@ def _text_header_data(path, head):
 
 
 @contextmanager
-def captured_stderr():
+def captured_stderr() -> Iterator[list[str]]:
     """Catch what C++ libraries print on stderr; yields a list that holds the complaints when the block has ended."""
-    complaints = []
+    complaints: list[str] = []
     warnings_shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     with _stderr_lock, tempfile.TemporaryFile() as caught:
         try:
@@ -159,7 +161,7 @@ _REASONS = (
 )
 
 
-def itk_reason(text):
+def itk_reason(text: str) -> str:
     """One line for people from an ITK exception."""
     for sign, reason in _REASONS:
         if sign in text:

@@ -63,7 +63,7 @@ class AdaptiveLoss(nn.Module):
         behind: float = 1.0,
         anchors: dict[str, float] | None = None,
         kinds: int = 1,
-    ):
+    ) -> None:
         super().__init__()
         self.names = tuple(weights)
         self.rate, self.reach, self.behind = rate, reach, behind

@@ -32,7 +32,7 @@ class GoalLoss(AdaptiveLoss):
         margin: float = 0.25,
         anchors: dict[str, float] | None = None,
         kinds: int = 1,
-    ):
+    ) -> None:
         super().__init__(weights, rate=rate, reach=reach, anchors=anchors, kinds=kinds)
         self.margin = margin
         self.metrics = tuple(metric for name in self.names for metric in MEASURES[name])

@@ -16,7 +16,7 @@ class InformationLoss(nn.Module):
     gradient (weight ``gradient``); ``anchors`` ``{term: weight}`` are added with constant weights.
     """
 
-    def __init__(self, intensity: float, gradient: float, anchors: dict[str, float] | None = None):
+    def __init__(self, intensity: float, gradient: float, anchors: dict[str, float] | None = None) -> None:
         super().__init__()
         self.intensity, self.gradient = intensity, gradient
         self.anchors = dict(anchors or {})

@@ -27,7 +27,9 @@ class ShortfallLoss(nn.Module):
     exactly, such as the distance to the maximum, have no goal).
     """
 
-    def __init__(self, weights: dict[str, float], sharpness: float = 1.0, anchors: dict[str, float] | None = None):
+    def __init__(
+        self, weights: dict[str, float], sharpness: float = 1.0, anchors: dict[str, float] | None = None
+    ) -> None:
         super().__init__()
         self.weights = dict(weights)
         self.sharpness = sharpness

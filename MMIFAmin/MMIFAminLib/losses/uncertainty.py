@@ -12,7 +12,7 @@ class UncertaintyLoss(nn.Module):
     ``weights`` ``{term: p}``; ``anchors`` ``{term: weight}`` are added with constant weights.
     """
 
-    def __init__(self, weights: dict[str, float], anchors: dict[str, float] | None = None):
+    def __init__(self, weights: dict[str, float], anchors: dict[str, float] | None = None) -> None:
         super().__init__()
         self.weights = dict(weights)
         self.anchors = dict(anchors or {})

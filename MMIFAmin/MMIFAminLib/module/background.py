@@ -25,7 +25,7 @@ class Job:
     engine does, from the first slice on) is started without `estimate`.
     """
 
-    def __init__(self, work: Callable, *, after: Job | None = None, estimate: bool = True):
+    def __init__(self, work: Callable, *, after: Job | None = None, estimate: bool = True) -> None:
         self.fraction, self.text = 0.0, ""
         self._work = work
         self._after = after
@@ -102,7 +102,7 @@ def _ignore(job: Job) -> None:
 class Runner:
     """One job at a time: `start` it, `poll` it from a timer until it calls `done(job)`, `cancel` or `drop` it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.job: Job | None = None
         self._done: Callable = _ignore
         self._winding: Job | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import slicer
 from slicer.i18n import tr as _
@@ -17,13 +17,16 @@ from ..errors import InputError, MMIFAminError
 from . import packages, roles, state
 from .view_logic import DEFAULT_COLORS, ViewLogic
 
+if TYPE_CHECKING:
+    from ..engine.fusion import VolumeFuser
+
 _MEASURED = "MMIFAmin.quality"
 _UNDEFINED = {
     "MSSSIM": _("Not defined for slices below 176 pixels."),
     "VIF": _("Not defined for slices below 41 pixels."),
     "SSIM": _("Not defined for slices below 7 pixels."),
 }
-_fusers: dict[tuple[str, str], object] = {}  # loaded networks, shared by every logic of the session
+_fusers: dict[tuple[str, str], VolumeFuser] = {}  # loaded networks, shared by every logic of the session
 
 
 class LastFusion(NamedTuple):
@@ -40,7 +43,7 @@ _NOTHING = LastFusion((), None, None)
 class FusionLogic(ViewLogic):
     """Base of `MMIFAminLogic`; see there."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._last = _NOTHING
         self._unusable: dict = {}
 

@@ -80,7 +80,7 @@ def _listening():
 class _Tee:
     """A stream that passes on what is written, and keeps its last lines."""
 
-    def __init__(self, stream, lines):
+    def __init__(self, stream, lines) -> None:
         self._stream, self._lines = stream, lines
 
     def write(self, text):

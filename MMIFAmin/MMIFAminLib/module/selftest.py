@@ -28,10 +28,10 @@ SPACING = (6.0, 6.0, 20.0)
 class SelfTestCases(Base):
     """Mixed into a `unittest.TestCase`; `setUp` empties the scene."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         slicer.mrmlScene.Clear()
 
-    def runTest(self):
+    def runTest(self) -> None:
         """Run every case; the application's *Reload and Test* calls this."""
         import unittest
 
@@ -45,7 +45,7 @@ class SelfTestCases(Base):
 
     # Console and batch -----------------------------------------------------------------------------------------------
 
-    def test_logic_fuses_two_nodes(self):
+    def test_logic_fuses_two_nodes(self) -> None:
         anatomical, functional = self.pair()
         before = slicer.util.arrayFromVolume(functional).copy()
         fused = self.logic().fuse(anatomical, functional)
@@ -57,7 +57,7 @@ class SelfTestCases(Base):
         self.assertTrue(values.min() >= 0 and values.max() <= 1 and values.std() > 0.05)
         self.assertTrue(np.array_equal(before, slicer.util.arrayFromVolume(functional)))
 
-    def test_logic_takes_colour_window_and_plane(self):
+    def test_logic_takes_colour_window_and_plane(self) -> None:
         anatomical, functional = self.pair()
         logic = self.logic()
         colored = logic.fuse(
@@ -70,7 +70,7 @@ class SelfTestCases(Base):
         again = logic.fuse(anatomical, functional, colored, rgb=True)
         self.assertIs(again, colored)
 
-    def test_logic_explains_what_it_refuses(self):
+    def test_logic_explains_what_it_refuses(self) -> None:
         anatomical, functional = self.pair()
         logic = self.logic()
         nodes = slicer.mrmlScene.GetNumberOfNodes()
@@ -83,7 +83,7 @@ class SelfTestCases(Base):
             logic.fuse(anatomical, functional)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
 
-    def test_logic_can_be_cancelled(self):
+    def test_logic_can_be_cancelled(self) -> None:
         anatomical, functional = self.pair()
         nodes = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaises(MMIFAminError):
@@ -92,7 +92,7 @@ class SelfTestCases(Base):
 
     # Panel -----------------------------------------------------------------------------------------------------------
 
-    def test_panel_explains_why_fuse_is_disabled(self):
+    def test_panel_explains_why_fuse_is_disabled(self) -> None:
         widget = self.panel()
         self.assertFalse(widget.ui.fuseButton.enabled)
         self.assertIn("anatomical", widget.ui.fuseButton.toolTip)
@@ -108,7 +108,7 @@ class SelfTestCases(Base):
         widget.ui.greyCheckBox.checked = True
         self.assertTrue(widget.ui.fuseButton.enabled)
 
-    def test_panel_fuses_twice_into_one_output(self):
+    def test_panel_fuses_twice_into_one_output(self) -> None:
         widget, fused = self.fusedPanel()
         self.assertEqual(fused.GetClassName(), "vtkMRMLVectorVolumeNode")
         self.assertIn("slices/s", widget.ui.statusLabel.text)
@@ -117,7 +117,7 @@ class SelfTestCases(Base):
         self.assertIs(widget.ui.colorSelector.currentNode(), fused)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), volumes)
 
-    def test_panel_recolours_without_fusing(self):
+    def test_panel_recolours_without_fusing(self) -> None:
         widget, fused = self.fusedPanel()
         before = slicer.util.arrayFromVolume(fused).copy()
         widget.ui.functionalWeightSlider.value = 0.0
@@ -126,7 +126,7 @@ class SelfTestCases(Base):
         rgb = slicer.util.arrayFromVolume(fused).astype(int)
         self.assertLessEqual(np.ptp(rgb, axis=-1).max(), 3)  # grey, but for rounding
 
-    def test_panel_cancels(self):
+    def test_panel_cancels(self) -> None:
         self.needPackages()
         widget = self.panel()
         self.choose(widget)
@@ -139,7 +139,7 @@ class SelfTestCases(Base):
         self.assertEqual(widget.ui.fuseButton.text, "Fuse")
         self.assertTrue(widget.ui.fuseButton.enabled)
 
-    def test_panel_survives_closing_the_scene_while_fusing(self):
+    def test_panel_survives_closing_the_scene_while_fusing(self) -> None:
         self.needPackages()
         widget = self.panel()
         self.choose(widget)
@@ -151,7 +151,7 @@ class SelfTestCases(Base):
         self.assertEqual(widget.ui.fuseButton.text, "Fuse")
         self.assertFalse(widget.ui.fuseButton.enabled)
 
-    def test_panel_state_survives_save_and_load(self):
+    def test_panel_state_survives_save_and_load(self) -> None:
         widget = self.panel()
         self.choose(widget)
         widget.ui.planeComboBox.setCurrentIndex(2)
@@ -178,7 +178,7 @@ class SelfTestCases(Base):
 
     # Helpers ---------------------------------------------------------------------------------------------------------
 
-    def needPackages(self):
+    def needPackages(self) -> None:
         missing = packages.missing()
         if missing:
             self.skipTest(f"not installed: {', '.join(missing)}")

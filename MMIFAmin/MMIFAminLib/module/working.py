@@ -27,7 +27,7 @@ class Working:
     _pollTimer: Any
     _checkTimer: Any
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._job = Runner()  # what the user asked for
         self._check = Runner()  # of the alignment
         self._loading = Runner()  # of the libraries, once the panel is entered

@@ -13,7 +13,7 @@ from .context import Means, own_means
 class ChannelSqueeze(nn.Module):
     """Squeeze and excitation: a weight in (0, 1) for each channel, from the channels' means (Hu et al., 2018)."""
 
-    def __init__(self, channels: int, reduction: int = 4):
+    def __init__(self, channels: int, reduction: int = 4) -> None:
         super().__init__()
         hidden = channels // reduction
         self.fc = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
@@ -28,7 +28,7 @@ class ChannelSqueeze(nn.Module):
 class ImageNorm(nn.GroupNorm):
     """Group norm with one group: mean and deviation over all channels and pixels (Wu and He, 2018)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__(1, channels)
 
     def forward(self, x: torch.Tensor, means: Means = own_means) -> torch.Tensor:
@@ -46,7 +46,7 @@ class ImageNorm(nn.GroupNorm):
 class TransposedAttention(nn.Module):
     """Self-attention between channels, at a cost linear in the number of pixels (Restormer; Zamir et al., 2022)."""
 
-    def __init__(self, channels: int, heads: int):
+    def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
@@ -82,7 +82,7 @@ class TransposedAttention(nn.Module):
 class GatedFeedForward(nn.Module):
     """A gated feed-forward network with depth-wise convolutions (Restormer; Zamir et al., 2022)."""
 
-    def __init__(self, channels: int, expansion: float):
+    def __init__(self, channels: int, expansion: float) -> None:
         super().__init__()
         hidden = int(channels * expansion)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1)

@@ -23,7 +23,7 @@ def own_means(take: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> 
 class RecordedMeans:
     """Every image has the means of its own, which are kept in ``context``."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._taken: list[torch.Tensor] = []
 
     def __call__(self, take: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> None:
@@ -38,7 +38,7 @@ class RecordedMeans:
 class GivenMeans:
     """Every image has the means of the volume that it is a slice of. For one run of the network."""
 
-    def __init__(self, context: Context):
+    def __init__(self, context: Context) -> None:
         self._left = iter(context)
 
     def __call__(self, take: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:

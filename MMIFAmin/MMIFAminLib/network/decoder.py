@@ -14,7 +14,7 @@ class FusionDecoder(nn.Module):
     is the maximum of the two sources.
     """
 
-    def __init__(self, in_channels: int, channels: int, width: int, layers: int, factor: int, maps: int):
+    def __init__(self, in_channels: int, channels: int, width: int, layers: int, factor: int, maps: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(2 * in_channels + channels, width, 3, padding=1)
         self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(layers))

@@ -15,7 +15,7 @@ class HaarSqueeze(nn.Module):
 
     filters: torch.Tensor
 
-    def __init__(self, levels: int = 2):
+    def __init__(self, levels: int = 2) -> None:
         super().__init__()
         self.factor = 2**levels
         self.register_buffer("filters", _composed_filters(levels), persistent=False)

@@ -16,7 +16,7 @@ class DenseSubnetwork(nn.Module):
     coupling block starts as the identity.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, growth: int, layers: int = 2):
+    def __init__(self, in_channels: int, out_channels: int, growth: int, layers: int = 2) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(
             nn.Conv2d(in_channels + index * growth, growth, 3, padding=1) for index in range(layers)
@@ -39,7 +39,7 @@ class CouplingBlock(nn.Module):
     ``tanh`` to half an octave, so that the inverse stays exact in single precision.
     """
 
-    def __init__(self, channels: int, growth: int):
+    def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
         self.width = channels // 2  # of one half
         self.additive = DenseSubnetwork(self.width, self.width, growth)
@@ -69,7 +69,7 @@ class InvertibleDenseNetwork(nn.Module):
     ``inverse`` maps it back with an error below 1e-4 in fp32. The same IDN serves both modalities, each on its own.
     """
 
-    def __init__(self, blocks: int, growth: int, levels: int = 2):
+    def __init__(self, blocks: int, growth: int, levels: int = 2) -> None:
         super().__init__()
         self.squeeze = HaarSqueeze(levels)
         self.factor = self.squeeze.factor

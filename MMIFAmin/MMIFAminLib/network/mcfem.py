@@ -14,7 +14,7 @@ from .context import Means, own_means
 class MultiScaleConvolution(nn.Module):
     """Parallel convolutions of several kernel sizes, each on its own share of the channels, mixed by a 1x1."""
 
-    def __init__(self, channels: int, kernel_sizes: tuple[int, ...] = (3, 5, 7)):
+    def __init__(self, channels: int, kernel_sizes: tuple[int, ...] = (3, 5, 7)) -> None:
         super().__init__()
         share = channels // len(kernel_sizes)
         self.shares = [share] * (len(kernel_sizes) - 1) + [channels - share * (len(kernel_sizes) - 1)]
@@ -32,7 +32,7 @@ class MultiScaleConvolution(nn.Module):
 class SpatialAttention(nn.Module):
     """One weight in (0, 1) a position, from the mean and maximum over channels (CBAM; Woo et al., 2018)."""
 
-    def __init__(self, kernel_size: int = 7):
+    def __init__(self, kernel_size: int = 7) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2)
 
@@ -45,7 +45,7 @@ class SpatialAttention(nn.Module):
 class HybridAttention(nn.Module):
     """Channel attention, then spatial attention."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.channel = ChannelSqueeze(channels)
         self.spatial = SpatialAttention()
@@ -58,7 +58,7 @@ class HybridAttention(nn.Module):
 class TransformerBlock(nn.Module):
     """Transposed self-attention and a gated feed-forward network."""
 
-    def __init__(self, channels: int, heads: int, expansion: float):
+    def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
         self.attention_norm = ImageNorm(channels)
         self.attention = TransposedAttention(channels, heads)
@@ -87,7 +87,7 @@ class MCFEM(nn.Module):
         expansion: float = 1.5,
         kernel_sizes: tuple[int, ...] = (3, 5, 7),
         attention: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         self.project = nn.Conv2d(2 * in_channels, channels, 3, padding=1)
         self.uptake = nn.Parameter(torch.zeros(channels, 1, 1))

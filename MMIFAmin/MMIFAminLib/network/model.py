@@ -47,7 +47,7 @@ class PlainFeatures(nn.Module):
 
     factor, channels = 4, 16
 
-    def __init__(self, blocks: int, growth: int):
+    def __init__(self, blocks: int, growth: int) -> None:
         super().__init__()
         width = growth + 26
         layers = [nn.PixelUnshuffle(4), nn.Conv2d(16, width, 3, padding=1), nn.ReLU()]
@@ -72,7 +72,7 @@ class MMIFAMIN(nn.Module):
     are pictures (CT, MR, luma of colours): it chooses the form, and moves biases in the network.
     """
 
-    def __init__(self, architecture: Architecture = Architecture()):
+    def __init__(self, architecture: Architecture = Architecture()) -> None:
         super().__init__()
         a = self.architecture = architecture
         self.idn = (InvertibleDenseNetwork if a.idn else PlainFeatures)(a.idn_blocks, a.idn_growth)

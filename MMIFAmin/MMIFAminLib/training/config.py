@@ -66,7 +66,7 @@ class Variation:
     gamma: float = 1.0
     partner: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for key, low, high in (
             ("share", 0, 1),
             ("angle", 0, 180),
@@ -117,7 +117,7 @@ class Config:
     validate_every: int = 1000
     validation_pairs: int = 12
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sizes = ("steps", "batch", "patch", "threads")
         for key in (*sizes, "log_every", "checkpoint_every", "validate_every", "validation_pairs"):
             if getattr(self, key) < 1:

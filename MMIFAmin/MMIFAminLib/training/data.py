@@ -99,7 +99,7 @@ class DrawPatch:
     "task": int}``; ``uptake`` says that ``b`` shows uptake, ``task`` counts the configuration's tasks from 0.
     """
 
-    def __init__(self, config: Config, cases: dict[str, list[Case]]):
+    def __init__(self, config: Config, cases: dict[str, list[Case]]) -> None:
         self.config = config
         self.cases = [(task, cases[task.name]) for task in config.tasks]
         self.vary = _variation(config.vary) if config.vary.share else None

@@ -78,7 +78,7 @@ class Run:
         rank: int = 0,
         world: int = 1,
         progress: Callable[[float, str], object] | None = None,
-    ):
+    ) -> None:
         from monai.utils.misc import set_determinism
 
         self.config, self.output, self.source, self.rank, self.world = config, output, source, rank, world

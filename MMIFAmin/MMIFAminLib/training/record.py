@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ CHECKPOINT, LOG, VALIDATION = "checkpoint.pt", "log.csv", "validation.csv"
 _FREE = ("threads", "device")
 
 
-def save_checkpoint(path: Path, config: Config, step: int, seconds: float, **parts) -> None:
+def save_checkpoint(path: Path, config: Config, step: int, seconds: float, **parts: Any) -> None:
     """Write the state after ``step`` steps: configuration, seconds spent so far, states of ``parts``."""
     content = {name: part.state_dict() for name, part in parts.items()}
     content |= {"config": config.to_dict(), "step": step, "seconds": seconds}
@@ -25,7 +26,7 @@ def save_checkpoint(path: Path, config: Config, step: int, seconds: float, **par
         Path(temporary).write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path: Path, config: Config, **parts) -> tuple[int, float]:
+def load_checkpoint(path: Path, config: Config, **parts: Any) -> tuple[int, float]:
     """Restore ``parts``; return how many steps and seconds were done.
 
     Raises InputError where the file cannot be read or belongs to a run with another configuration.
@@ -49,7 +50,7 @@ def load_checkpoint(path: Path, config: Config, **parts) -> tuple[int, float]:
 class Log:
     """A CSV file of rows with a ``step`` column, rewritten atomically with every row added."""
 
-    def __init__(self, path: Path, last_step: int):
+    def __init__(self, path: Path, last_step: int) -> None:
         """Continue the file at ``path`` after ``last_step``: rows beyond it will be computed again."""
         self.path = path
         self.rows = [row for row in read_log(path) if int(row["step"]) <= last_step] if last_step else []

@@ -1,5 +1,7 @@
 """The network as MONAI's inferers and tools take one: a single tensor in; and an inferer that sees the whole volume."""
 
+from typing import Any
+
 import torch
 from monai.inferers.inferer import SliceInferer
 
@@ -12,7 +14,7 @@ class StackedMMIFAMIN(MMIFAMIN):
     Keyword arguments besides ``uptake`` are those of ``Architecture``; the parameters are those of ``MMIFAMIN``.
     """
 
-    def __init__(self, uptake: bool, **architecture):
+    def __init__(self, uptake: bool, **architecture: Any) -> None:
         super().__init__(Architecture.from_dict(architecture))
         self.shows_uptake = uptake
 
@@ -31,7 +33,9 @@ class StackedMMIFAMIN(MMIFAMIN):
 class VolumeInferer(SliceInferer):
     """MONAI's ``SliceInferer``, after the global layers have seen a sample of the slices that are not empty."""
 
-    def __call__(self, inputs: torch.Tensor, network: StackedMMIFAMIN, *args, **kwargs):
+    def __call__(
+        self, inputs: torch.Tensor, network: StackedMMIFAMIN, *args: Any, **kwargs: Any
+    ) -> torch.Tensor | tuple[torch.Tensor, ...] | dict[Any, torch.Tensor]:
         """``inputs`` ``(1, 2, H, W, D)``, slices along the last axis, to the fused ``(1, 1, H, W, D)``."""
         occupied = [k for k in range(inputs.shape[-1]) if inputs[..., k].any()]
         context = None

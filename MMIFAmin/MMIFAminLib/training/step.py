@@ -41,7 +41,7 @@ class TrainingStep(nn.Module):
     on its own (``overshoot``). Passing the loss's gradient through the clipping would drive pixels ever further out.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.network = MMIFAMIN(config.architecture)

@@ -4,7 +4,7 @@ SimpleITK's convention throughout: LPS millimetres, index order (i, j, k), array
 positions in RAS, as 3D Slicer shows them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -74,7 +74,13 @@ def finite(image: sitk.Image, name: str = "volume") -> tuple[sitk.Image, int]:
     return (image_like(image, array) if invalid else image), invalid
 
 
-def check_grid(size, spacing, origin, direction, name: str = "volume") -> None:
+def check_grid(
+    size: Sequence[int],
+    spacing: Sequence[float],
+    origin: Sequence[float],
+    direction: Sequence[float],
+    name: str = "volume",
+) -> None:
     """Raise :class:`GeometryError`, naming ``name``, unless this is a usable 3D grid (``direction`` row by row)."""
     if len(size) < 3:
         raise GeometryError(f"{name} is a {len(size)}D image, not a volume; fuse 2D images with 'mmifamin pairs'")
@@ -194,7 +200,7 @@ def _index_map(functional, anatomical):
     return np.linalg.solve(index_to_physical(functional), index_to_physical(anatomical))
 
 
-def covered_fraction(functional, anatomical):
+def covered_fraction(functional: sitk.Image, anatomical: sitk.Image) -> float:
     """The share of anatomical voxel centres inside the functional volume, counted exactly, row by row."""
     matrix = _index_map(functional, anatomical)
     ni, nj, nk = anatomical.GetSize()

@@ -41,7 +41,7 @@ class Window:
     high: float
     origin: str = "given"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         low, high = float(self.low), float(self.high)
         if not (np.isfinite(low) and np.isfinite(high) and low < high and np.isfinite(high - low)):
             raise InputError(f"intensity window {self.low}:{self.high} is empty; give LOW:HIGH with LOW below HIGH")

@@ -6,6 +6,7 @@ registration alone: volumes are aligned when the best pose near the present one 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,9 @@ class Alignment:
     message: str
 
 
-def alignment_check(anatomical: sitk.Image, functional: sitk.Image, *, names=("anatomical", "functional")) -> Alignment:
+def alignment_check(
+    anatomical: sitk.Image, functional: sitk.Image, *, names: tuple[str, str] = ("anatomical", "functional")
+) -> Alignment:
     """Tell within about a second whether two scalar volumes, in one physical space, seem aligned.
 
     Raises InputError for volumes that cannot be used or are too thin to tell; no overlap at all is an answer, not an error.
@@ -67,7 +70,11 @@ def alignment_check(anatomical: sitk.Image, functional: sitk.Image, *, names=("a
 
 
 def register_rigid(
-    anatomical: sitk.Image, functional: sitk.Image, progress=None, *, names=("anatomical", "functional")
+    anatomical: sitk.Image,
+    functional: sitk.Image,
+    progress: Callable[[float, str], object] | None = None,
+    *,
+    names: tuple[str, str] = ("anatomical", "functional"),
 ) -> sitk.Euler3DTransform:
     """The rigid transform that takes anatomical points to functional ones (LPS, mm), as `sitk.Resample` wants it.
 

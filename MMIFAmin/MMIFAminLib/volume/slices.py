@@ -1,12 +1,16 @@
 """What the network is shown of the slices of two volumes: where their content lies, in square pixels."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from .intensity import Window
 
 _MOST_STRETCHED = 8  # times; pixels of slices far apart are not made quite square
 _MARGIN = 16  # pixels kept around the head, so that the network sees its border and has the 16 that it takes at least
 
 
-def content(sources, multiple: int) -> tuple[list[int], tuple[slice, slice]]:
+def content(sources: Sequence[tuple[np.ndarray, Window]], multiple: int) -> tuple[list[int], tuple[slice, slice]]:
     """Which slices of two ``(D, H, W)`` views have anything above their windows' lower ends, and one box that holds it.
 
     The box has a margin and, where the image allows, sides that are multiples of ``multiple``.

@@ -5,7 +5,11 @@ variation along the slice axis grows beyond what the livelier source has, voxels
 neighbours are drawn towards the nearer one, all by the same small amount at most. Everything else stays as it is.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from .intensity import Window
 
 LIMIT = 1.05  # times the larger variation of the two sources
 _AIM = 1.045  # on the rows that are looked at
@@ -14,7 +18,7 @@ _AT_ONCE = 16  # rows that are damped together: little memory
 _MOST = 0.1  # of the grey range: what a voxel may be moved at most
 
 
-def through_plane_ratio(anatomical, functional, fused) -> float:
+def through_plane_ratio(anatomical: np.ndarray, functional: np.ndarray, fused: np.ndarray) -> float:
     """Total variation of ``fused`` along the first axis over the larger of the two sources': above 1, slices flicker.
 
     Three arrays ``(D, H, W)`` in [0, 1]; NaN where neither source changes along that axis.
@@ -23,14 +27,14 @@ def through_plane_ratio(anatomical, functional, fused) -> float:
     return _variation(fused) / largest if largest > 0 else float("nan")
 
 
-def sampled_ratio(fused: np.ndarray, sources) -> float:
+def sampled_ratio(fused: np.ndarray, sources: Sequence[tuple[np.ndarray, Window]]) -> float:
     """``through_plane_ratio`` on some rows of ``fused`` and of ``sources``: two ``(D, H, W)`` arrays with their windows."""
     few = _few(fused)
     first, second = (window.to_unit(source[:, few]) for source, window in sources)
     return through_plane_ratio(first, second, fused[:, few])
 
 
-def steady(fused: np.ndarray, sources) -> tuple[float, float]:
+def steady(fused: np.ndarray, sources: Sequence[tuple[np.ndarray, Window]]) -> tuple[float, float]:
     """Damp ``fused``, float32 ``(D, H, W)`` in [0, 1], in place until ``through_plane_ratio`` is at most ``LIMIT``.
 
     ``sources`` are the two ``(D, H, W)`` arrays with the windows they are seen through; no voxel falls below both of them
