@@ -14,6 +14,7 @@ SCRIPTS = {
     "Testing/benchmarks/scores.py": "--data",
     "Testing/benchmarks/square_pixels.py": "--data",
     "Testing/benchmarks/through_plane.py": "--data",
+    "Testing/benchmarks/truth.py": "--shared",
     "docs/make_results.py": "--shared",
 }
 
@@ -42,7 +43,8 @@ def test_scripts_tell_how_to_get_their_data(last_line, tmp_path, script):
         (shared / "reference" / "peers_val.csv").write_text("method\n")
     place = shared if script == "docs/make_results.py" else shared / "nowhere"
     line = last_line(script, SCRIPTS[script], str(place))
-    assert "is not there: clone https://github.com/" in line and "mmifamin data harvard CLONE" in line
+    name = "body" if script.endswith("truth.py") else "harvard"
+    assert "is not there: clone https://github.com/" in line and f"mmifamin data {name} CLONE" in line
 
 
 def test_scores_of_other_methods_are_said_to_be_no_public_data(last_line, tmp_path):

@@ -1,6 +1,8 @@
-"""Draws docs/pictures/truth-trunk.png: every lesion of the trunk in CT, PET, plain overlay and fused colours.
+"""Measures what can be read off the screen, and draws every lesion of the trunk in CT, PET, overlay and fused colours.
 
-python Testing/benchmarks/truth_picture.py --shared ../shared
+    python Testing/benchmarks/truth.py --shared ../shared
+
+Writes ``results/truth.csv`` and docs/pictures/truth-trunk.png.
 """
 
 import argparse
@@ -12,8 +14,10 @@ from matplotlib.patches import Circle
 from MMIFAminLib import VolumeFuser
 from MMIFAminLib.commandline.demo import T1_WINDOW, build_demo_pair
 from MMIFAminLib.display.color import DEFAULT, ColorTable, colorize, overlay
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation.truth_study import screen, truth_study
 from MMIFAminLib.files import read_volume
+from MMIFAminLib.files.datasets import require
 from MMIFAminLib.files.writing import atomic_path, write_csv
 
 TABLES = ("inferno", "pet-heat", "hot-iron", "rainbow")
@@ -36,8 +40,14 @@ def pairs(data: Path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder of data and reference")
+    data = parser.parse_args().shared / "data"
+    try:
+        require(data / "body", "body")
+        require(data / "volumes", "harvard")
+    except InputError as error:
+        parser.error(str(error))
     fuser, tables, rows = VolumeFuser.load(), [ColorTable.named(name) for name in TABLES], []
-    for name, anatomical, functional, window, functional_window, lesions in pairs(parser.parse_args().shared / "data"):
+    for name, anatomical, functional, window, functional_window, lesions in pairs(data):
         fused = fuser.fuse(anatomical, functional, anatomical_window=window, functional_window=functional_window)
         case = screen(name, anatomical, fused, lesions)
         rows += truth_study(case, tables)
