@@ -314,18 +314,20 @@ def real_values(frame: Frame, stored: np.ndarray, exact: bool) -> np.ndarray:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what pydicom logs and warns about malformed elements: what matters is checked here."""
+    """Silence what pydicom and nibabel log and warn about malformed headers: what matters is checked here."""
     import logging
 
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in ("pydicom", "nibabel.global")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 def _number(value):
