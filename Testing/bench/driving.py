@@ -14,7 +14,7 @@ class SlowFuser:
         if not stuck:
             self.release.set()
 
-    def fuse(self, anatomical, functional, *, plane, anatomical_window, functional_window, progress):
+    def fuse(self, anatomical, functional, *, progress, **choices):
         from MMIFAminLib.errors import FusionCancelled
 
         self.calls += 1
