@@ -21,7 +21,7 @@ TOLERANCE_MM = 6.0
 """Mean displacement up to which two volumes count as aligned: about the resolution of a PET scanner."""
 
 _LEVELS_MM = (8.0, 4.0, 2.0)
-_THINNEST_MM = 2 * _LEVELS_MM[0]  # a volume of fewer than two samples across has no pose that could be told
+_THINNEST_MM = 3 * _LEVELS_MM[0]  # a volume of fewer than three samples across has no pose that could be told
 _SAMPLES = 20_000
 _BINS = 32
 _MARGIN_MM = 100.0  # background around the functional volume, so that a pose gains nothing by leaving the picture
