@@ -8,8 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from MMIFAminLib.commandline.parser import main
-from MMIFAminLib.commandline.sources import read_sources
 from MMIFAminLib.errors import InputError
+from MMIFAminLib.study.sources import read_sources
 from support.dicom import Written, write_series
 from support.phantoms import Grid, head
 

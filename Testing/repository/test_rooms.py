@@ -16,6 +16,7 @@ ROOMS = {
     "evaluation": ("numpy", "scipy", "SimpleITK"),
     "losses": ("torch", "numpy"),
     "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),
+    "study": ("SimpleITK",),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
     "module": ("numpy", "SimpleITK", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),

@@ -8,7 +8,9 @@ from functools import partial
 
 from .. import __version__
 from ..errors import InputError
-from .common import check_outputs, load_fuser, short_name
+from ..study import fuse_study
+from ..study.outputs import check_outputs, short_name
+from .common import load_fuser
 from .terminal import print_table, progress_bar, say
 
 
@@ -20,87 +22,13 @@ def fuse(options) -> None:
     holds one CT or MR and one attenuation-corrected PET or SPECT of one study may be given alone. Into a folder the result
     is written as a DICOM series of the sources' study.
     """
-    from ..display import color, preview
-    from ..files import write_json, write_png
-    from ..files.writing import check_picture
-    from . import dicom
-    from .alignment import aligned
-    from .sources import read_sources
-    from .units import in_unit, window_in_unit
-
     started = time.perf_counter()
-    dicom.check_fuse_outputs(options)
-    if options.preview:
-        check_picture(options.preview)
-    table = color.ColorTable.named(options.color_table) if options.color_table else None
-    if not 0 <= options.functional_weight <= 1:
-        raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
-    sources, files, warnings = read_sources(options)
-    dicom.check_fuse_sources(options, files)
-    converted, unit_facts, unit_warnings = in_unit(files[1], options.unit)
-    files = (files[0], converted)
-    anatomical = files[0].image
-    functional_window = window_in_unit(options.functional_window, converted.about.unit)
-    fuser = load_fuser(options)
     with progress_bar() as progress:
-        functional, alignment = aligned(files, options, progress, warnings)
-        fused = fuser.fuse(
-            anatomical,
-            functional,
-            plane=options.plane,
-            anatomical_window=options.window,
-            functional_window=functional_window,
-            kind=options.kind,
-            anatomical_modality=files[0].about.modality,
-            functional_modality=files[1].about.modality,
-            functional_unit=files[1].about.unit,
-            names=dicom.names(sources, options),
-            insist=options.insist,
-            progress=progress,
-        )
-    table = table or _own_table(functional)
-    image = fused.rgb(table, options.functional_weight) if options.rgb else fused.image
-    written = dicom.write_fused(image, options, files)
-    of_sources = warnings + unit_warnings  # they name files and patients' series
-    facts = fused.report | {
-        "alignment": alignment,
-        "warnings": ([] if options.anonymous else of_sources) + written + fused.report["warnings"],
-    }
-    if options.preview:
-        picture = preview(
-            anatomical,
-            fused,
-            table=table,
-            weight=options.functional_weight,
-            titles=dicom.titles(sources, options),
-            position=options.preview_at,
-            overlay=options.preview_overlay,
-            footer=f"MMIFAmin {__version__}. {facts['notice']}",
-        )
-        write_png(picture, options.preview)
-    if options.report:
-        used = dicom.told(sources, unit_facts, options)
-        write_json(
-            used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts, options.report
-        )
-    for warning in (of_sources if options.anonymous else []) + facts["warnings"]:
+        study = fuse_study(options, lambda: load_fuser(options), progress)
+    for warning in study.warnings:
         say("warning", warning)
-    seconds = time.perf_counter() - started
+    seconds, facts = time.perf_counter() - started, study.report
     print(f"{options.output}: {facts['slices']} {facts['plane']} slices fused in {seconds:.1f} s on {facts['device']}")
-
-
-def _own_table(functional):
-    """The palette that an RGB functional volume already uses, else the default table."""
-    import SimpleITK as sitk
-
-    from ..display import color
-
-    if functional.GetNumberOfComponentsPerPixel() == 3:
-        try:
-            return color.ColorTable.named(color.recover_uptake(sitk.GetArrayViewFromImage(functional))[1])
-        except InputError:
-            pass  # Colours of no known palette: its luma was fused and is coloured anew.
-    return color.ColorTable.named(color.DEFAULT)
 
 
 def pairs(options) -> None:

@@ -6,7 +6,6 @@ only.
 
 import argparse
 import os
-import re
 import shutil
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
+from ..study import add_engine_options, add_fusion_options, joined
 from . import commands, dicom, lists, truth
 from . import data as data_sets
 from . import series as listing
@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command with `arguments` (default: those of the process) and return its exit code."""
     try:
-        options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+        options = _parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
         return options.run(options) or 0
     except MMIFAminError as error:
         return _fail(str(error))
@@ -79,26 +79,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _fail(message: str) -> int:
     say("error", message)
     return ERROR
-
-
-def _joined(arguments: list[str]) -> list[str]:
-    """`--window -160:240` as `--window=-160:240`: argparse would take the range, or a place, for an option."""
-    joined: list[str] = []
-    for argument in arguments:
-        if re.match(r"-[\d.]+[:,]", argument) and joined and joined[-1].startswith("--"):
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
-
-
-def _place(text: str) -> tuple[float, float, float]:
-    """LPS (mm) of "R,A,S" as Slicer shows it."""
-    try:
-        right, front, head = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no place: give R,A,S in mm, such as 12,-40,85") from None
-    return -right, -front, head
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,62 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         help="PET, SPECT, CT or a second MR, likewise; left out where ANATOMICAL is a DICOM folder that holds both",
     )
     dicom.add_options(fuse)
-    fuse.add_argument("--rgb", action="store_true", help="write the fused volume in colours instead of grey")
-    fuse.add_argument(
-        "--color-table", metavar="NAME", help="colours of the functional values (default: inferno, or its own)"
-    )
-    fuse.add_argument(
-        "--functional-weight", type=float, default=1.0, metavar="W", help="strength of the colours, 0 to 1 (default: 1)"
-    )
-    fuse.add_argument(
-        "--plane",
-        default="axial",
-        metavar="PLANE",
-        help="slices to fuse: axial (default), coronal, sagittal or acquisition",
-    )
-    window = "LOW:HIGH, auto (default), mr, uptake, ct-brain, ct-soft-tissue, ct-bone or ct-lung"
-    fuse.add_argument(
-        "--window", default="auto", metavar="SPEC", help=f"anatomical intensities from black to white: {window}"
-    )
-    fuse.add_argument(
-        "--functional-window",
-        default="auto",
-        metavar="SPEC",
-        help="functional ones, likewise; suv:0:10 for SUV 0 to 10",
-    )
-    fuse.add_argument(
-        "--unit",
-        metavar="UNIT",
-        help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, suv-bsa, suv-ibw, bqml, counts",
-    )
-    fuse.add_argument(
-        "--kind",
-        default="auto",
-        metavar="KIND",
-        help="auto (default), uptake (PET, SPECT) or anatomical (two MR or CT)",
-    )
-    fuse.add_argument(
-        "--register", action="store_true", help="move the functional volume onto the anatomical one first"
-    )
+    add_fusion_options(fuse)
     fuse.add_argument("--transform", type=Path, metavar="TFM", help="write the transform of --register (.tfm, .h5)")
-    fuse.add_argument("--insist", action="store_true", help="fuse although a volume seems to be a label map")
-    fuse.add_argument(
-        "--frame",
-        type=int,
-        metavar="N",
-        help="which time point, echo, phase or stack of a source with several (from 1)",
-    )
-    fuse.add_argument("--different-patients", action="store_true", help="fuse although the patient ids differ")
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
-    fuse.add_argument(
-        "--preview-at",
-        type=_place,
-        metavar="R,A,S",
-        help="where its planes cross, in mm to the right, front and head (default: the hottest spot of uptake)",
-    )
-    fuse.add_argument(
-        "--preview-overlay", action="store_true", help="add the plain overlay to the picture, for comparison"
-    )
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
 
     pairs = command("pairs", commands.pairs, "fuse folders of 2D images", weights=lists.weights)
@@ -304,8 +231,5 @@ def _parser() -> argparse.ArgumentParser:
     listed = (f"{group}:\n" + "\n".join(lines) for group, lines in shown.items())
     parser.description = "\n\n".join(["Multimodal medical image fusion by MMIF-AMIN.", *listed])
     for added in (fuse, pairs, info, demo, lesions, measured):
-        engine = added.add_argument_group("engine")
-        engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps")
-        engine.add_argument("--precision", default="auto", metavar="NAME", help="auto (default), fp32, bf16 or fp16")
-        engine.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
+        add_engine_options(added)
     return parser

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError
-from .common import check_outputs, load_fuser, short_name
+from ..study.outputs import check_outputs, short_name
+from .common import load_fuser
 from .terminal import print_table, progress_bar
 
 _SHOWN = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..files import VolumeFile
+    from .about import VolumeFile
 
 UNITS = ("suv", "suv-lbm", "suv-lbm-james", "suv-bsa", "suv-ibw", "bqml", "counts")
 
@@ -19,7 +19,7 @@ def in_unit(file: VolumeFile, wanted: str | None = None) -> tuple[VolumeFile, di
     Returns it with its facts for the report (``unit``, and of an SUV the factor and what it comes from; nothing that names
     the patient) and warnings. Raises InputError where ``wanted`` cannot be had, with the reason.
     """
-    from ..files.suv import suv_factor
+    from .suv import suv_factor
 
     about = file.about
     if wanted is not None and wanted not in UNITS:

@@ -5,9 +5,9 @@ import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
-from MMIFAminLib.commandline.units import in_unit, window_in_unit
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files import About, VolumeFile
+from MMIFAminLib.files.units import in_unit, window_in_unit
 
 
 def pet(**changes):

@@ -1,0 +1,117 @@
+"""Fuse one study as its options ask for it, and write what they name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import InputError
+from . import outputs
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..display.color import ColorTable
+    from ..engine import FusedVolume, VolumeFuser
+    from ..engine.progress import Progress
+
+
+@dataclass(frozen=True)
+class FusedStudy:
+    """What came of a study: the ``anatomical`` volume as it was read, the ``fused`` one, the colour ``table`` in use, the
+    ``report`` (plain values for JSON) and ``warnings`` for a person, which may name files though the report does not.
+    """
+
+    anatomical: sitk.Image
+    fused: FusedVolume
+    table: ColorTable
+    report: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], progress: Progress) -> FusedStudy:
+    """Read the sources of ``options``, fuse them, and write output, picture and report, each whole or not at all.
+
+    ``options`` has the values of ``study.options`` and the paths ``anatomical``, ``functional`` (None where one DICOM
+    folder holds both), ``output``, ``preview``, ``report`` and ``transform`` (None where they are not wanted). The fuser is
+    had by ``load`` once the sources are read. Raises MMIFAminError with one sentence; nothing is written then, except where
+    a later file could not be.
+    """
+    from ..display import color, preview
+    from ..files import write_json, write_png
+    from ..files.units import in_unit, window_in_unit
+    from ..files.writing import check_picture
+    from .alignment import aligned
+    from .sources import read_sources
+
+    outputs.check_fuse_outputs(options)
+    if options.preview:
+        check_picture(options.preview)
+    table = color.ColorTable.named(options.color_table) if options.color_table else None
+    if not 0 <= options.functional_weight <= 1:
+        raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
+    sources, files, warnings = read_sources(options)
+    outputs.check_fuse_sources(options, files)
+    converted, unit_facts, unit_warnings = in_unit(files[1], options.unit)
+    files = (files[0], converted)
+    anatomical = files[0].image
+    functional_window = window_in_unit(options.functional_window, converted.about.unit)
+    fuser = load()
+    functional, alignment = aligned(files, options, progress, warnings)
+    fused = fuser.fuse(
+        anatomical,
+        functional,
+        plane=options.plane,
+        anatomical_window=options.window,
+        functional_window=functional_window,
+        kind=options.kind,
+        anatomical_modality=files[0].about.modality,
+        functional_modality=files[1].about.modality,
+        functional_unit=files[1].about.unit,
+        names=outputs.names(sources, options),
+        insist=options.insist,
+        progress=progress,
+    )
+    table = table or _own_table(functional)
+    image = fused.rgb(table, options.functional_weight) if options.rgb else fused.image
+    written = outputs.write_fused(image, options, files)
+    of_sources = warnings + unit_warnings  # they name files and patients' series
+    facts = fused.report | {
+        "alignment": alignment,
+        "warnings": ([] if options.anonymous else of_sources) + written + fused.report["warnings"],
+    }
+    if options.preview:
+        picture = preview(
+            anatomical,
+            fused,
+            table=table,
+            weight=options.functional_weight,
+            titles=outputs.titles(sources, options),
+            position=options.preview_at,
+            overlay=options.preview_overlay,
+            footer=f"MMIFAmin {__version__}. {facts['notice']}",
+        )
+        write_png(picture, options.preview)
+    used = outputs.told(sources, unit_facts, options)
+    report = used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts
+    if options.report:
+        write_json(report, options.report)
+    told = (of_sources if options.anonymous else []) + facts["warnings"]
+    return FusedStudy(anatomical, fused, table, report, tuple(told))
+
+
+def _own_table(functional: sitk.Image) -> ColorTable:
+    """The palette that an RGB functional volume already uses, else the default table."""
+    import SimpleITK as sitk
+
+    from ..display import color
+
+    if functional.GetNumberOfComponentsPerPixel() == 3:
+        try:
+            return color.ColorTable.named(color.recover_uptake(sitk.GetArrayViewFromImage(functional))[1])
+        except InputError:
+            pass  # Colours of no known palette: its luma was fused and is coloured anew.
+    return color.ColorTable.named(color.DEFAULT)

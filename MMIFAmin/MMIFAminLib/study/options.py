@@ -1,0 +1,94 @@
+"""The options on how a study is fused: those of ``fuse`` and ``cohort``, and of each row of a cohort."""
+
+import argparse
+import re
+
+
+def add_fusion_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on how volumes are read, fused and shown."""
+    parser.add_argument("--rgb", action="store_true", help="write the fused volume in colours instead of grey")
+    parser.add_argument(
+        "--color-table", metavar="NAME", help="colours of the functional values (default: inferno, or its own)"
+    )
+    parser.add_argument(
+        "--functional-weight", type=float, default=1.0, metavar="W", help="strength of the colours, 0 to 1 (default: 1)"
+    )
+    parser.add_argument(
+        "--plane",
+        default="axial",
+        metavar="PLANE",
+        help="slices to fuse: axial (default), coronal, sagittal or acquisition",
+    )
+    window = "LOW:HIGH, auto (default), mr, uptake, ct-brain, ct-soft-tissue, ct-bone or ct-lung"
+    parser.add_argument(
+        "--window", default="auto", metavar="SPEC", help=f"anatomical intensities from black to white: {window}"
+    )
+    parser.add_argument(
+        "--functional-window",
+        default="auto",
+        metavar="SPEC",
+        help="functional ones, likewise; suv:0:10 for SUV 0 to 10",
+    )
+    parser.add_argument(
+        "--unit",
+        metavar="UNIT",
+        help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, suv-bsa, suv-ibw, bqml, counts",
+    )
+    parser.add_argument(
+        "--kind",
+        default="auto",
+        metavar="KIND",
+        help="auto (default), uptake (PET, SPECT) or anatomical (two MR or CT)",
+    )
+    parser.add_argument(
+        "--register", action="store_true", help="move the functional volume onto the anatomical one first"
+    )
+    parser.add_argument("--insist", action="store_true", help="fuse although a volume seems to be a label map")
+    parser.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="which time point, echo, phase or stack of a source with several (from 1)",
+    )
+    parser.add_argument("--different-patients", action="store_true", help="fuse although the patient ids differ")
+    parser.add_argument(
+        "--preview-at",
+        type=_place,
+        metavar="R,A,S",
+        help="where its planes cross, in mm to the right, front and head (default: the hottest spot of uptake)",
+    )
+    parser.add_argument(
+        "--preview-overlay", action="store_true", help="add the plain overlay to the picture, for comparison"
+    )
+    parser.add_argument("--uid-root", metavar="ROOT", help="root of the DICOM series' new UIDs (default: 2.25)")
+    parser.add_argument(
+        "--anonymous", action="store_true", help="name neither the patient nor the sources in DICOM, picture and report"
+    )
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on what computes."""
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps")
+    engine.add_argument("--precision", default="auto", metavar="NAME", help="auto (default), fp32, bf16 or fp16")
+    engine.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """`--window -160:240` as `--window=-160:240`: argparse would take the range, or a place, for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-[\d.]+[:,]", argument) and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _place(text: str) -> tuple[float, float, float]:
+    """LPS (mm) of "R,A,S" as Slicer shows it."""
+    try:
+        right, front, head = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no place: give R,A,S in mm, such as 12,-40,85") from None
+    return -right, -front, head

@@ -1,0 +1,101 @@
+"""The files that a study is fused into, and what they name: what the options ask for, looked at before the work."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..files import VolumeFile
+
+
+def check_fuse_outputs(options: argparse.Namespace) -> None:
+    """Settle whether the output is DICOM (``options.dicom``) and tell what cannot be written before the work."""
+    from ..files import WRITABLE
+    from ..files.writing import check_new_folder
+
+    options.dicom = options.dicom or options.output.is_dir()
+    if not options.dicom and not options.output.name.lower().endswith(WRITABLE):
+        raise InputError(
+            f"{options.output}: volumes are written as {', '.join(WRITABLE)}; choose one of these endings, or FOLDER/ for "
+            "DICOM"
+        )
+    if options.uid_root is not None and not options.dicom:
+        raise InputError("--uid-root is for DICOM: give it with --dicom or -o FOLDER/")
+    given = list(filter(None, (options.anatomical, options.functional)))
+    check_outputs(
+        [None if options.dicom else options.output, options.preview, options.report, options.transform], given
+    )
+    if options.dicom:
+        check_new_folder(options.output)
+
+
+def check_fuse_sources(options: argparse.Namespace, files: tuple[VolumeFile, VolumeFile]) -> None:
+    """Tell before the work what cannot be one DICOM series."""
+    if options.dicom:
+        from ..files.dicom_out import check_series
+
+        check_series(files[0].about, files[1].about, options.anonymous, options.uid_root)
+
+
+def write_fused(image: sitk.Image, options: argparse.Namespace, files: tuple[VolumeFile, VolumeFile]) -> list[str]:
+    """Write ``image`` as ``options`` ask for; returns what to warn of."""
+    from ..files import write_volume
+
+    if not options.dicom:
+        write_volume(image, options.output)
+        return []
+    from ..files.dicom_out import study_notice, write_dicom
+
+    anatomical, functional = (file.about for file in files)
+    write_dicom(
+        image,
+        options.output,
+        anatomical=anatomical,
+        functional=functional,
+        anonymous=options.anonymous,
+        root=options.uid_root,
+    )
+    return list(filter(None, [study_notice(anatomical, functional, options.anonymous)]))
+
+
+def names(sources: tuple[Path, Path], options: argparse.Namespace) -> tuple[str, str]:
+    """What warnings call the sources."""
+    return ("anatomical", "functional") if options.anonymous else (sources[0].name, sources[1].name)
+
+
+def titles(sources: tuple[Path, Path], options: argparse.Namespace) -> tuple[str, str]:
+    """What the picture calls the sources."""
+    return ("anatomical", "functional") if options.anonymous else (short_name(sources[0]), short_name(sources[1]))
+
+
+def told(sources: tuple[Path, Path], unit_facts: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """What the report says of sources and output; of an anonymous one only unit and factor, no names, weight or times."""
+    if options.anonymous:
+        return {"functional": {key: unit_facts[key] for key in ("unit", "suv_factor") if key in unit_facts}}
+    return {"anatomical": sources[0], "functional": {"file": sources[1]} | unit_facts, "output": options.output}
+
+
+def check_outputs(outputs: Iterable[Path | None], sources: Iterable[Path]) -> None:
+    """Tell of a place that cannot be written, or that would overwrite a source, before the work rather than after."""
+    from ..files.writing import check_output
+
+    sources, seen = {source.resolve() for source in sources}, set()
+    for path in filter(None, outputs):
+        place = check_output(path)
+        if place in sources:
+            raise InputError(f"{path} is one of the sources; choose another name for the output")
+        if place in seen:
+            raise InputError(f"{path} is the name of two outputs; choose another name for one of them")
+        seen.add(place)
+
+
+def short_name(path: Path) -> str:
+    """The file's name without its endings."""
+    return path.name.split(".")[0] or path.name
