@@ -8,18 +8,25 @@ from . import util as util
 class vtkMRMLNode:
     def __getattr__(self, name: str) -> Any: ...
 
+class vtkMRMLApplicationLogic:
+    def __getattr__(self, name: str) -> Any: ...
+
 class vtkMRMLColorNode(vtkMRMLNode): ...
 
 class vtkMRMLLayoutNode(vtkMRMLNode):
     SlicerLayoutFourUpView: int
 
-class vtkMRMLVolumeNode(vtkMRMLNode):
-    ImageDataModifiedEvent: int
-
-class vtkMRMLScalarVolumeNode(vtkMRMLVolumeNode): ...
+class vtkMRMLPlotChartNode(vtkMRMLNode): ...
 
 class vtkMRMLTransformableNode(vtkMRMLNode):
     TransformModifiedEvent: int
+
+class vtkMRMLLinearTransformNode(vtkMRMLTransformableNode): ...
+
+class vtkMRMLVolumeNode(vtkMRMLTransformableNode):
+    ImageDataModifiedEvent: int
+
+class vtkMRMLScalarVolumeNode(vtkMRMLVolumeNode): ...
 
 class vtkMRMLVectorVolumeNode(vtkMRMLScalarVolumeNode): ...
 

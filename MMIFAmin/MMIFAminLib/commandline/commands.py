@@ -3,6 +3,7 @@
 Packages that take seconds to import are imported by the commands that need them, so that help is instant.
 """
 
+import argparse
 import time
 from functools import partial
 
@@ -14,7 +15,7 @@ from .common import load_fuser
 from .terminal import print_table, progress_bar, say
 
 
-def fuse(options) -> None:
+def fuse(options: argparse.Namespace) -> None:
     """Fuse a functional volume with an anatomical one, on the grid of the anatomical volume.
 
     The result is a grey volume in [0, 1], or with --rgb one in colours: the anatomy's grey, which goes over to the
@@ -31,7 +32,7 @@ def fuse(options) -> None:
     print(f"{options.output}: {facts['slices']} {facts['plane']} slices fused in {seconds:.1f} s on {facts['device']}")
 
 
-def pairs(options) -> None:
+def pairs(options: argparse.Namespace) -> None:
     """Fuse 2D images of equal names in two folders, one PNG each of that name, for any evaluator to score.
 
     Grey pairs give grey images. 8-bit values are divided by 255: no image is stretched on its own.
@@ -51,7 +52,7 @@ def pairs(options) -> None:
     print(f"{options.output}: {len(written)} images fused ({options.protocol})")
 
 
-def metrics(options) -> None:
+def metrics(options: argparse.Namespace) -> None:
     """Score fused 2D images against their two sources by the field's metrics; colour images by their luma.
 
     Prints the means over all images; --csv gives every image. Values that are not defined for an image are left out.
@@ -77,7 +78,7 @@ def metrics(options) -> None:
     print_table(f"Means over {len(rows)} images", ("metric", "mean", "sd", "what it tells"), lines)
 
 
-def info(options) -> None:
+def info(options: argparse.Namespace) -> None:
     """Show the versions, the device and the weights that a fusion would use."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -115,7 +116,7 @@ def info(options) -> None:
     print_table("MMIFAmin: research use only", ("", ""), lines)
 
 
-def demo(options) -> None:
+def demo(options: argparse.Namespace) -> None:
     """Fuse the MNI152 T1 head with a simulated FDG-PET and write volumes, a picture and a report."""
     from .demo import run_demo
 
@@ -135,7 +136,7 @@ def demo(options) -> None:
     print(f"Look at {options.output / 'preview.png'}; the volumes and report.json lie beside it.")
 
 
-def train(options) -> None:
+def train(options: argparse.Namespace) -> None:
     """Train a network by a configuration; checkpoints, logs, weights and model card land in the output folder."""
     from ..training import train
 
@@ -144,7 +145,7 @@ def train(options) -> None:
     print(f"{weights}: trained; the model card, scores and log lie beside it.")
 
 
-def ablate(options) -> None:
+def ablate(options: argparse.Namespace) -> None:
     """Train the full method and variants without one of its parts, with equal budgets, and compare them in a table.
 
     Run again after an interruption, it skips what is finished.
@@ -156,14 +157,14 @@ def ablate(options) -> None:
     print(table.read_text(encoding="utf-8"), end="")
 
 
-def bundle(options) -> None:
+def bundle(options: argparse.Namespace) -> None:
     """Export a network as a MONAI bundle, which `python -m monai.bundle run` executes without MMIFAmin."""
     from ..training.bundle import export_bundle
 
     print(f"{export_bundle(options.output, options.weights)}: exported; docs/README.md in it tells how to run it.")
 
 
-def lesions(options) -> None:
+def lesions(options: argparse.Namespace) -> None:
     """Put hot and cold lesions into functional volumes and measure what the fusion shows of them.
 
     The volumes of a pair lie on one grid. Each lesion is fused with and without; the table tells how many change the

@@ -2,13 +2,20 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
 class OutputAction(argparse.Action):
     """The path of the output; one that ends in a slash asks for DICOM (a ``Path`` would forget the slash)."""
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
         """Set ``output`` and, by the slash, ``dicom``."""
         text = str(values)
         namespace.output = Path(text)

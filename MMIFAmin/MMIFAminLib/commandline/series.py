@@ -1,9 +1,11 @@
 """``mmifamin series``: what DICOM series a folder holds."""
 
+import argparse
+
 from .terminal import print_table, say
 
 
-def series(options) -> None:
+def series(options: argparse.Namespace) -> None:
     """List the DICOM series in a folder and its subfolders, with the numbers by which other commands choose one.
 
     FOLDER::#2, FOLDER::SeriesInstanceUID or FOLDER::part of a description stands for a series wherever a volume is asked

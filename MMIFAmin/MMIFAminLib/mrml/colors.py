@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import vtk
 
 from ..display.color import DEFAULT, ColorTable
 from ..errors import InputError
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLColorNode, vtkMRMLScalarVolumeNode
+
+    ColorChoice = ColorTable | vtkMRMLColorNode | str | None  # what `resolve_color_table` takes
+
 _SAMPLES = 256
 
 
-def node_color_table(volumeNode) -> ColorTable | None:
+def node_color_table(volumeNode: vtkMRMLScalarVolumeNode) -> ColorTable | None:
     """The colour table in which a scalar volume node is shown; None when that is greys, no table, or RGB voxels.
 
     Slicer shows every new volume in greys from black to white, so these say nothing and the volume gets the default table of
@@ -26,7 +33,7 @@ def node_color_table(volumeNode) -> ColorTable | None:
     return table if chosen or np.ptp(table.colors, axis=1).max() >= 1 / 255 else None
 
 
-def color_table(colorNode) -> ColorTable:
+def color_table(colorNode: vtkMRMLColorNode) -> ColorTable:
     """A `vtkMRMLColorNode` (lookup table or procedural) sampled into a ColorTable over its whole range."""
     function = colorNode.GetScalarsToColors()
     if function is None or colorNode.GetNumberOfColors() < 2:
@@ -40,7 +47,7 @@ def color_table(colorNode) -> ColorTable:
     return ColorTable(colorNode.GetName(), np.linspace(0.0, 1.0, len(colors)), colors)
 
 
-def resolve_color_table(choice=None, fallback: ColorTable | None = None) -> ColorTable:
+def resolve_color_table(choice: ColorChoice = None, fallback: ColorTable | None = None) -> ColorTable:
     """The table meant by `choice`: a ColorTable, a built-in name, a colour node, or None for `fallback` or the default."""
     if choice is None:
         return fallback if fallback is not None else ColorTable.named(DEFAULT)

@@ -6,7 +6,12 @@ before ``layout_node.SetViewArrangement`` returns, so their composite nodes exis
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLApplicationLogic, vtkMRMLLayoutNode, vtkMRMLScalarVolumeNode, vtkMRMLScene
 
 LAYOUT_ID = 7310
 """The arrangement's number: any free one above the built-in layouts."""
@@ -32,7 +37,13 @@ def compare_layout(plane: str = "axial") -> str:
     return f'<layout type="horizontal" split="true">{views}</layout>'
 
 
-def show_compare(layoutNode, anatomicalNode, functionalNode, fusedNode, plane: str = "axial") -> int:
+def show_compare(
+    layoutNode: vtkMRMLLayoutNode,
+    anatomicalNode: vtkMRMLScalarVolumeNode,
+    functionalNode: vtkMRMLScalarVolumeNode,
+    fusedNode: vtkMRMLScalarVolumeNode,
+    plane: str = "axial",
+) -> int:
     """Switch to the compare layout and fill it; returns the arrangement there was, to go back to.
 
     Called while comparing already, it fills the views anew (a new fused volume, another plane).
@@ -65,7 +76,7 @@ def show_compare(layoutNode, anatomicalNode, functionalNode, fusedNode, plane: s
     return previous
 
 
-def fit_views(applicationLogic) -> None:
+def fit_views(applicationLogic: vtkMRMLApplicationLogic) -> None:
     """Give the compare views one zoom and one slice, fitted to the anatomical volume and put onto its voxels.
 
     In Slicer `applicationLogic` is `slicer.app.applicationLogic()`.
@@ -84,7 +95,7 @@ def fit_views(applicationLogic) -> None:
             logic.GetSliceNode().SetSliceOffset(views[0].GetSliceNode().GetSliceOffset())
 
 
-def composites(scene) -> list:
+def composites(scene: vtkMRMLScene) -> list:
     """The composite nodes of the compare views that exist, in the order anatomical, functional, fused."""
     found = (scene.GetNodeByID(f"vtkMRMLSliceCompositeNode{tag}") for tag in VIEWS)
     return [node for node in found if node is not None]

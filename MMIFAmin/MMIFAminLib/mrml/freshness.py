@@ -7,6 +7,8 @@ that is out of date says so in its name, which the slice views' corners, the dat
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +16,15 @@ from ..errors import GeometryError
 from .nodes import node_to_world
 from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
+
 _TOLERANCE = 1e-3  # mm, and for directions of a unit voxel: scene files round
 
 
-def made_of(scene, anatomicalNode, functionalNode, rgb: bool):
+def made_of(
+    scene: vtkMRMLScene, anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode, rgb: bool
+) -> vtkMRMLScalarVolumeNode | None:
     """The volume of the scene that was fused from this pair (colour if `rgb`, else grey), or None."""
     for node in own_volumes(scene):
         if sources_of(node) == (anatomicalNode, functionalNode) and bool(node.IsA("vtkMRMLVectorVolumeNode")) == rgb:
@@ -25,12 +32,12 @@ def made_of(scene, anatomicalNode, functionalNode, rgb: bool):
     return None
 
 
-def sources_of(fusedNode) -> tuple:
+def sources_of(fusedNode: vtkMRMLScalarVolumeNode) -> tuple:
     """The anatomical and the functional node that a volume was fused from; None for one that is gone."""
     return fusedNode.GetNodeReference(ANATOMICAL_ROLE), fusedNode.GetNodeReference(FUNCTIONAL_ROLE)
 
 
-def own_volumes(scene) -> list:
+def own_volumes(scene: vtkMRMLScene) -> list:
     """The fused volumes of the scene that MMIFAmin made."""
     nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
     nodes.UnRegister(None)
@@ -38,7 +45,7 @@ def own_volumes(scene) -> list:
     return [node for node in every if node.GetAttribute("MMIFAmin.version") is not None]
 
 
-def what_changed(fusedNode, options: dict | None = None) -> str:
+def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None) -> str:
     """In a few words what has changed since `fusedNode` was fused, or "".
 
     `options` are those that a fusion would take now: "plane", "anatomical_window", "functional_window" as in
@@ -70,14 +77,14 @@ def what_changed(fusedNode, options: dict | None = None) -> str:
     return ""
 
 
-def note_voxels(sourceNode) -> None:
+def note_voxels(sourceNode: vtkMRMLScalarVolumeNode) -> None:
     """Note that the voxels of a volume were changed: all that was fused from it is out of date."""
     for node in own_volumes(sourceNode.GetScene()) if sourceNode.GetScene() is not None else ():
         if sourceNode in sources_of(node):
             mark(node, "voxels")
 
 
-def mark(fusedNode, reason: str) -> None:
+def mark(fusedNode: vtkMRMLScalarVolumeNode, reason: str) -> None:
     """Have the node say that it is out of date, or with "" as the reason that it is not."""
     name = fusedNode.GetName() or ""
     plain = name.removesuffix(OUT_OF_DATE_SUFFIX)
@@ -88,7 +95,7 @@ def mark(fusedNode, reason: str) -> None:
         fusedNode.SetName(wanted)
 
 
-def refresh(scene, current=(), options: dict | None = None) -> str:
+def refresh(scene: vtkMRMLScene, current: Collection[vtkMRMLScalarVolumeNode] = (), options: dict | None = None) -> str:
     """Mark every fused volume of the scene that is out of date, and unmark the others.
 
     `options` count for the nodes in `current` alone. Returns what has changed for the first of those, or "".

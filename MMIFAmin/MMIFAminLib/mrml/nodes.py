@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,6 +13,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..display.color import ColorTable
 from ..errors import GeometryError, InputError
 from .colors import node_color_table
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLTransformableNode, vtkMRMLVolumeNode
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NOT_INTENSITIES = {
@@ -32,6 +36,13 @@ class SourceVolume:
     modality: str | None = None
     unit: str | None = None
 
+    @property
+    def kept_image(self) -> sitk.Image:
+        """The image. Raises InputError once it was let go."""
+        if self.image is None:
+            raise InputError(f"The voxels of '{self.name}' were let go; fuse again.")
+        return self.image
+
 
 @dataclass(frozen=True)
 class NodeGeometry:
@@ -44,12 +55,12 @@ class NodeGeometry:
     origin: tuple[float, float, float]
 
     @classmethod
-    def of(cls, node) -> NodeGeometry:
+    def of(cls, node: vtkMRMLVolumeNode) -> NodeGeometry:
         directions = [[0.0] * 3 for _ in range(3)]
         node.GetIJKToRASDirections(directions)
         return cls(directions, node.GetSpacing(), node.GetOrigin())
 
-    def give_to(self, node) -> None:
+    def give_to(self, node: vtkMRMLVolumeNode) -> None:
         node.SetIJKToRASDirections(self.directions)
         node.SetSpacing(self.spacing)
         node.SetOrigin(self.origin)
@@ -84,7 +95,7 @@ class Snapshot:
         )
 
 
-def snapshot(anatomicalNode, functionalNode) -> Snapshot:
+def snapshot(anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode) -> Snapshot:
     """Copy what a fusion of the two volume nodes needs; main thread only, the nodes are not changed.
 
     The anatomical node is a `vtkMRMLScalarVolumeNode` of one component; the functional node too, or a colour
@@ -103,7 +114,7 @@ def snapshot(anatomicalNode, functionalNode) -> Snapshot:
     )
 
 
-def check_pair(anatomicalNode, functionalNode) -> None:
+def check_pair(anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode) -> None:
     """Raise InputError or GeometryError, in one sentence that names the volume, unless the two can be fused.
 
     Quick: looks at no voxel.
@@ -121,7 +132,7 @@ def check_pair(anatomicalNode, functionalNode) -> None:
         check_geometry(node, node_to_world(node))
 
 
-def check_geometry(node, matrix: np.ndarray) -> None:
+def check_geometry(node: vtkMRMLVolumeNode, matrix: np.ndarray) -> None:
     """Raise GeometryError unless the (4, 4) matrix from voxels to millimetres has three independent axes."""
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) <= 1e-9 * spacing.prod():
@@ -131,7 +142,7 @@ def check_geometry(node, matrix: np.ndarray) -> None:
         )
 
 
-def check_source(node, role: str) -> None:
+def check_source(node: vtkMRMLNode, role: str) -> None:
     """Raise InputError, in one sentence that names the volume, unless `node` can be a source of a fusion."""
     if node is None:
         raise InputError(f"No {role} volume is chosen; choose one.")
@@ -158,7 +169,7 @@ def check_source(node, role: str) -> None:
         )
 
 
-def node_to_image(node) -> sitk.Image:
+def node_to_image(node: vtkMRMLVolumeNode) -> sitk.Image:
     """A copy of the node's voxels as an image in world LPS (mm), linear parent transforms applied to its geometry.
 
     RGB volumes become vector images. A shearing parent transform gives a direction that is not orthogonal, which
@@ -176,19 +187,19 @@ def node_to_image(node) -> sitk.Image:
     return image
 
 
-def voxels(data) -> np.ndarray:
+def voxels(data: vtk.vtkImageData) -> np.ndarray:
     """The scalars of a vtkImageData as an array (K, J, I) or (K, J, I, components): a view, not a copy."""
     components = data.GetNumberOfScalarComponents()
     shape = tuple(reversed(data.GetDimensions())) + ((components,) if components > 1 else ())
     return vtk_to_numpy(data.GetPointData().GetScalars()).reshape(shape)
 
 
-def matrix_to_array(matrix) -> np.ndarray:
+def matrix_to_array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
     """A vtkMatrix4x4 as a (4, 4) float array."""
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
-def array_to_matrix(array) -> vtk.vtkMatrix4x4:
+def array_to_matrix(array: np.ndarray) -> vtk.vtkMatrix4x4:
     """A (4, 4) array as a vtkMatrix4x4."""
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(np.asarray(array, dtype=float).ravel().tolist())
@@ -218,12 +229,12 @@ def _ijk_to_ras(node) -> np.ndarray:
     return matrix_to_array(matrix)
 
 
-def node_to_world(node) -> np.ndarray:
+def node_to_world(node: vtkMRMLVolumeNode) -> np.ndarray:
     """The 4x4 matrix from voxel indices to world RAS, parent transforms included; GeometryError if one is not linear."""
     return parent_to_world(node) @ _ijk_to_ras(node)
 
 
-def parent_to_world(node) -> np.ndarray:
+def parent_to_world(node: vtkMRMLTransformableNode) -> np.ndarray:
     """The 4x4 matrix (RAS) of all parent transforms of a node. Raises GeometryError if one of them is not linear."""
     parent = node.GetParentTransformNode()
     if parent is None:

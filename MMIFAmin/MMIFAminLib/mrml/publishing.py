@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,6 +15,14 @@ from ..errors import InputError
 from .colors import resolve_color_table
 from .nodes import Snapshot, snapshot
 from .recoloring import Painting, check_weight, paint, painted_with
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
+
+    from ..engine.fused import FusedVolume
+    from ..engine.fusion import VolumeFuser
+    from ..engine.progress import Progress
+    from .colors import ColorChoice
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
 FUNCTIONAL_ROLE = "MMIFAmin.functional"
@@ -28,19 +37,19 @@ _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 
 
 def fuse_nodes(
-    anatomicalNode,
-    functionalNode,
-    outputNode=None,
+    anatomicalNode: vtkMRMLScalarVolumeNode,
+    functionalNode: vtkMRMLScalarVolumeNode,
+    outputNode: vtkMRMLScalarVolumeNode | None = None,
     *,
-    rgb=False,
-    plane="axial",
+    rgb: bool = False,
+    plane: str = "axial",
     anatomicalWindow: str | tuple[float, float] = "auto",
     functionalWindow: str | tuple[float, float] = "auto",
-    colorTable=None,
-    functionalWeight=1.0,
-    fuser=None,
-    progress=None,
-):
+    colorTable: ColorChoice = None,
+    functionalWeight: float = 1.0,
+    fuser: VolumeFuser | None = None,
+    progress: Progress | None = None,
+) -> vtkMRMLScalarVolumeNode:
     """Fuse two volume nodes and return the fused one: scalar (float32, 0 to 1), or colour (uint8 RGB) if `rgb`.
 
     The output has the anatomical node's geometry and parent transform; the sources stay as they are. An existing
@@ -73,18 +82,18 @@ def fuse_nodes(
 
 def fuse_snapshot(
     source: Snapshot,
-    fuser,
+    fuser: VolumeFuser,
     *,
     plane: str = "axial",
     anatomical_window: str | tuple[float, float] = "auto",
     functional_window: str | tuple[float, float] = "auto",
-    progress=None,
-):
+    progress: Progress | None = None,
+) -> FusedVolume:
     """Fuse a snapshot into a FusedVolume. Touches no node, so that it may run in any thread."""
     try:
         return fuser.fuse(
-            source.anatomical.image,
-            source.functional.image,
+            source.anatomical.kept_image,
+            source.functional.kept_image,
             plane=plane,
             anatomical_window=anatomical_window,
             functional_window=functional_window,
@@ -99,7 +108,7 @@ def fuse_snapshot(
         raise type(error)(f"{error} {named}") from error
 
 
-def check_output(source: Snapshot, outputNode, rgb: bool) -> None:
+def check_output(source: Snapshot, outputNode: vtkMRMLScalarVolumeNode | None, rgb: bool) -> None:
     """Raise InputError unless the fusion of `source` may be written into `outputNode` (None: a new node)."""
     if outputNode is None:
         return
@@ -117,7 +126,14 @@ def check_output(source: Snapshot, outputNode, rgb: bool) -> None:
         raise InputError(f"The output '{name}' is in no scene; add it to the scene first.")
 
 
-def publish(source: Snapshot, fused, scene, outputNode=None, painting: Painting | None = None, options=None):
+def publish(
+    source: Snapshot,
+    fused: FusedVolume,
+    scene: vtkMRMLScene,
+    outputNode: vtkMRMLScalarVolumeNode | None = None,
+    painting: Painting | None = None,
+    options: dict | None = None,
+) -> vtkMRMLScalarVolumeNode:
     """Write a FusedVolume, or its `painting` in colours, into the scene and return the node; main thread only.
 
     `options` ("plane", "anatomical_window", "functional_window") is what the fusion was asked for: a later choice is

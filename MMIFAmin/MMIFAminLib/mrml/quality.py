@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,6 +14,12 @@ from ..evaluation.metrics import METRICS
 from ..evaluation.quality import Quality, measure_quality
 from ..volume.geometry import slice_view
 from .nodes import Snapshot
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
+
+    from ..engine.fused import FusedVolume
+    from ..engine.progress import Progress
 
 _OWNER = "MMIFAmin.quality"
 
@@ -25,11 +32,9 @@ class QualityNodes:
     slices: object
 
 
-def snapshot_quality(source: Snapshot, fused, progress=None) -> Quality:
+def snapshot_quality(source: Snapshot, fused: FusedVolume, progress: Progress | None = None) -> Quality:
     """Score a FusedVolume against its snapshot along the plane it was fused in. Any thread: touches no node."""
-    image = source.anatomical.image
-    if image is None:
-        raise InputError(f"The voxels of '{source.anatomical.name}' were let go; fuse again.")
+    image = source.anatomical.kept_image
     view = slice_view(image, fused.report["plane"])
     anatomical = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(image))
     functional = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))
@@ -37,7 +42,7 @@ def snapshot_quality(source: Snapshot, fused, progress=None) -> Quality:
     return measure_quality(*(view.take(array) for array in (anatomical, functional, result)), progress=progress)
 
 
-def publish_quality(fusedNode, quality: Quality) -> QualityNodes:
+def publish_quality(fusedNode: vtkMRMLScalarVolumeNode, quality: Quality) -> QualityNodes:
     """Write the scores of a fused node into table and plot nodes, those of its last measurement if still there."""
     scene, name = fusedNode.GetScene(), fusedNode.GetName()
     summary = _owned(fusedNode, "vtkMRMLTableNode", "summary", f"{name} quality")
@@ -59,7 +64,7 @@ def publish_quality(fusedNode, quality: Quality) -> QualityNodes:
     return QualityNodes(summary, slices)
 
 
-def quality_chart(fusedNode, metric: str):
+def quality_chart(fusedNode: vtkMRMLScalarVolumeNode, metric: str) -> vtkMRMLPlotChartNode:
     """The chart node of one metric along the slices of a measured volume: one node, made when first asked for.
 
     Raises InputError for a volume that was not measured.
@@ -85,7 +90,7 @@ def quality_chart(fusedNode, metric: str):
     return chart
 
 
-def quality_nodes(fusedNode) -> list:
+def quality_nodes(fusedNode: vtkMRMLScalarVolumeNode) -> list:
     """Every node that `publish_quality` has made for a fused node: to delete with it."""
     roles = [fusedNode.GetNthNodeReferenceRole(i) for i in range(fusedNode.GetNumberOfNodeReferenceRoles())]
     found = (fusedNode.GetNodeReference(role) for role in roles if role.startswith(_OWNER))

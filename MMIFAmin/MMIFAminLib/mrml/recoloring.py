@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,6 +22,12 @@ from ..volume.geometry import resample_to
 from ..volume.intensity import Window
 from .colors import node_color_table, resolve_color_table
 from .nodes import node_to_image, voxels
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLVectorVolumeNode
+
+    from ..engine.fused import FusedVolume
+    from .colors import ColorChoice
 
 _FUSED, _UPTAKE = "MMIFAmin.fused", "MMIFAmin.uptake"
 _FULL = 65535.0
@@ -37,7 +44,7 @@ class Painting:
     weight: float
 
 
-def paint(fused, table: ColorTable, weight: float = 1.0) -> Painting:
+def paint(fused: FusedVolume, table: ColorTable, weight: float = 1.0) -> Painting:
     """Paint a FusedVolume with `table`, the chroma scaled by `weight` in [0, 1]; InputError for other weights.
 
     Any thread: touches no node.
@@ -53,7 +60,11 @@ def paint(fused, table: ColorTable, weight: float = 1.0) -> Painting:
     return Painting(data, table, float(weight))
 
 
-def recolor(node, colorTable=None, functionalWeight: float = 1.0):
+def recolor(
+    node: vtkMRMLVectorVolumeNode,
+    colorTable: ColorChoice = None,
+    functionalWeight: float = 1.0,
+) -> vtkMRMLVectorVolumeNode:
     """Paint a colour fused volume again, in place, with another table or functional weight; returns the node.
 
     `colorTable` as in `fuse_nodes` (None: the functional volume's own table). Raises InputError for a node that is no

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
 from .nodes import RAS_TO_LPS, array_to_matrix, parent_to_world
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLLinearTransformNode, vtkMRMLScalarVolumeNode
+
 _MARK = "MMIFAmin.registration"
 
 
-def apply_registration(functionalNode, transform: sitk.Euler3DTransform):
+def apply_registration(
+    functionalNode: vtkMRMLScalarVolumeNode, transform: sitk.Euler3DTransform
+) -> vtkMRMLLinearTransformNode:
     """Move the functional node by the result of `register_rigid`; returns the new vtkMRMLLinearTransformNode.
 
     The transform node goes between the volume and the parent transform it may have, so that the volume lies where the
@@ -29,7 +36,7 @@ def apply_registration(functionalNode, transform: sitk.Euler3DTransform):
     return node
 
 
-def undo_registration(functionalNode) -> None:
+def undo_registration(functionalNode: vtkMRMLScalarVolumeNode) -> None:
     """Take away the last registration of the volume and its transform node; the volume lies where it lay before."""
     node = functionalNode.GetParentTransformNode()
     if node is None or node.GetAttribute(_MARK) is None:

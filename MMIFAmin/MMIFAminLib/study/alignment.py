@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -9,13 +10,14 @@ from ..errors import InputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..engine.progress import Progress
     from ..files import VolumeFile
 
 _TRANSFORMS = (".tfm", ".txt", ".h5", ".hdf5")
 
 
 def aligned(
-    files: tuple[VolumeFile, VolumeFile], options, progress, warnings: list[str]
+    files: tuple[VolumeFile, VolumeFile], options: argparse.Namespace, progress: Progress, warnings: list[str]
 ) -> tuple[sitk.Image, dict | None]:
     """The functional volume, where ``options.register`` asks for it moved onto the anatomical one, and what the report
     says of their alignment (None where it cannot be told).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from ..files import VolumeFile
 
 
-def read_sources(options) -> tuple[tuple[Path, Path], tuple[VolumeFile, VolumeFile], list[str]]:
+def read_sources(options: argparse.Namespace) -> tuple[tuple[Path, Path], tuple[VolumeFile, VolumeFile], list[str]]:
     """The names of the anatomical and the functional volume that ``options`` ask for, both as read, and what to warn of.
 
     One folder alone stands for both where their roles are plain. Raises InputError for what cannot be read, for one
