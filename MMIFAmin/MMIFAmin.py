@@ -1,7 +1,10 @@
 """The MMIFAmin module of 3D Slicer: choose two volumes, fuse, see, compare, measure. The engine is `MMIFAminLib`."""
 
+from __future__ import annotations
+
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -24,7 +27,7 @@ RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
 
 
 class MMIFAmin(ScriptedLoadableModule):
-    def __init__(self, parent):
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("MMIFAmin Image Fusion")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Filtering")]
@@ -38,7 +41,7 @@ class MMIFAmin(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-def registerSampleData():
+def registerSampleData() -> None:
     from MMIFAminLib.module import sample
 
     sample.register(lambda source: MMIFAminLogic().loadSample(), os.path.join(RESOURCES, "Icons"))
@@ -47,9 +50,9 @@ def registerSampleData():
 class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: what it shows and how it follows the scene. How it works is in `Working`."""
 
-    logic: "MMIFAminLogic"  # from `setup` on
+    logic: MMIFAminLogic  # from `setup` on
 
-    def __init__(self, parent=None):
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         Working.__init__(self)
@@ -60,7 +63,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         self._tips = {}
         self._updating = self._switching = False
 
-    def setup(self):
+    def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MMIFAmin.ui"))
         self.layout.addWidget(uiWidget)
@@ -96,14 +99,14 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         self.initializeParameterNode()
 
     @staticmethod
-    def _timer(milliseconds, handler, single=True):
+    def _timer(milliseconds: int, handler: Callable[[], None], single: bool = True) -> qt.QTimer:
         timer = qt.QTimer()
         timer.setInterval(milliseconds)
         timer.setSingleShot(single)
         timer.connect("timeout()", handler)
         return timer
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         for name, timer in vars(self).items():
             if name.endswith("Timer"):
                 timer.stop()
@@ -112,33 +115,33 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         self.setParameterNode(None)
         self.removeObservers()
 
-    def enter(self):
+    def enter(self) -> None:
         self.initializeParameterNode()
         self._restoreLayout()
         self._preselect()
         self._preloadTimer.start()
 
-    def exit(self):
+    def exit(self) -> None:
         """A running fusion goes on, and the parameter node stays bound to the hidden panel."""
 
-    def onReload(self):
+    def onReload(self) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "MMIFAminLib"]:
             del sys.modules[name]  # so that an edit anywhere in the engine takes effect
         ScriptedLoadableModuleWidget.onReload(self)
 
-    def onSceneStartClose(self, caller=None, event=None):
+    def onSceneStartClose(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         p = self._parameterNode
         self._layoutBefore = p.layoutBefore if p is not None and (p.compared or p.plotted) else None
         self._drop()
         self.setParameterNode(None)
         self.logic.forgetScene()
 
-    def onSceneEndClose(self, caller=None, event=None):
+    def onSceneEndClose(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         self.logic.leaveEmptyLayout(self._layoutBefore)
         if self.parent.isEntered:
             self.initializeParameterNode()
 
-    def onSceneEndImport(self, caller=None, event=None):
+    def onSceneEndImport(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         self.logic.rewrapParameters()
         qt.QTimer.singleShot(0, self._onImported)  # by then the references of the loaded nodes are resolved
 
@@ -149,12 +152,12 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
             self._restoreLayout()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def onNodeAdded(self, caller, event, node):
+    def onNodeAdded(self, caller: slicer.vtkMRMLScene, event: str, node: slicer.vtkMRMLNode) -> None:
         if node.IsA("vtkMRMLVolumeNode") and self.parent.isEntered and not caller.IsBatchProcessing():
             self._preselectTimer.start()  # a little later: its display and colours are set after it is added
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def onNodeAboutToBeRemoved(self, caller, event, node):
+    def onNodeAboutToBeRemoved(self, caller: slicer.vtkMRMLScene, event: str, node: slicer.vtkMRMLNode) -> None:
         """A source that goes is chosen no more. The tables and plots of a fused volume go with it."""
         p = self._parameterNode
         if caller.IsClosing() or not node.IsA("vtkMRMLVolumeNode"):
@@ -168,10 +171,10 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         if p is not None:
             self.logic.release(p, node)
 
-    def initializeParameterNode(self):
+    def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
 
-    def setParameterNode(self, parameterNode):
+    def setParameterNode(self, parameterNode: state.MMIFAminParameterNode | None) -> None:
         """Bind the panel to a parameter node (None: to none). Not bound anew on every entry of the module: Slicer never
         lets go of what `connectParametersToGui` observes."""
         if parameterNode is self._parameterNode:
@@ -201,7 +204,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
             if list(model.hiddenNodeIDs) != own:
                 model.hiddenNodeIDs = own
 
-    def updateGUI(self, caller=None, event=None):
+    def updateGUI(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         """Show what the choices and the running job allow, and follow changed choices; called on every change."""
         p, ui = self._parameterNode, self.ui
         if p is None or self._updating:
@@ -259,11 +262,11 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
             self.addObserver(node, moved, self.onSourceMoved)
             self.addObserver(node, changed, self.onSourceVoxels)
 
-    def onSourceMoved(self, caller=None, event=None):
+    def onSourceMoved(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         self._scheduleCheck()
         self.updateGUI()
 
-    def onSourceVoxels(self, caller=None, event=None):
+    def onSourceVoxels(self, caller: slicer.vtkMRMLScalarVolumeNode, event: str) -> None:
         self.logic.noteVoxels(caller)
         self.onSourceMoved()
 
@@ -279,7 +282,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
             self.logic.blend(p)
         self._shown = (colors, blend)
 
-    def onFuse(self, checked=False):
+    def onFuse(self, checked: bool = False) -> None:
         if self._job.busy:
             self._cancel()
         elif self._misalignmentAccepted():
@@ -290,37 +293,37 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         self.ui.compareCollapsibleButton.collapsed = False
         self._report = state.describe(report)
 
-    def onRegister(self, checked=False):
+    def onRegister(self, checked: bool = False) -> None:
         if self.logic.isRegistered(self._parameterNode.functional):
             with self._telling(_("The registration was not undone.")):
                 self.logic.undoRegistration(self._parameterNode.functional)
         else:
             self._start(_("The volumes were not registered."), self.logic.registration)
 
-    def onSwap(self, checked=False):
+    def onSwap(self, checked: bool = False) -> None:
         self.logic.swap(self._parameterNode)
 
-    def onMeasure(self, checked=False):
+    def onMeasure(self, checked: bool = False) -> None:
         self._start(_("The quality was not measured."), self.logic.quality)
 
     def _recolor(self):
         with self._telling(_("The fused volume was not recoloured.")):
             self.logic.recolor(self._parameterNode)
 
-    def onColorTable(self, node):
+    def onColorTable(self, node: slicer.vtkMRMLColorNode | None) -> None:
         if self._parameterNode is not None and node is not None:
             self._parameterNode.colorTable = node
 
-    def onCompare(self, checked):
+    def onCompare(self, checked: bool) -> None:
         self._switch(self.logic.compare if checked else self.logic.leaveLayout)
 
-    def onPlot(self, checked):
+    def onPlot(self, checked: bool) -> None:
         self._switch(self.logic.plot if checked else self.logic.leaveLayout)
 
-    def onTableResized(self, column, before, after):
+    def onTableResized(self, column: int, before: int, after: int) -> None:
         fit_rows(self.ui.qualityTable)
 
-    def onMetric(self, index):
+    def onMetric(self, index: int) -> None:
         self._parameterNode.metric = self.ui.metricComboBox.currentText
         if self._parameterNode.plotted:
             self.onPlot(True)
@@ -337,7 +340,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         finally:
             self._switching = False
 
-    def onLayoutModified(self, caller=None, event=None):
+    def onLayoutModified(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         """The user may leave the comparison or chart by choosing another layout, too."""
         if self._parameterNode is not None and not self._switching:
             self.logic.followLayout(self._parameterNode)
@@ -358,23 +361,23 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
 class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
     """Everything the module does, for scripts too: `MMIFAminLogic().fuse(anatomicalNode, functionalNode)`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         FusionLogic.__init__(self)
         self._parameters = None
 
-    def getParameterNode(self):
+    def getParameterNode(self) -> state.MMIFAminParameterNode:
         """The module's parameter node, wrapped once, because each wrapping observes it anew."""
         node = super().getParameterNode()
         if self._parameters is None or self._parameters.parameterNode is not node:
             self._parameters = state.MMIFAminParameterNode(node)
         return self._parameters
 
-    def settleViews(self):
+    def settleViews(self) -> None:
         """Let Qt lay out the views of a new layout: until then they have no size to fit a volume to."""
         slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
-    def rewrapParameters(self):
+    def rewrapParameters(self) -> None:
         """After a scene was loaded: references that were read before their nodes were there were kept as None."""
         self._parameters = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ..errors import FusionCancelled
 
@@ -70,7 +71,7 @@ class Job:
         self._thread.join(seconds)
         return self.finished
 
-    def result(self):
+    def result(self) -> Any:
         """What the work returned. Raises what it raised, and FusionCancelled after `cancel`, whatever it returned."""
         if self.cancelled:
             raise FusionCancelled("Cancelled; nothing was changed.")

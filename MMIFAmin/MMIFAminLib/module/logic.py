@@ -7,6 +7,7 @@ The long steps come in two parts: `work(progress)`, which touches no node and ma
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,12 @@ from . import packages, roles, state
 from .view_logic import DEFAULT_COLORS, ViewLogic
 
 if TYPE_CHECKING:
+    from slicer import vtkMRMLNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
+
     from ..engine.fusion import VolumeFuser
+    from ..engine.progress import Progress
+    from ..mrml.colors import ColorChoice
+    from ..volume.registration import Alignment
 
 _MEASURED = "MMIFAmin.quality"
 _UNDEFINED = {
@@ -51,20 +57,20 @@ class FusionLogic(ViewLogic):
 
     def fuse(
         self,
-        anatomicalNode,
-        functionalNode,
-        outputNode=None,
+        anatomicalNode: vtkMRMLScalarVolumeNode,
+        functionalNode: vtkMRMLScalarVolumeNode,
+        outputNode: vtkMRMLScalarVolumeNode | None = None,
         *,
-        rgb=False,
-        plane="axial",
+        rgb: bool = False,
+        plane: str = "axial",
         anatomicalWindow: str | tuple[float, float] = "auto",
         functionalWindow: str | tuple[float, float] = "auto",
-        colorTable=None,
-        functionalWeight=1.0,
-        device="auto",
-        precision="auto",
-        progress=None,
-    ):
+        colorTable: ColorChoice = None,
+        functionalWeight: float = 1.0,
+        device: str = "auto",
+        precision: str = "auto",
+        progress: Progress | None = None,
+    ) -> vtkMRMLScalarVolumeNode:
         """Fuse two volume nodes and return the fused one: scalar (values 0 to 1), or colour (RGB) if `rgb`.
 
         Blocks until done; installs PyTorch first if it is missing. `plane` is "axial", "coronal",
@@ -102,7 +108,7 @@ class FusionLogic(ViewLogic):
         """Make PyTorch importable, or raise PackagesError; main thread only."""
         packages.ensure_packages()
 
-    def fuser(self, device="auto", precision="auto"):
+    def fuser(self, device: str = "auto", precision: str = "auto") -> VolumeFuser:
         """The network for a device and precision, loaded once."""
         from ..engine.fusion import VolumeFuser
 
@@ -110,7 +116,7 @@ class FusionLogic(ViewLogic):
             _fusers[device, precision] = VolumeFuser.load(device=device, precision=precision)
         return _fusers[device, precision]
 
-    def fusion(self, p) -> tuple:
+    def fusion(self, p: state.MMIFAminParameterNode) -> tuple:
         """The parts `work`, `finish` of the fusion that is asked for; `finish` returns the engine's report."""
         from .. import mrml
 
@@ -157,14 +163,14 @@ class FusionLogic(ViewLogic):
 
         return work, finish
 
-    def preselect(self, p) -> None:
+    def preselect(self, p: state.MMIFAminParameterNode) -> None:
         """Choose the sources that are not chosen yet, where the nodes tell which is which."""
         if p.anatomical is None or p.functional is None:
             anatomical, functional = roles.preselect(slicer.mrmlScene, p.anatomical, p.functional)
             with slicer.util.NodeModify(p):
                 p.anatomical, p.functional = anatomical, functional
 
-    def adaptToSources(self, p, newFunctional: bool) -> None:
+    def adaptToSources(self, p: state.MMIFAminParameterNode, newFunctional: bool) -> None:
         """After another choice of sources: the outputs made of these, else new ones; colours of the functional one."""
         if p.colorTable is None or (newFunctional and not p.preset):  # a preset brings its colours
             p.colorTable = self.defaultColors(p.functional)
@@ -178,7 +184,7 @@ class FusionLogic(ViewLogic):
             if node is None or (node in mrml.own_volumes(slicer.mrmlScene) and mrml.sources_of(node) != pair):
                 setattr(p, name, mrml.made_of(slicer.mrmlScene, *pair, rgb))
 
-    def outOfDate(self, p) -> str:
+    def outOfDate(self, p: state.MMIFAminParameterNode) -> str:
         """Mark what is out of date in the scene; what has changed since the shown volume was fused, in a sentence."""
         if state.fused_node(p) is None:
             return ""
@@ -188,13 +194,13 @@ class FusionLogic(ViewLogic):
         reason = mrml.refresh(slicer.mrmlScene, current, state.options(p))
         return _("Out of date: {reason} since. Fuse again.").format(reason=reason) if reason else ""
 
-    def noteVoxels(self, sourceNode) -> None:
+    def noteVoxels(self, sourceNode: vtkMRMLScalarVolumeNode) -> None:
         """After the voxels of a source were changed by any module."""
         from .. import mrml
 
         mrml.note_voxels(sourceNode)
 
-    def release(self, p, node) -> None:
+    def release(self, p: state.MMIFAminParameterNode, node: vtkMRMLNode) -> None:
         """Before a node leaves the scene: no parameter refers to it any more. A selector would take another by itself."""
         with slicer.util.NodeModify(p):
             for name in ("anatomical", "functional", "fusedColor", "fusedGrey"):
@@ -203,7 +209,7 @@ class FusionLogic(ViewLogic):
 
     # Registration --------------------------------------------------------------------------------------------------
 
-    def alignment(self, p):
+    def alignment(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], Alignment]:
         """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
         from .. import mrml
         from ..volume import registration
@@ -220,7 +226,7 @@ class FusionLogic(ViewLogic):
         images, names = _images(source)
         return lambda progress: registration.alignment_check(*(scalar() for scalar in images), names=names)
 
-    def registration(self, p) -> tuple:
+    def registration(self, p: state.MMIFAminParameterNode) -> tuple:
         """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""
         from .. import mrml
         from ..volume import registration
@@ -239,12 +245,12 @@ class FusionLogic(ViewLogic):
 
         return work, finish
 
-    def isRegistered(self, functionalNode) -> bool:
+    def isRegistered(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> bool:
         """Whether the volume is under a registration of this module that can be undone."""
         parent = functionalNode.GetParentTransformNode() if functionalNode is not None else None
         return parent is not None and parent.GetAttribute("MMIFAmin.registration") is not None
 
-    def undoRegistration(self, functionalNode) -> None:
+    def undoRegistration(self, functionalNode: vtkMRMLScalarVolumeNode) -> None:
         from .. import mrml
 
         mrml.undo_registration(functionalNode)
@@ -256,7 +262,7 @@ class FusionLogic(ViewLogic):
         self._unusable = self._unusable or state.unusable()
         return self._unusable
 
-    def reasons(self, p, busy: bool) -> dict[str, str]:
+    def reasons(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:
         """For each widget of the panel that is not always usable, why it is not just now, or ""."""
         fused = state.fused_node(p)
         unfused = "" if fused is not None else _("Fuse two volumes first.")
@@ -285,7 +291,7 @@ class FusionLogic(ViewLogic):
 
     # Quality -------------------------------------------------------------------------------------------------------
 
-    def quality(self, p) -> tuple:
+    def quality(self, p: state.MMIFAminParameterNode) -> tuple:
         """The parts `work`, `finish` of measuring the fused volume; `finish` makes the table and plot nodes."""
         from .. import mrml
 
@@ -301,7 +307,7 @@ class FusionLogic(ViewLogic):
 
         return lambda progress: mrml.snapshot_quality(source, fused, progress=progress), finish
 
-    def forget(self, fusedNode) -> list:
+    def forget(self, fusedNode: vtkMRMLNode) -> list:
         """Before a fused volume is removed: let go of its data; returns its tables and plots, to be removed too."""
         from ..mrml.quality import quality_nodes
 
@@ -313,7 +319,7 @@ class FusionLogic(ViewLogic):
         """Before the scene is closed: nothing outlives it."""
         self._last = _NOTHING
 
-    def qualityRows(self, fusedNode) -> list[tuple[str, str, str, str]]:
+    def qualityRows(self, fusedNode: vtkMRMLScalarVolumeNode | None) -> list[tuple[str, str, str, str]]:
         """Metric, value, meaning and the reason for a missing value, for each metric; [] if nothing was measured."""
         table = fusedNode.GetNodeReference(f"{_MEASURED}.summary") if fusedNode is not None else None
         if table is None:
@@ -326,7 +332,7 @@ class FusionLogic(ViewLogic):
             rows.append((name, "\u2013" if missing else f"{value:.3f}", meanings.GetValue(row), missing))
         return rows
 
-    def chart(self, fusedNode, metric: str):
+    def chart(self, fusedNode: vtkMRMLScalarVolumeNode | None, metric: str) -> vtkMRMLPlotChartNode | None:
         """The chart node of one metric along the slices, or None where the quality was not measured."""
         if fusedNode is None or fusedNode.GetNodeReference(f"{_MEASURED}.slices") is None:
             return None

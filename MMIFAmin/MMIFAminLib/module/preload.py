@@ -10,9 +10,14 @@ import importlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import packages
+
+if TYPE_CHECKING:
+    from ..engine.progress import Progress
 
 _CHUNK = 1 << 22  # bytes
 _LIBRARIES = ("numpy", "SimpleITK", "safetensors", "torch", "scipy.ndimage")
@@ -30,7 +35,7 @@ def give_up() -> None:
     _state["given up"] = True
 
 
-def load(progress, fuser) -> None:
+def load(progress: Progress, fuser: Callable[[], object]) -> None:
     """Read and import what a fusion needs, then call `fuser()`, which loads the network; any thread.
 
     `progress(fraction, text)` is called between the steps and stops it by returning False.

@@ -19,7 +19,7 @@ class PresetChoice:
     _telling: Any
     updateGUI: Any
 
-    def onPreset(self, index) -> None:
+    def onPreset(self, index: int) -> None:
         name = self.ui.presetComboBox.itemText(index)
         preset = presets.every(self._settings).get(name)
         if preset is None:
@@ -27,15 +27,15 @@ class PresetChoice:
         else:
             presets.apply(name, preset, self._parameterNode)
 
-    def onPresetName(self, name) -> None:
+    def onPresetName(self, name: str) -> None:
         for button, reason in self._presetReasons(name).items():
             getattr(self.ui, button).enabled = not reason
 
-    def onSavePreset(self, checked=False) -> None:
+    def onSavePreset(self, checked: bool = False) -> None:
         with self._telling(_("The settings were not saved.")):
             presets.save(self._settings, self.ui.presetComboBox.currentText, self._parameterNode)
 
-    def onDeletePreset(self, checked=False) -> None:
+    def onDeletePreset(self, checked: bool = False) -> None:
         presets.delete(self._settings, self.ui.presetComboBox.currentText)
         self.updateGUI()
 

@@ -7,12 +7,16 @@ The user's own are kept in the application's settings, as JSON under one key.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
 from . import state
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLColorNode
 
 OWN = _("Own settings")
 """What the panel shows for settings of no preset."""
@@ -59,7 +63,7 @@ BUILT_IN = {
 """The presets that come with the module, by their names."""
 
 
-def own(settings) -> dict[str, dict]:
+def own(settings: Any) -> dict[str, dict]:
     """The user's own presets; those that this version cannot read are left out."""
     try:
         found = json.loads(settings.value(KEY, "{}") or "{}")
@@ -68,7 +72,7 @@ def own(settings) -> dict[str, dict]:
     return {name: preset for name, preset in found.items() if _valid(preset)} if isinstance(found, dict) else {}
 
 
-def every(settings) -> dict[str, dict]:
+def every(settings: Any) -> dict[str, dict]:
     """All presets by their names, the user's own last."""
     return {**BUILT_IN, **own(settings)}
 
@@ -81,7 +85,7 @@ def why_not_save(name: str) -> str:
     return _("Type another name: '{name}' comes with the module.").format(name=name) if taken else ""
 
 
-def save(settings, name: str, parameters) -> None:
+def save(settings: Any, name: str, parameters: state.MMIFAminParameterNode) -> None:
     """Keep the present choices under a name, in place of what had it. Raises InputError for a name that is taken."""
     reason = why_not_save(name)
     if reason:
@@ -92,12 +96,12 @@ def save(settings, name: str, parameters) -> None:
     parameters.preset = name.strip()
 
 
-def delete(settings, name: str) -> None:
+def delete(settings: Any, name: str) -> None:
     """Forget one of the user's own presets."""
     settings.setValue(KEY, json.dumps({key: preset for key, preset in own(settings).items() if key != name}))
 
 
-def apply(name: str, preset: dict, parameters) -> None:
+def apply(name: str, preset: dict, parameters: state.MMIFAminParameterNode) -> None:
     """Set every choice of a preset in one step."""
     with slicer.util.NodeModify(parameters):
         for key, value in _read(preset).items():
@@ -108,7 +112,7 @@ def apply(name: str, preset: dict, parameters) -> None:
         parameters.preset = name
 
 
-def shown(parameters, settings) -> str:
+def shown(parameters: state.MMIFAminParameterNode, settings: Any) -> str:
     """The name of the chosen preset as long as the choices are those of it, else ""."""
     preset = every(settings).get(parameters.preset)
     if preset is None:
@@ -123,7 +127,7 @@ def shown(parameters, settings) -> str:
     return parameters.preset if same and parameters.colorTable in (None, color_table(preset)) else ""
 
 
-def color_table(preset: dict | None):
+def color_table(preset: dict | None) -> vtkMRMLColorNode | None:
     """The colour node of a preset, or None."""
     return slicer.mrmlScene.GetNodeByID(preset["table"]) if preset and preset.get("table") else None
 

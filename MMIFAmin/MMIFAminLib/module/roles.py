@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
 
 _FUNCTIONAL_MODALITIES = {"PT", "NM", "PET", "SPECT"}
 _ANATOMICAL_MODALITIES = {"MR", "CT", "MRI", "CBCT"}
@@ -14,7 +18,7 @@ _WORD = re.compile(
 _FUNCTIONAL_TABLE = re.compile(r"pet|spect|heat|rainbow|inferno|hot|fire", re.IGNORECASE)
 
 
-def guess_role(node) -> str | None:
+def guess_role(node: vtkMRMLScalarVolumeNode) -> str | None:
     """ "functional", "anatomical" or None: by DICOM modality, RGB voxels, units, colour table, and last by name."""
     modality = _modality(node)
     if modality in _FUNCTIONAL_MODALITIES or node.IsA("vtkMRMLVectorVolumeNode"):
@@ -44,7 +48,11 @@ def _role_by_name(name) -> str | None:
     return None if functional == anatomical else "functional" if functional else "anatomical"
 
 
-def preselect(scene, anatomical=None, functional=None) -> tuple:
+def preselect(
+    scene: vtkMRMLScene,
+    anatomical: vtkMRMLScalarVolumeNode | None = None,
+    functional: vtkMRMLScalarVolumeNode | None = None,
+) -> tuple:
     """Fill in what is not chosen (None) from the volumes of the scene, where the nodes tell; returns the pair.
 
     Volumes that MMIFAmin made are not taken as sources, nor are label maps and hidden nodes.
@@ -64,7 +72,7 @@ def preselect(scene, anatomical=None, functional=None) -> tuple:
     return anatomical, functional
 
 
-def own_volumes(scene) -> list:
+def own_volumes(scene: vtkMRMLScene) -> list:
     """The volumes of the scene that MMIFAmin made."""
     return [node for node in _nodes(scene) if node.GetAttribute("MMIFAmin.version") is not None]
 

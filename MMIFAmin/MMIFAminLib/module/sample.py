@@ -6,8 +6,9 @@ uptake 4:1 of grey to white matter, a hot and a cold spot, a scanner's resolutio
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,29 +24,29 @@ T1 = (180.0, 820.0, 620.0, 250.0, 120.0, 900.0)  # ventricles, white, cortex, fl
 FDG = (0.2, 2.0, 8.0, 0.3, 0.2, 0.6)  # the same in SUV
 
 
-def build_phantom_pair(spacing=(1.5, 1.5, 1.5)) -> tuple[sitk.Image, sitk.Image]:
+def build_phantom_pair(spacing: Sequence[float] = (1.5, 1.5, 1.5)) -> tuple[sitk.Image, sitk.Image]:
     """T1 MR (int16) with voxels of `spacing` mm, and FDG-PET (float32, SUV) with voxels 1.6 times as large; LPS, mm."""
     import SimpleITK as sitk
 
-    spacing = np.asarray(spacing, dtype=float)
+    fine = np.asarray(spacing, dtype=float)
     noise = np.random.default_rng(7)
-    mr = np.select(_tissues(*_grid(spacing)), T1, 0.0)
-    mr = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(mr, spacing), [0.7] * 3))
+    mr = np.select(_tissues(*_grid(fine)), T1, 0.0)
+    mr = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(mr, fine), [0.7] * 3))
     mr += noise.normal(0.0, 12.0, mr.shape)
 
-    coarse = spacing * 1.6
+    coarse = fine * 1.6
     x, y, z = _grid(coarse)
     uptake = np.select(_tissues(x, y, z), FDG, 0.0)
     uptake += 9.0 * _spot(x, y, z, (38, -12, 20), 7.0) - 6.0 * _spot(x, y, z, (-40, 30, 22), 11.0)
     pet = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(_image(uptake, coarse), [RESOLUTION / 2.3548] * 3))
     pet += noise.normal(0.0, 0.15, pet.shape) * (uptake > 0)
     return (
-        _image(np.rint(np.clip(mr, 0, None)).astype(np.int16), spacing),
+        _image(np.rint(np.clip(mr, 0, None)).astype(np.int16), fine),
         _image(np.clip(pet, 0, None).astype(np.float32), coarse),
     )
 
 
-def register(download, icons: str) -> None:
+def register(download: Callable[[Any], Any], icons: str) -> None:
     """Offer the pair in Slicer's Sample Data module: `download(source)` loads it. No network is needed."""
     import SampleData
     import slicer

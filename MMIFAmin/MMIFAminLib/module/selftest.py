@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -18,7 +19,11 @@ from ..errors import GeometryError, InputError, MMIFAminError
 from . import packages
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+    from slicer import vtkMRMLScalarVolumeNode
     from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest as Base
+
+    from MMIFAmin import MMIFAminLogic
 else:
     Base = object  # the application's test base comes with the class that this one is mixed into
 
@@ -75,7 +80,7 @@ class SelfTestCases(Base):
         logic = self.logic()
         nodes = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaisesRegex(InputError, "functional"):
-            logic.fuse(anatomical, None)
+            logic.fuse(anatomical, None)  # pyright: ignore[reportArgumentType] - what it refuses
         with self.assertRaisesRegex(InputError, "Phantom MR"):
             logic.fuse(anatomical, anatomical)
         functional.SetOrigin(5000.0, 0.0, 0.0)
@@ -183,7 +188,7 @@ class SelfTestCases(Base):
         if missing:
             self.skipTest(f"not installed: {', '.join(missing)}")
 
-    def logic(self):
+    def logic(self) -> MMIFAminLogic:
         from MMIFAmin import MMIFAminLogic
 
         self.needPackages()
@@ -198,7 +203,7 @@ class SelfTestCases(Base):
         nodes[1].GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLPETProceduralColorNodePET-Heat")
         return tuple(nodes)
 
-    def panel(self):
+    def panel(self) -> Any:
         """The module's widget, as the user has it before them."""
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("MMIFAmin")
@@ -206,13 +211,13 @@ class SelfTestCases(Base):
         widget.enter()
         return widget
 
-    def choose(self, widget) -> tuple:
+    def choose(self, widget: Any) -> tuple:
         nodes = self.pair()
         widget.ui.anatomicalSelector.setCurrentNode(nodes[0])
         widget.ui.functionalSelector.setCurrentNode(nodes[1])
         return nodes
 
-    def fuse(self, widget) -> None:
+    def fuse(self, widget: Any) -> None:
         widget.ui.fuseButton.click()
         self.until(lambda: not widget._job.busy)
 
@@ -224,7 +229,7 @@ class SelfTestCases(Base):
         self.fuse(widget)
         return widget, widget.ui.colorSelector.currentNode()
 
-    def until(self, condition, seconds=120.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         """Let the application live until the condition holds."""
         end = time.monotonic() + seconds
         while not condition():
@@ -233,7 +238,7 @@ class SelfTestCases(Base):
             time.sleep(0.01)
 
 
-def add_volume(image, name: str):
+def add_volume(image: sitk.Image, name: str) -> vtkMRMLScalarVolumeNode:
     """A volume node of the scene with the voxels and geometry (LPS) of a SimpleITK image."""
     import SimpleITK as sitk
     import vtk

@@ -2,13 +2,16 @@
 
 import sys
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from slicer import vtkMRMLColorNode, vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ..errors import MMIFAminError
+
+if TYPE_CHECKING:
+    from ..volume.registration import Alignment
 
 
 class Option(Enum):
@@ -143,7 +146,7 @@ def unusable() -> dict:
     return found
 
 
-def why_not_compute(parameters, unusable: dict) -> str:
+def why_not_compute(parameters: MMIFAminParameterNode, unusable: dict) -> str:
     """Why the chosen device and precision cannot compute, in the panel's words, or ""."""
     for choice in (parameters.device, parameters.precision):
         if choice in unusable:
@@ -155,7 +158,7 @@ def why_not_compute(parameters, unusable: dict) -> str:
     return ""
 
 
-def window(parameters, role: str):
+def window(parameters: MMIFAminParameterNode, role: str) -> "str | tuple[float, float]":
     """The intensity window chosen for "anatomical" or "functional", as the engine takes it."""
     choice = getattr(parameters, f"{role}Window").value
     if choice != "custom":
@@ -163,18 +166,18 @@ def window(parameters, role: str):
     return getattr(parameters, f"{role}Low"), getattr(parameters, f"{role}High")
 
 
-def options(parameters) -> dict:
+def options(parameters: MMIFAminParameterNode) -> dict:
     """What of the choices makes another fused volume, as `VolumeFuser.fuse` takes it."""
     windows = {f"{role}_window": window(parameters, role) for role in ("anatomical", "functional")}
     return {"plane": parameters.plane.value, **windows}
 
 
-def fused_node(parameters):
+def fused_node(parameters: MMIFAminParameterNode) -> "vtkMRMLScalarVolumeNode | None":
     """The fused volume to show: the colour one if there is one, else the grey one, else None."""
     return parameters.fusedColor or parameters.fusedGrey
 
 
-def why_not_pair(parameters) -> str:
+def why_not_pair(parameters: MMIFAminParameterNode) -> str:
     """What is wrong with the choice of the two sources, in a sentence that says what to do, or ""."""
     anatomical, functional = parameters.anatomical, parameters.functional
     if anatomical is None and functional is None:
@@ -192,7 +195,7 @@ def why_not_pair(parameters) -> str:
     return ""
 
 
-def why_not_swap(parameters) -> str:
+def why_not_swap(parameters: MMIFAminParameterNode) -> str:
     """Why the two sources cannot change places, or ""."""
     anatomical, functional = parameters.anatomical, parameters.functional
     if anatomical is None and functional is None:
@@ -202,7 +205,7 @@ def why_not_swap(parameters) -> str:
     return ""
 
 
-def why_not(parameters) -> str:
+def why_not(parameters: MMIFAminParameterNode) -> str:
     """Why these choices cannot be fused, in a sentence that says what to do, or ""."""
     reason = why_not_pair(parameters)
     if reason:
@@ -222,7 +225,7 @@ def why_not(parameters) -> str:
     return ""
 
 
-def texts(parameters, busy: bool, registered: bool) -> dict[str, str]:
+def texts(parameters: MMIFAminParameterNode, busy: bool, registered: bool) -> dict[str, str]:
     """What the buttons say that do one thing and then undo it."""
     back = _("Back to the former layout")
     return {
@@ -233,7 +236,7 @@ def texts(parameters, busy: bool, registered: bool) -> dict[str, str]:
     }
 
 
-def describe_alignment(alignment) -> tuple[str, str]:
+def describe_alignment(alignment: "Alignment") -> tuple[str, str]:
     """An Alignment in a few words (rich text, with a green or amber mark), and in a sentence."""
     if alignment.aligned:
         text = _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import slicer
 
 from . import roles, state
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLColorNode, vtkMRMLNode, vtkMRMLScalarVolumeNode
 
 DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
 _INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"  # comes with the application, not with its core
@@ -21,7 +25,7 @@ class ViewLogic:
     def settleViews(self) -> None:
         """Have the application lay out the views of a new layout; what has none has nothing to do."""
 
-    def defaultColors(self, functionalNode):
+    def defaultColors(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> vtkMRMLColorNode | None:
         """The colour node to begin with: the functional volume's own unless that is grey, else Inferno, or PET-Heat
         where the application has none; greys for a second anatomical volume, which has no uptake to colour."""
         if functionalNode is not None and functionalNode.GetImageData() is not None:
@@ -33,30 +37,30 @@ class ViewLogic:
                 return slicer.mrmlScene.GetNodeByID(_GREYS)
         return slicer.mrmlScene.GetNodeByID(_INFERNO) or slicer.mrmlScene.GetNodeByID(DEFAULT_COLORS)
 
-    def recolor(self, p) -> None:
+    def recolor(self, p: state.MMIFAminParameterNode) -> None:
         """Paint the colour volume with the chosen table and weight."""
         from .. import mrml
 
         if p.fusedColor is not None:
             mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
 
-    def showFused(self, p, fit=False) -> None:
+    def showFused(self, p: state.MMIFAminParameterNode, fit: bool = False) -> None:
         """Show the fused volume in the slice views, or in the comparison if that is on."""
         from . import views
 
         if p.compared and views.is_comparing() or fit and p.sideBySide and slicer.app.layoutManager() is not None:
             self.compare(p)
-        else:
-            views.show_over(_under(p), state.fused_node(p), p.opacity, fit=fit)
+        elif (fused := state.fused_node(p)) is not None:
+            views.show_over(_under(p), fused, p.opacity, fit=fit)
 
-    def blend(self, p) -> None:
+    def blend(self, p: state.MMIFAminParameterNode) -> None:
         """Bring the views that show the fused volume to the chosen source and opacity."""
         from . import views
 
-        if state.fused_node(p) is not None:
-            views.blend(_under(p), state.fused_node(p), p.opacity)
+        if (fused := state.fused_node(p)) is not None:
+            views.blend(_under(p), fused, p.opacity)
 
-    def compare(self, p) -> None:
+    def compare(self, p: state.MMIFAminParameterNode) -> None:
         """Show the three volumes side by side, the sources pure at first."""
         from . import views
 
@@ -66,7 +70,7 @@ class ViewLogic:
             self._remember(p, previous)
             p.compared, p.plotted, p.opacity = True, False, 0.0
 
-    def plot(self, p) -> None:
+    def plot(self, p: state.MMIFAminParameterNode) -> None:
         """Show the chart of the chosen metric."""
         from . import views
 
@@ -75,7 +79,7 @@ class ViewLogic:
             self._remember(p, previous)
             p.compared, p.plotted = False, True
 
-    def leaveLayout(self, p) -> None:
+    def leaveLayout(self, p: state.MMIFAminParameterNode) -> None:
         """Go back to the layout from before the comparison or the chart, the fused volume opaque again."""
         from . import views
 
@@ -83,10 +87,9 @@ class ViewLogic:
         views.return_colors(slicer.mrmlScene)
         with slicer.util.NodeModify(p):
             p.compared, p.plotted, p.opacity, p.layoutBefore = False, False, 1.0, 0
-        if state.fused_node(p) is not None:
-            self.showFused(p)
+        self.showFused(p)
 
-    def leaveEmptyLayout(self, before) -> None:
+    def leaveEmptyLayout(self, before: int | None) -> None:
         """After a scene was closed side by side, or with a chart: back to the layout from `before` it (None: neither)."""
         if before is None or slicer.app.layoutManager() is None:
             return
@@ -94,18 +97,18 @@ class ViewLogic:
 
         views.leave(before)
 
-    def takeFromViews(self, p, node) -> None:
+    def takeFromViews(self, p: state.MMIFAminParameterNode | None, node: vtkMRMLNode) -> None:
         """Before a fused volume leaves the scene: what was under it is left alone in the views."""
         from . import views
 
         views.take_away(node, p.anatomical if p is not None else None)
 
-    def swap(self, p) -> None:
+    def swap(self, p: state.MMIFAminParameterNode) -> None:
         """Make the anatomical volume the functional one, and the other way round."""
         with slicer.util.NodeModify(p):
             p.anatomical, p.functional = p.functional, p.anatomical
 
-    def layoutToRestore(self, p):
+    def layoutToRestore(self, p: state.MMIFAminParameterNode) -> Callable[[state.MMIFAminParameterNode], None] | None:
         """`compare` or `plot` if the parameters say that it is shown and it is not; else None."""
         fused = state.fused_node(p)
         if slicer.app.layoutManager() is None or fused is None or fused.GetImageData() is None:
@@ -118,7 +121,7 @@ class ViewLogic:
             return None if views.is_plotting() else self.plot
         return None
 
-    def followLayout(self, p) -> None:
+    def followLayout(self, p: state.MMIFAminParameterNode) -> None:
         """Note that the user has left the comparison or the chart by choosing another layout."""
         if not (p.compared or p.plotted):
             return

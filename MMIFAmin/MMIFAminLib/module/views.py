@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import slicer
 
@@ -10,10 +11,22 @@ from ..errors import InputError
 from ..mrml import fit_views, node_color_table, show_compare
 from ..mrml.compare import LAYOUT_ID, VIEWS
 
+if TYPE_CHECKING:
+    from slicer import (
+        vtkMRMLColorNode,
+        vtkMRMLLayoutNode,
+        vtkMRMLNode,
+        vtkMRMLPlotChartNode,
+        vtkMRMLScalarVolumeNode,
+        vtkMRMLScene,
+    )
+
 _OWN_COLORS = "MMIFAmin.ownColors"
 
 
-def show_over(underNode, fusedNode, opacity: float, *, fit: bool = False) -> None:
+def show_over(
+    underNode: vtkMRMLScalarVolumeNode | None, fusedNode: vtkMRMLScalarVolumeNode, opacity: float, *, fit: bool = False
+) -> None:
     """Show the fused volume over `underNode` in the slice views (not those of the comparison).
 
     An `opacity` of 0 shows the source alone, 1 the fused volume alone, linear between. `fit` fits the views to it.
@@ -27,7 +40,7 @@ def show_over(underNode, fusedNode, opacity: float, *, fit: bool = False) -> Non
         slicer.util.setSliceViewerLayers(fit=True)
 
 
-def blend(underNode, fusedNode, opacity: float) -> None:
+def blend(underNode: vtkMRMLScalarVolumeNode | None, fusedNode: vtkMRMLScalarVolumeNode, opacity: float) -> None:
     """Set the opacity of the fused volume, and what is under it, wherever it is the foreground; other views stay."""
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         if composite.GetForegroundVolumeID() == fusedNode.GetID():
@@ -36,7 +49,7 @@ def blend(underNode, fusedNode, opacity: float) -> None:
                 composite.SetBackgroundVolumeID(underNode.GetID())
 
 
-def lend_colors(functionalNode, colorNode) -> None:
+def lend_colors(functionalNode: vtkMRMLScalarVolumeNode | None, colorNode: vtkMRMLColorNode | None) -> None:
     """Show a functional volume that is shown in greys in the colours of its fusion, until `return_colors`."""
     if functionalNode is None or colorNode is None:
         return
@@ -50,7 +63,7 @@ def lend_colors(functionalNode, colorNode) -> None:
     display.SetAndObserveColorNodeID(colorNode.GetID())
 
 
-def return_colors(scene) -> None:
+def return_colors(scene: vtkMRMLScene) -> None:
     """Give every volume back the colours in which it was shown before `lend_colors`."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene):
         own, display = node.GetAttribute(_OWN_COLORS), node.GetDisplayNode()
@@ -60,7 +73,7 @@ def return_colors(scene) -> None:
                 display.SetAndObserveColorNodeID(own or None)
 
 
-def take_away(fusedNode, underNode) -> None:
+def take_away(fusedNode: vtkMRMLNode, underNode: vtkMRMLScalarVolumeNode | None) -> None:
     """Before the fused volume leaves the scene: views that showed it show `underNode` alone.
 
     Left to itself, a view's selector would put another volume in its place, at full opacity.
@@ -75,7 +88,7 @@ def take_away(fusedNode, underNode) -> None:
                 composite.SetBackgroundVolumeID(underNode.GetID())
 
 
-def layout_node():
+def layout_node() -> vtkMRMLLayoutNode:
     """The scene's layout node. Raises InputError where there are no views (Slicer without its main window)."""
     manager = slicer.app.layoutManager()
     if manager is None:
@@ -83,7 +96,13 @@ def layout_node():
     return manager.layoutLogic().GetLayoutNode()
 
 
-def compare(anatomicalNode, functionalNode, fusedNode, plane: str, settle: Callable[[], None]) -> int:
+def compare(
+    anatomicalNode: vtkMRMLScalarVolumeNode | None,
+    functionalNode: vtkMRMLScalarVolumeNode | None,
+    fusedNode: vtkMRMLScalarVolumeNode | None,
+    plane: str,
+    settle: Callable[[], None],
+) -> int:
     """Show the three volumes side by side in linked slice views; returns the layout to go back to.
 
     `settle` has the application lay out the new views, which have no size to fit a volume to before.
@@ -105,7 +124,7 @@ def is_plotting() -> bool:
     return slicer.modules.plots.logic().GetLayoutWithPlot(arrangement) == arrangement
 
 
-def show_chart(chartNode) -> int:
+def show_chart(chartNode: vtkMRMLPlotChartNode) -> int:
     """Show a chart beside the slice views; returns the layout to go back to."""
     previous = layout_node().GetViewArrangement()
     slicer.modules.plots.logic().ShowChartInLayout(chartNode)

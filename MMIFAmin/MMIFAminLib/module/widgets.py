@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from . import state
 from .presets import OWN
 
 _ROOM = 4  # pixels between the lines of two rows
 
 
-def show_quality(ui, rows, wanted: str, new_item) -> None:
+def show_quality(
+    ui: Any, rows: Sequence[tuple[str, str, str, str]], wanted: str, new_item: Callable[[str], Any]
+) -> None:
     """Fill the table with `rows` (metric, value, meaning, reason for a missing value) and the combo with the metrics.
 
     `new_item(text)` makes an item of a table.
@@ -29,7 +34,7 @@ def show_quality(ui, rows, wanted: str, new_item) -> None:
     ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
 
 
-def show_presets(combo, names: list[str], shown: str) -> None:
+def show_presets(combo: Any, names: list[str], shown: str) -> None:
     """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed."""
     present = [combo.itemText(index) for index in range(combo.count)]
     wanted = [OWN, *names]
@@ -41,7 +46,7 @@ def show_presets(combo, names: list[str], shown: str) -> None:
         combo.setCurrentIndex(index)
 
 
-def fit_rows(table) -> None:
+def fit_rows(table: Any) -> None:
     """Give every row the height of its words at the present width, and the table that of its rows."""
     table.resizeRowsToContents()
     height = 0
@@ -51,7 +56,7 @@ def fit_rows(table) -> None:
     table.setFixedHeight(height + table.horizontalHeader().height + _ROOM)
 
 
-def show_unusable(ui, reasons: dict) -> None:
+def show_unusable(ui: Any, reasons: dict) -> None:
     """Disable the devices and precisions in `reasons`, each with its reason as tooltip."""
     for combo, option in ((ui.deviceComboBox, state.Device), (ui.precisionComboBox, state.Precision)):
         for index, choice in enumerate(option):

@@ -39,18 +39,20 @@ def compare_layout(plane: str = "axial") -> str:
 
 def show_compare(
     layoutNode: vtkMRMLLayoutNode,
-    anatomicalNode: vtkMRMLScalarVolumeNode,
-    functionalNode: vtkMRMLScalarVolumeNode,
-    fusedNode: vtkMRMLScalarVolumeNode,
+    anatomicalNode: vtkMRMLScalarVolumeNode | None,
+    functionalNode: vtkMRMLScalarVolumeNode | None,
+    fusedNode: vtkMRMLScalarVolumeNode | None,
     plane: str = "axial",
 ) -> int:
     """Switch to the compare layout and fill it; returns the arrangement there was, to go back to.
 
     Called while comparing already, it fills the views anew (a new fused volume, another plane).
     """
+    sources = []
     for node, role in ((anatomicalNode, "anatomical"), (functionalNode, "functional"), (fusedNode, "fused")):
         if node is None:
             raise InputError(f"There is no {role} volume to compare; fuse two volumes first.")
+        sources.append(node)
     scene, previous = layoutNode.GetScene(), layoutNode.GetViewArrangement()
     description = compare_layout(plane)
     if layoutNode.IsLayoutDescription(LAYOUT_ID):
@@ -63,11 +65,10 @@ def show_compare(
         view.SetOrientation(_ORIENTATIONS[plane])
         if plane == "acquisition":
             view.RotateToVolumePlane(anatomicalNode)
-    sources = (anatomicalNode, functionalNode, fusedNode)
     for composite, source in zip(composites(scene), sources):
         composite.SetLinkedControl(False)  # linked, the views would all take the background of the last one
         composite.SetBackgroundVolumeID(source.GetID())
-        composite.SetForegroundVolumeID(None if source is fusedNode else fusedNode.GetID())
+        composite.SetForegroundVolumeID(None if source is sources[-1] else sources[-1].GetID())
         composite.SetForegroundOpacity(0.0)
         composite.SetLabelVolumeID(None)
     for composite in composites(scene):

@@ -16,7 +16,7 @@ from ..volume.geometry import slice_view
 from .nodes import Snapshot
 
 if TYPE_CHECKING:
-    from slicer import vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
+    from slicer import vtkMRMLNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
 
     from ..engine.fused import FusedVolume
     from ..engine.progress import Progress
@@ -90,7 +90,7 @@ def quality_chart(fusedNode: vtkMRMLScalarVolumeNode, metric: str) -> vtkMRMLPlo
     return chart
 
 
-def quality_nodes(fusedNode: vtkMRMLScalarVolumeNode) -> list:
+def quality_nodes(fusedNode: vtkMRMLNode) -> list:
     """Every node that `publish_quality` has made for a fused node: to delete with it."""
     roles = [fusedNode.GetNthNodeReferenceRole(i) for i in range(fusedNode.GetNumberOfNodeReferenceRoles())]
     found = (fusedNode.GetNodeReference(role) for role in roles if role.startswith(_OWNER))
