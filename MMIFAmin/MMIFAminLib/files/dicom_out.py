@@ -271,7 +271,7 @@ def _pixels(ds, values):
 class _Source:
     """A source series: its images and where each lies."""
 
-    def __init__(self, about: About):
+    def __init__(self, about: About) -> None:
         self.about = about
         self.positions = self.normal = None
         headers = about.datasets

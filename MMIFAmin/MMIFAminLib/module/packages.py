@@ -8,6 +8,7 @@ import tempfile
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import MMIFAminError
 
@@ -87,7 +88,7 @@ class _Tee:
         self._lines.extend(line.strip() for line in text.splitlines() if line.strip())
         return self._stream.write(text)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 

@@ -19,7 +19,7 @@ class Option(Enum):
 
     _text: str
 
-    def __new__(cls, value: str, text: str):
+    def __new__(cls, value: str, text: str) -> "Option":
         member = object.__new__(cls)
         member._value_ = value
         member._text = text
