@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import InputError, MMIFAminError
 from ..study import add_engine_options, add_fusion_options, joined
-from . import commands, dicom, lists, truth
+from . import commands, dicom, lists, reading, truth
 from . import data as data_sets
 from . import series as listing
 from .terminal import say
@@ -141,6 +141,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     metrics.add_argument("--fused", type=Path, required=True, metavar="DIR", help="fused images of the same names")
     metrics.add_argument("--csv", type=Path, metavar="FILE", help="write the scores of every image")
+
+    to_read = "to read uptake"
+    reading.add_mip_options(command("mip", reading.mip, "turn a PET's maximum intensity projection", to_read))
+    reading.add_hottest_options(command("hottest", reading.hottest, "list the hottest spots of a PET", to_read))
 
     series = command("series", listing.series, "list the DICOM series in a folder")
     series.add_argument("folder", type=Path, metavar="FOLDER", help="a CD, a DICOMDIR, or any folder with DICOM files")

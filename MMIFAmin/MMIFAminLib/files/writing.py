@@ -119,6 +119,30 @@ def write_png(image: Image.Image, path: str | Path) -> None:
         image.save(temporary, format="PNG", optimize=True)
 
 
+def check_film(path: str | Path) -> Path:
+    """The absolute path that a film is written to: a .gif, or the new or empty folder of a PNG series.
+
+    Raises :class:`InputError` for another ending and for a place that cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ("", ".gif") and not path.is_dir():
+        raise InputError(f"{path}: a film is a name that ends in .gif, or a new folder for a series of PNG")
+    return check_output(path) if path.suffix.lower() == ".gif" else check_new_folder(path)
+
+
+def write_film(frames: Sequence[Image.Image], path: str | Path, seconds: float = 4.0) -> None:
+    """Write pictures of one size as a GIF that takes `seconds` and repeats, or as 000.png, 001.png, ... in a folder."""
+    path = check_film(path)
+    if path.suffix.lower() == ".gif":
+        with atomic_path(path) as part:
+            each = round(1000 * seconds / len(frames))
+            frames[0].save(part, format="GIF", save_all=True, append_images=frames[1:], duration=each, loop=0)
+    else:
+        with atomic_folder(path) as folder:
+            for number, frame in enumerate(frames):
+                frame.save(folder / f"{number:03d}.png", format="PNG", optimize=True)
+
+
 def write_json(content: Mapping, path: str | Path) -> None:
     """Write plain values, numpy numbers and paths as JSON; NaN and infinities, which JSON lacks, become null."""
     text = json.dumps(_plain(content), indent=2, allow_nan=False)

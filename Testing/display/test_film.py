@@ -1,0 +1,72 @@
+"""The MIP as a picture and as a film."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from MMIFAminLib.display.film import film, mip_picture
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.files.writing import write_film
+from MMIFAminLib.volume.intensity import Window
+from MMIFAminLib.volume.projection import Turntable
+from support.phantoms import Grid
+
+GRID = Grid(size=(20, 26, 18), spacing=(4.0, 3.0, 5.0)).centred_at()
+
+
+@pytest.fixture(scope="module")
+def table():
+    values = np.zeros((18, 26, 20), np.float32)
+    values[9, 13, 2:18] = 4.0  # a bar from right to left
+    values[9, 13, 17] = 8.0
+    values[0, 0, 0] = values[17, 25, 19] = 0.01  # so that all of the volume is seen
+    return Turntable(GRID.image(values))
+
+
+def test_uptake_is_dark_and_pixels_are_square(table):
+    projection = table.at(0.0)
+    picture = np.asarray(mip_picture(projection, Window(0, 8), height=90))  # 18 rows of 5 mm: 1 mm a pixel
+    assert picture.shape[1] == round(projection.values.shape[1] * 4.0)
+    body = picture[:90]
+    assert body.min() <= 2 and body[:30].min() >= 250
+    bar = np.flatnonzero(body[42] < 200)
+    assert np.ptp(bar) + 1 == pytest.approx(16 * 4, abs=4)
+    left, right = body[42, bar[:20]].mean(), body[42, bar[-4:-2]].mean()
+    assert left == pytest.approx(127, abs=6) and right < 60, (
+        "half the window is half the grey; the hot end is at the right"
+    )
+
+
+def test_the_letters_turn_with_the_patient(table):
+    sides = [np.asarray(mip_picture(table.at(0), Window(0, 8), angle=angle))[-22:] for angle in (0, 90, 180, 360)]
+    assert not np.array_equal(sides[0], sides[1]) and not np.array_equal(sides[0], sides[2])
+    assert np.array_equal(sides[0], sides[3])
+
+
+def test_a_film_goes_all_around(table, tmp_path):
+    heard = []
+    frames = film(
+        table, Window(0, 8), count=4, height=90, progress=lambda fraction, text: heard.append((fraction, text))
+    )
+    assert len(frames) == 4 and heard[1] == (0.25, "View 2 of 4")
+    darkest = [int(np.asarray(frame)[42].argmin()) - frame.width // 2 for frame in frames]
+    assert darkest[0] > 20 and darkest[2] < -20 and abs(darkest[1]) < 8 and abs(darkest[3]) < 8
+    write_film(frames, tmp_path / "turn.gif", seconds=2.0)
+    with Image.open(tmp_path / "turn.gif") as made:
+        assert (made.n_frames, made.info["duration"], made.info["loop"], made.size) == (4, 500, 0, frames[0].size)
+    write_film(frames, tmp_path / "turn")
+    assert sorted(path.name for path in (tmp_path / "turn").iterdir()) == ["000.png", "001.png", "002.png", "003.png"]
+    with Image.open(tmp_path / "turn" / "002.png") as made:
+        assert np.array_equal(np.asarray(made), np.asarray(frames[2]))
+
+
+def test_a_film_is_a_gif_or_a_new_folder(table, tmp_path):
+    frames = film(table, Window(0, 8), count=1, height=40)
+    with pytest.raises(InputError, match=r"ends in \.gif"):
+        write_film(frames, tmp_path / "turn.mp4")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept.txt").write_text("kept")
+    with pytest.raises(InputError, match="holds files"):
+        write_film(frames, tmp_path / "full")
+    with pytest.raises(InputError, match="no folder"):
+        write_film(frames, tmp_path / "nowhere" / "turn.gif")
