@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .common import check_outputs
+from ..study.outputs import check_outputs
 from .terminal import print_table, progress_bar, say
-from .units import in_unit
 
 if TYPE_CHECKING:
     from ..files import VolumeFile
@@ -120,6 +119,7 @@ def _add_volume(parser: argparse.ArgumentParser) -> None:
 
 def _read(options) -> "VolumeFile":
     from ..files import read_volume_file
+    from ..files.units import in_unit
 
     file, _facts, warnings = in_unit(read_volume_file(options.functional, frame=options.frame), options.unit)
     for warning in [*file.warnings, *warnings]:
