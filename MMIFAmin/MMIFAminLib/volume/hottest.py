@@ -51,10 +51,10 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
     if not candidates.size:
         raise InputError(f"{name} has no uptake above 0")
     candidates = candidates[np.argsort(-uptake.reshape(-1)[candidates], kind="stable")]
-    to_lps, spots = index_to_physical(image), []
+    to_lps, spots, regions = index_to_physical(image), [], np.empty(uptake.shape, np.int32)
     while candidates.size and len(spots) < count:
         place = np.unravel_index(candidates[0], uptake.shape)
-        regions, _ = label(uptake >= _SAME * uptake[place])
+        label(uptake >= _SAME * uptake[place], output=regions)
         candidates = candidates[regions.reshape(-1)[candidates] != regions[place]]
         spots.append(_spot(uptake, place, to_lps, spots))
     return spots

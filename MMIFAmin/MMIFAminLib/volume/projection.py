@@ -58,7 +58,7 @@ class Turntable:
         for axis, step in enumerate(max(1, int(_STEP / mm)) for mm in spacing):
             starts = np.arange(0, len(centres[axis]), step)
             values = np.maximum.reduceat(values, starts, axis=2 - axis)
-            centres[axis] = np.add.reduceat(centres[axis], starts) / np.diff([*starts, len(centres[axis])])
+            centres[axis] = np.add.reduceat(centres[axis], starts) / np.diff(np.append(starts, len(centres[axis])))
             spacing[axis] *= step
         x, y, z = centres
         xy = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
