@@ -60,7 +60,7 @@ def test_label_maps_are_refused_unless_insisted(pair, untrained_weights, capsys)
     sitk.WriteImage(GRID.image(labels), "mask.nrrd")
     for names in (("mask.nrrd", "b.nrrd"), ("a.nrrd", "mask.nrrd")):
         assert fuse(untrained_weights, *names)[0] == 2
-        assert "label map" in capsys.readouterr().err
+        assert "--insist" in capsys.readouterr().err
         assert not (pair / "out.nrrd").exists()
     assert fuse(untrained_weights, "a.nrrd", "mask.nrrd", "--insist")[0] == 0
 

@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from MMIFAminLib.commandline.parser import main
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.study.sources import read_sources
-from support.dicom import Written, write_series
+from support.dicom import Written, suv_tags, write_series
 from support.phantoms import Grid, head
 
 GRID = Grid(size=(24, 28, 22), spacing=(8.0, 8.0, 8.0)).centred_at()
-CORRECTED = {"CorrectedImage": ["ATTN"], "Units": "BQML"}
+CORRECTED = suv_tags()
 
 
 def write_head(folder, modality, number, **tags):
@@ -26,13 +26,9 @@ def write_head(folder, modality, number, **tags):
     return folder
 
 
-def sources(anatomical, functional=None, frame=None, different_patients=False):
-    functional = functional and Path(functional)
-    return read_sources(
-        Namespace(
-            anatomical=Path(anatomical), functional=functional, frame=frame, different_patients=different_patients
-        )
-    )
+def sources(anatomical, functional=None, **options):
+    asked = {"unit": None, "frame": None, "different_patients": False} | options
+    return read_sources(Namespace(anatomical=Path(anatomical), functional=functional and Path(functional), **asked))
 
 
 def test_series_are_listed(tmp_path, capsys):

@@ -87,6 +87,28 @@ def test_kinds():
 
 
 @pytest.mark.parametrize(
+    "kind, changes, mass",
+    [
+        ("suv-lbm-james", {"PatientWeight": 170, "PatientSize": 1.5, "PatientSex": "F"}, "-8.2 kg.*ask for suv-lbm"),
+        ("suv-lbm-james", {"PatientWeight": 160, "PatientSize": 1.55, "PatientSex": "F"}, "13.5 kg"),
+        ("suv-ibw", {"PatientWeight": 14, "PatientSize": 1.0}, "-7.1 kg"),
+    ],
+)
+def test_formulas_of_the_body_are_refused_where_they_do_not_hold(kind, changes, mass):
+    with pytest.raises(InputError, match=f"does not hold.*{mass}"):
+        suv_factor([header(**changes)], kind=kind)
+
+
+def test_times_of_injection_and_scan_are_kept():
+    found = suv_factor([header()])
+    assert (f"{found.injection:%H:%M}", f"{found.scan:%H:%M}", found.uptake_time) == ("10:00", "11:00", 3600)
+    found = suv_factor([header(DecayCorrection="ADMIN", RadiopharmaceuticalStartTime=None)])
+    assert (found.injection, found.scan) == (None, None)
+    with pytest.raises(InputError, match="after the scan"):
+        suv_factor([header(DecayCorrection="ADMIN", RadiopharmaceuticalStartTime="113000")])
+
+
+@pytest.mark.parametrize(
     "changes, reason",
     [
         ({"PatientWeight": None}, "weight is missing"),

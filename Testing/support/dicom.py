@@ -21,6 +21,24 @@ ENHANCED = {
 }
 
 
+def suv_tags(**changes):
+    """What a PET's headers must tell for SUV: 350 MBq for 70 kg, corrected to the injection: 5000 Bq/ml are SUV 1."""
+    item = Dataset()
+    item.RadionuclideTotalDose, item.RadionuclideHalfLife = 350e6, 6586.2
+    item.RadiopharmaceuticalStartTime = "100000"
+    return {
+        "RadiopharmaceuticalInformationSequence": [item],
+        "Units": "BQML",
+        "PatientWeight": 70,
+        "DecayCorrection": "ADMIN",
+        "CorrectedImage": ["ATTN", "DECY"],
+        "SeriesDate": "20240101",
+        "AcquisitionDate": "20240101",
+        "SeriesTime": "110000",
+        "AcquisitionTime": "110000",
+    } | changes
+
+
 @dataclass
 class Written:
     """A series as it is to be written: ``stored`` (K, J, I) integers, one place, slope and intercept for each slice."""

@@ -119,9 +119,8 @@ def _add_volume(parser: argparse.ArgumentParser) -> None:
 
 def _read(options) -> "VolumeFile":
     from ..files import read_volume_file
-    from ..files.units import in_unit
 
-    file, _facts, warnings = in_unit(read_volume_file(options.functional, frame=options.frame), options.unit)
-    for warning in [*file.warnings, *warnings]:
+    file = read_volume_file(options.functional, frame=options.frame, unit=options.unit)
+    for warning in file.warnings:
         say("warning", warning)
     return file

@@ -53,8 +53,9 @@ def truth(options: argparse.Namespace) -> None:
     """
     from ..display.color import DEFAULT, ColorTable
     from ..evaluation.truth_study import screen, truth_study
-    from ..files import read_volume
+    from ..files import read_volume_file
     from ..files.writing import write_csv
+    from ..study.sources import told
 
     paths = options.pairs
     if len(paths) % 2:
@@ -63,7 +64,8 @@ def truth(options: argparse.Namespace) -> None:
     tables = [ColorTable.named(name) for name in options.color_table or [DEFAULT]]
     fuser, rows = load_fuser(options), []
     for number, (anatomical, functional) in enumerate(zip(paths[::2], paths[1::2])):
-        volumes = read_volume(anatomical), read_volume(functional)
+        files = read_volume_file(anatomical), read_volume_file(functional)
+        volumes = files[0].image, files[1].image
         if volumes[0].GetNumberOfComponentsPerPixel() > 1:
             raise InputError(f"{anatomical} is in colours: the anatomical volume of a pair must be grey")
         with progress_bar() as progress:
@@ -71,6 +73,8 @@ def truth(options: argparse.Namespace) -> None:
                 *volumes,
                 anatomical_window=options.window,
                 functional_window=options.functional_window,
+                **told(*files),
+                names=(anatomical.name, functional.name),
                 progress=progress,
             )
         lesions = options.lesions if number == 0 else None

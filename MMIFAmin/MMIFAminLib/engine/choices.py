@@ -18,6 +18,7 @@ class Kind(Enum):
     LUMA = "luma"
 
 
+_LARGEST_SUV = 100.0  # that a window is plausibly given to
 KINDS = ("auto", "uptake", "anatomical")
 
 
@@ -35,6 +36,16 @@ def check_kind(kind: str) -> None:
     """Raise InputError unless ``kind`` is one of :data:`KINDS`."""
     if kind not in KINDS:
         raise InputError(f"there is no kind of pair '{kind}'; choose one of {', '.join(KINDS)}")
+
+
+def window_in_suv(spec: intensity.WindowSpec, hints: Hints) -> intensity.WindowSpec:
+    """``spec`` without its "suv:"; raises InputError where it names SUV and the values are in another unit."""
+    if not (isinstance(spec, str) and spec.strip().lower().startswith("suv:")):
+        return spec
+    if not hints.in_suv:
+        unit = hints.unit or "an unknown unit"
+        raise InputError(f"the window {spec.strip()} is in SUV, the functional volume in {unit}")
+    return spec.strip()[4:]
 
 
 def choose(
@@ -67,6 +78,8 @@ def choose(
         chosen = Kind.LUMA if uptake and luma else Kind.UPTAKE if uptake else Kind.ANATOMICAL
     if second.kind == "uptake" and first.kind == "ct" and first.region:
         second = _in_region(second, first.region)
+    if hints[1].in_suv:
+        _check_suv(specs[1], float(b.max()))
     windows = (
         intensity.choose_window(a, specs[0], "anatomical", "anatomical volume", first),
         intensity.choose_window(b, specs[1], "functional", "functional volume", second),
@@ -81,6 +94,17 @@ def choose(
             "at_upper_end": float(np.count_nonzero(array >= window.high) / array.size),
         }
     return Choices(chosen, windows, taken_for, tuple(warnings))
+
+
+def _check_suv(spec, highest):
+    """Refuse a window that is none of SUV, which is seldom above 30: one of Bq/ml would leave the uptake black."""
+    window = intensity.given_window(spec)
+    if window is not None and window.high > max(_LARGEST_SUV, 10 * highest):
+        raise InputError(
+            f"the functional window {window.low:g}:{window.high:g} is far beyond the volume, which is in SUV up to "
+            f"{highest:.3g}: give a window in SUV, or read the values as they are stored (--unit bqml; in Python "
+            'read_volume(path, unit="bqml"))'
+        )
 
 
 def _as(shows: Shows, kind: str, hints: Hints) -> Shows:

@@ -11,7 +11,7 @@ from PIL.Image import Image
 from ..display import color, preview
 from ..files import write_volume
 from ..volume import geometry, intensity
-from .volumes import given_volume, images_lock, voxels
+from .volumes import given_file, images_lock, voxels
 
 
 @dataclass
@@ -52,4 +52,4 @@ class FusedVolume:
 
     def preview(self, anatomical: "sitk.Image | str | Path", **options: Any) -> Image:
         """The picture of three planes, beside the ``anatomical`` volume: ``display.preview``, which has the options."""
-        return preview(given_volume(anatomical, "anatomical"), self, **options)
+        return preview(given_file(anatomical, "anatomical").image, self, **options)

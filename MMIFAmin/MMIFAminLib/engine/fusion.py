@@ -23,7 +23,7 @@ from ..volume.recognition import Hints
 from ..volume.slices import content, squaring, stretched
 from ..volume.through_plane import sampled_ratio, steady
 from .choices import Kind as _Kind
-from .choices import check_kind, choose
+from .choices import check_kind, choose, window_in_suv
 from .execution import (
     Room,
     choose_device,
@@ -36,7 +36,7 @@ from .execution import (
 )
 from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
-from .volumes import LUMA_FUSED, finite, given_volume, hints_of, images_lock, scalar, voxels
+from .volumes import LUMA_FUSED, finite, given_pair, images_lock, scalar, voxels
 from .weights import ANATOMICAL, WeightsInfo, load_weights
 
 _Result = TypeVar("_Result")
@@ -152,10 +152,12 @@ class VolumeFuser:
     ) -> FusedVolume:
         """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
 
-        Both are images, or the paths of what ``read_volume`` reads. ``plane`` is one of ``geometry.PLANES``; windows
-        are what ``intensity.choose_window`` takes. ``kind`` of the pair is "auto", "uptake" or "anatomical" (two MR or
+        Both are images, or the paths of what ``read_volume`` reads; of a path the file tells modality and unit. ``plane`` is
+        one of ``geometry.PLANES``; windows are what ``intensity.choose_window`` takes, the functional one also "suv:0:10",
+        which holds for values in SUV only. ``kind`` of the pair is "auto", "uptake" or "anatomical" (two MR or
         CT); auto goes by the DICOM modalities (CT, MR, PT, NM), the unit of the functional values (SUV, BQML, ...) and
-        the names, where these are told, and by the values. ``insist`` fuses label maps too. ``progress(fraction, text)``
+        the names, where these are told, and by the values. ``insist`` fuses label maps and files of two patients too.
+        ``progress(fraction, text)``
         is called all along, also while one step or slice takes long, and cancels by returning False; it must not wait
         for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
         """
@@ -165,12 +167,11 @@ class VolumeFuser:
         reporter(0.0, "Checking the volumes")
         check_kind(kind)
         told = (
-            hints_of(anatomical, Hints(anatomical_modality, None, names[0])),
-            hints_of(functional, Hints(functional_modality, functional_unit, names[1])),
+            Hints(anatomical_modality, None, names[0]),
+            Hints(functional_modality, functional_unit, names[1]),
         )
-        anatomical, functional = given_volume(anatomical, "anatomical"), given_volume(functional, "functional")
-        if anatomical is functional:
-            raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
+        (anatomical, functional), told = given_pair(anatomical, functional, told, insist, warnings)
+        functional_window = window_in_suv(functional_window, told[1])
         with images_lock:
             geometry.check_volume(anatomical, "anatomical")
             geometry.check_volume(functional, "functional")

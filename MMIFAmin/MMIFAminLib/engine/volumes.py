@@ -2,7 +2,6 @@
 
 import threading
 from ctypes import c_byte
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import SimpleITK as sitk
 
 from ..display import color
 from ..errors import InputError
-from ..files import read_volume
+from ..files import VolumeFile, read_volume_file
+from ..files.belonging import other_frame_of_reference, other_patient
 from ..volume import geometry
 from ..volume.recognition import Hints
 
@@ -23,20 +23,46 @@ it in another thread makes SimpleITK give the image a new buffer, and the older 
 Reentrant, because ``progress`` is asked while a filter runs and may lead anywhere."""
 
 
-def given_volume(given: "sitk.Image | str | Path", role: str) -> sitk.Image:
-    """A volume as it was given, or read from where it was said to be."""
+def given_file(given: "sitk.Image | str | Path", role: str) -> VolumeFile:
+    """A volume as it was given, or read from where it was said to be, with what its file says of it."""
     if isinstance(given, sitk.Image):
-        return given
+        return VolumeFile(given)
     if isinstance(given, (str, Path)):
-        return read_volume(given)
+        return read_volume_file(given)
     raise InputError(
         f"The {role} volume is a {type(given).__name__}: give a SimpleITK image, or the path of a file or DICOM folder."
     )
 
 
-def hints_of(given: "sitk.Image | str | Path", told: Hints) -> Hints:
-    """``told``, and of what is given as a path its name."""
-    return replace(told, name=Path(given).name) if isinstance(given, (str, Path)) and not told.name else told
+def given_pair(
+    anatomical: "sitk.Image | str | Path",
+    functional: "sitk.Image | str | Path",
+    told: tuple[Hints, Hints],
+    insist: bool,
+    warnings: list[str],
+) -> tuple[tuple[sitk.Image, sitk.Image], tuple[Hints, Hints]]:
+    """Both volumes, and what their callers or files tell of them; adds to ``warnings`` what the files warn of.
+
+    Raises InputError for one volume given twice and, unless ``insist``, for files of two patients.
+    """
+    if anatomical is functional or (not isinstance(anatomical, sitk.Image) and anatomical == functional):
+        raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
+    files = given_file(anatomical, "anatomical"), given_file(functional, "functional")
+    for file in files:
+        warnings += file.warnings
+    if message := other_patient(*files):
+        if not insist:
+            raise InputError(f"The two volumes {message}: if you mean it, say insist=True.")
+        warnings.append(f"The two volumes {message}.")
+    if message := other_frame_of_reference(*files):
+        warnings.append(f"The two volumes {message}")
+    hints = [_hints(*each) for each in zip((anatomical, functional), files, told)]
+    return (files[0].image, files[1].image), (hints[0], hints[1])
+
+
+def _hints(given, file, told):
+    name = Path(given).name if isinstance(given, (str, Path)) else None
+    return Hints(file.about.modality or told.modality, file.about.unit or told.unit, told.name or name)
 
 
 def voxels(image: sitk.Image) -> np.ndarray:

@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from pydicom import Dataset
 
+    from .suv import Suv
+
 
 @dataclass(frozen=True)
 class About:
     """What is known of a volume; ``None`` is what the file does not tell (all of it, for files that are not DICOM).
 
     ``modality`` is the DICOM one (CT, MR, PT, NM); ``unit`` of the voxel values is "HU" for CT, DICOM's Units
-    (0054,1001) for PET and SPECT ("BQML", "CNTS", "GML", ...) or the UCUM code of a real world value mapping;
-    ``region`` the body part examined. ``datasets`` are the headers of the instances that the volume was made of, in
+    (0054,1001) for PET and SPECT ("BQML", "CNTS", "GML", ...), the UCUM code of a real world value mapping, or of an SUV
+    its kind ("SUV" by body weight, "SUV-lbm", ...), with what it comes from in ``suv``; ``region`` the body part examined.
+    ``datasets`` are the headers of the instances that the volume was made of, in
     slice order and without pixel data.
     """
 
@@ -29,6 +32,7 @@ class About:
     description: str | None = None
     region: str | None = None
     datasets: tuple[Dataset, ...] = ()
+    suv: Suv | None = None
 
     @property
     def references(self) -> tuple[tuple[str, str], ...]:

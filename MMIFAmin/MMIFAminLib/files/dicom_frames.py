@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import InputError
 from .dicom_labels import labels, many, vectors
 from .integrity import MAX_VOXELS
+from .suv import kind_in_words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 UNITS = {
     "Bq/ml": "BQML",
     "Bq/mL": "BQML",
-    "{SUVbw}g/ml": "GML",
-    "g/ml{SUVbw}": "GML",
-    "{SUVlbm}g/ml": "GML",
-    "{SUVibw}g/ml": "GML",
-    "{SUVbsa}cm2/ml": "CM2ML",
     "[hnsf'U]": "HU",
 }
 """DICOM's own names (PS3.3 C.8.9.1) of units that a real world value mapping gives in UCUM."""
@@ -196,7 +192,7 @@ def _real_world(dataset, group):
     options = []
     for item in found:
         codes = item.get("MeasurementUnitsCodeSequence") or []
-        unit = str(codes[0].get("CodeValue", "")) if codes else ""
+        unit = _unit(codes[0]) if codes else ""
         first = item.get("RealWorldValueFirstValueMapped", item.get("DoubleFloatRealWorldValueFirstValueMapped", 0))
         if item.get("RealWorldValueLUTData") is not None:
             table = np.asarray(many(item.RealWorldValueLUTData), float)
@@ -204,6 +200,12 @@ def _real_world(dataset, group):
         elif (slope := _number(item.get("RealWorldValueSlope"))) is not None:
             options.append((Mapping(slope, _number(item.get("RealWorldValueIntercept")) or 0.0), unit))
     return min(options, key=lambda option: option[1] in _NO_UNIT, default=None)
+
+
+def _unit(code):
+    """The UCUM code, with its meaning where only that tells of which kind an SUV is ("g/ml")."""
+    value, meaning = str(code.get("CodeValue") or ""), str(code.get("CodeMeaning") or "")
+    return f"{value} {meaning}" if kind_in_words(meaning) and not kind_in_words(value) else value
 
 
 def _modality_table(item):

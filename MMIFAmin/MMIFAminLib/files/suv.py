@@ -6,8 +6,9 @@ where the value is rescaled as DICOM says. What is missing or contradicts itself
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import exp, isfinite, log
 from typing import TYPE_CHECKING
@@ -22,6 +23,16 @@ KINDS = ("suv", "suv-lbm", "suv-lbm-james", "suv-bsa", "suv-ibw")
 
 _OF_TYPE = {"": "suv", "BW": "suv", "LBM": "suv-lbm", "LBMJANMA": "suv-lbm", "LBMJAMES128": "suv-lbm-james"}
 _OF_TYPE |= {"BSA": "suv-bsa", "IBW": "suv-ibw"}
+_WORDS = (  # of UCUM codes and of their meanings (PS3.16 CID 85), the narrower kind first
+    ("suv-lbm-james", "james"),
+    ("suv-lbm", "lbm|lean"),
+    ("suv-bsa", "bsa|surface"),
+    ("suv-ibw", "ibw|ideal"),
+    ("suv", "suv|uptake"),
+)
+_LEAST_SHARE = (
+    0.25  # of the weight that stands for the body: formulas give less, or less than nothing, beyond their range
+)
 _OVER_MIDNIGHT = timedelta(hours=6)  # a start without a date counts as of the day before if no longer ago than this
 _SAME_TIME_S = 2.0
 
@@ -29,8 +40,8 @@ _SAME_TIME_S = 2.0
 @dataclass(frozen=True)
 class Suv:
     """``factor`` takes values to SUV of ``kind``; ``weight`` (kg), ``dose`` (Bq), ``half_life`` (s) and the times it comes
-    from are None where the scanner's own factor was used. ``uptake_time`` is from injection to the time that the values
-    are corrected to, in seconds."""
+    from are None where the scanner's own factor was used. ``injection`` and ``scan`` are the scanner's clock;
+    ``uptake_time`` is from injection to the time that the values are corrected to, in seconds."""
 
     kind: str
     factor: float
@@ -39,6 +50,8 @@ class Suv:
     dose: float | None = None
     half_life: float | None = None
     uptake_time: float | None = None
+    injection: datetime | None = None
+    scan: datetime | None = None
 
 
 def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str = "suv") -> Suv:
@@ -59,12 +72,9 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
             )
     first = datasets[0]
     unit = unit or str(first.get("Units") or "")
-    if unit == "GML" or (unit == "CM2ML" and first.get("SUVType") in (None, "", "BSA")):
-        type_ = str(first.get("SUVType") or "") or ("BSA" if unit == "CM2ML" else "")
-        if _OF_TYPE.get(type_) is None:
-            raise InputError(f"SUV cannot be given: the values are of an unknown kind of SUV ({type_})")
-        stored = Suv(_OF_TYPE[type_], 1.0, "stored as SUV")
-        return stored if stored.kind == kind else _other_kind(stored, first, kind)
+    if held := stored_kind(first, unit):
+        stored = Suv(held, 1.0, "stored as SUV")
+        return stored if held == kind else _other_kind(stored, first, kind)
     if str(first.get("Modality") or "PT") != "PT":
         raise InputError(f"SUV cannot be given: it is defined for PET, not for {first.Modality}")
     corrected = [str(item) for item in _many(first.get("CorrectedImage"))]
@@ -80,6 +90,29 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
     return found if kind == "suv" else _other_kind(found, first, kind)
 
 
+def kind_in_words(text: str) -> str | None:
+    """Of which of :data:`KINDS` a UCUM code such as ``g/ml{SUVlbm}``, or the meaning of one, speaks; None of another unit."""
+    text = text.lower()
+    if not re.search("suv|standardi[sz]ed uptake", text):
+        return None
+    return next(kind for kind, words in _WORDS if re.search(words, text))
+
+
+def stored_kind(header: Dataset, unit: str) -> str | None:
+    """Of which of :data:`KINDS` values in ``unit`` are already; None where they are no SUV.
+
+    Raises :class:`InputError` for an SUV of unknown kind.
+    """
+    if kind := kind_in_words(unit):
+        return kind
+    if unit not in ("GML", "CM2ML"):
+        return None
+    type_ = str(header.get("SUVType") or ("BSA" if unit == "CM2ML" else ""))
+    if type_ not in _OF_TYPE or (unit == "CM2ML" and type_ != "BSA"):
+        raise InputError(f"SUV cannot be given: the values are of an unknown kind of SUV ({type_} in {unit})")
+    return _OF_TYPE[type_]
+
+
 def _from_counts(datasets):
     own = {_number(_private(ds, 0x7053, "Philips PET Private Group", 0x00)) for ds in datasets}
     if len(own) == 1 and (factor := own.pop()):
@@ -91,7 +124,7 @@ def _from_counts(datasets):
             "SUV cannot be given: the PET is in counts, without one factor of Philips (7053,1000 or 7053,1009)"
         )
     found = _from_activity(datasets)
-    return Suv("suv", found.factor * scale, "Philips' activity factor (7053,1009)", *list(vars(found).values())[3:])
+    return replace(found, factor=found.factor * scale, origin="Philips' activity factor (7053,1009)")
 
 
 def _from_activity(datasets):
@@ -105,18 +138,30 @@ def _from_activity(datasets):
     decay = str(first.get("DecayCorrection") or "")
     if decay not in ("START", "ADMIN", "NONE"):
         raise InputError(f"SUV cannot be given: decay correction is {decay or 'not told'}, not START, ADMIN or NONE")
-    if decay == "ADMIN":
-        return Suv("suv", weight * 1000 / dose, "corrected to the injection", weight, dose, half_life, 0.0)
-    scan = _undecayed_time(datasets, half_life) if decay == "NONE" else _scan_time(datasets, half_life)
-    elapsed = (scan - _injection(items[0], scan)).total_seconds()
+    injection, scan = _times(datasets, items[0], decay, half_life)
+    elapsed = (scan - injection).total_seconds() if scan and injection else 0.0
     if elapsed < 0:
         raise InputError("SUV cannot be given: the injection is after the scan")
     if elapsed > 12 * half_life:
         raise InputError(
             f"SUV cannot be given: the scan is {elapsed / 3600:.0f} h after the injection, over 12 half-lives"
         )
-    factor = weight * 1000 / (dose * 2 ** (-elapsed / half_life))
-    return Suv("suv", factor, "weight, dose and decay", weight, dose, half_life, elapsed)
+    if decay == "ADMIN":
+        factor, origin, elapsed = weight * 1000 / dose, "corrected to the injection", 0.0
+    else:
+        factor, origin = weight * 1000 / (dose * 2 ** (-elapsed / half_life)), "weight, dose and decay"
+    return Suv("suv", factor, origin, weight, dose, half_life, elapsed, injection, scan)
+
+
+def _times(datasets, item, decay, half_life):
+    """Injection and the time that the values are those of; None, None where ADMIN makes them needless and one is missing."""
+    try:
+        scan = _undecayed_time(datasets, half_life) if decay == "NONE" else _scan_time(datasets, half_life)
+        return _injection(item, scan), scan
+    except InputError:
+        if decay != "ADMIN":
+            raise
+        return None, None
 
 
 def _scan_time(datasets, half_life):
@@ -176,8 +221,7 @@ def _injection(item, scan):
 
 def _other_kind(found, ds, kind):
     weight = _positive(ds.get("PatientWeight"), "the patient's weight", 0.3, 500, "kg")
-    ratio = _norm(kind, ds, weight) / _norm(found.kind, ds, weight)
-    return Suv(kind, found.factor * ratio, found.origin, *list(vars(found).values())[3:])
+    return replace(found, kind=kind, factor=found.factor * _norm(kind, ds, weight) / _norm(found.kind, ds, weight))
 
 
 def _norm(kind, ds, weight):
@@ -195,8 +239,16 @@ def _norm(kind, ds, weight):
         return 9270 * weight / ((6680 + 216 * bmi) if sex == "M" else (8780 + 244 * bmi))
     if kind == "suv-lbm-james":
         a, b = (1.10, 128) if sex == "M" else (1.07, 148)
-        return max(a * weight - b * (weight / height) ** 2, 1e-9)
-    return min(weight, (48.0 + 1.06 * (height - 152)) if sex == "M" else (45.5 + 0.91 * (height - 152)))
+        mass = a * weight - b * (weight / height) ** 2
+    else:
+        mass = min(weight, (48.0 + 1.06 * (height - 152)) if sex == "M" else (45.5 + 0.91 * (height - 152)))
+    if mass < _LEAST_SHARE * weight:
+        other = ": ask for suv-lbm (Janmahasatian)" if kind == "suv-lbm-james" else ""
+        raise InputError(
+            f"{kind} cannot be given: its formula does not hold for {weight:g} kg and {height:g} cm "
+            f"(it gives {mass:.1f} kg){other}"
+        )
+    return mass
 
 
 def _acquisition(ds):

@@ -19,26 +19,31 @@ from .dicom_index import Contents, Series, check_undamaged, index_file, index_fo
 from .dicom_volume import read_series
 from .integrity import MAX_VOXELS, captured_stderr, check_complete, check_dimensions, itk_reason
 from .nifti import kind_of, read_nifti, write_rgb_nifti
+from .units import check_unit, in_unit
 from .writing import atomic_path, os_reason
 
 WRITABLE = (".nrrd", ".nii.gz", ".nii", ".mha")
 """Formats that are one file each, so that they can appear by one atomic rename."""
 
 
-def read_volume(path: str | Path) -> sitk.Image:
+def read_volume(path: str | Path, unit: str | None = None) -> sitk.Image:
     """Read a 3D volume into a ``SimpleITK.Image``: the image of :func:`read_volume_file`."""
-    return read_volume_file(path).image
+    return read_volume_file(path, unit=unit).image
 
 
-def read_volume_file(path: str | Path, series: str | Series | None = None, frame: int | None = None) -> VolumeFile:
+def read_volume_file(
+    path: str | Path, series: str | Series | None = None, frame: int | None = None, unit: str | None = None
+) -> VolumeFile:
     """Read a volume from a file, or from a folder of DICOM files, with what is known of it and what was corrected.
 
     One file of a DICOM series stands for its series. ``series`` (or ``path::series``) chooses where a folder holds
     several: ``#2``, a SeriesInstanceUID or a part of the description; ``frame`` chooses a time point, echo, phase or
-    stack, counted from 1. A 4D file of one time point comes back as 3D. Raises :class:`InputError` with one clear line
+    stack, counted from 1. A PET comes in SUV where its headers give it, unless ``unit`` (of ``units.UNITS``: "bqml",
+    "suv-lbm", ...) asks for another. A 4D file of one time point comes back as 3D. Raises :class:`InputError` with one clear line
     for a missing, damaged, truncated or oversized file, for what is not a 3D scalar or RGB volume, for folders that hold
-    no DICOM images or several series, and for series that are not one volume.
+    no DICOM images or several series, for series that are not one volume, and for a ``unit`` that cannot be given.
     """
+    check_unit(unit)
     if isinstance(series, Series):
         path = series.files[0].parent
     else:
@@ -58,7 +63,10 @@ def read_volume_file(path: str | Path, series: str | Series | None = None, frame
     if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():
         image = sitk.VectorIndexSelectionCast(image, 0)
     check_volume(image, str(path))
-    return VolumeFile(image, found.about, found.warnings)
+    try:
+        return in_unit(VolumeFile(image, found.about, found.warnings), unit)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def list_series(path: str | Path) -> Contents:

@@ -42,10 +42,10 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     """
     from ..display import color, preview
     from ..files import write_json, write_png
-    from ..files.units import in_unit, window_in_unit
+    from ..files.units import check_unit
     from ..files.writing import check_picture
     from .alignment import aligned
-    from .sources import read_sources
+    from .sources import read_sources, told
 
     outputs.check_fuse_outputs(options)
     if options.preview:
@@ -53,12 +53,10 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     table = color.ColorTable.named(options.color_table) if options.color_table else None
     if not 0 <= options.functional_weight <= 1:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
+    check_unit(options.unit)
     sources, files, warnings = read_sources(options)
     outputs.check_fuse_sources(options, files)
-    converted, unit_facts, unit_warnings = in_unit(files[1], options.unit)
-    files = (files[0], converted)
     anatomical = files[0].image
-    functional_window = window_in_unit(options.functional_window, converted.about.unit)
     fuser = load()
     functional, alignment = aligned(files, options, progress, warnings)
     fused = fuser.fuse(
@@ -66,11 +64,9 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
         functional,
         plane=options.plane,
         anatomical_window=options.window,
-        functional_window=functional_window,
+        functional_window=options.functional_window,
         kind=options.kind,
-        anatomical_modality=files[0].about.modality,
-        functional_modality=files[1].about.modality,
-        functional_unit=files[1].about.unit,
+        **told(*files),
         names=outputs.names(sources, options),
         insist=options.insist,
         progress=progress,
@@ -78,10 +74,9 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     table = table or _own_table(functional)
     image = fused.rgb(table, options.functional_weight) if options.rgb else fused.image
     written = outputs.write_fused(image, options, files)
-    of_sources = warnings + unit_warnings  # they name files and patients' series
     facts = fused.report | {
-        "alignment": alignment,
-        "warnings": ([] if options.anonymous else of_sources) + written + fused.report["warnings"],
+        "alignment": alignment,  # the warnings of sources name files and patients' series
+        "warnings": ([] if options.anonymous else warnings) + written + fused.report["warnings"],
     }
     if options.preview:
         picture = preview(
@@ -95,12 +90,12 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
             footer=f"MMIFAmin {__version__}. {facts['notice']}",
         )
         write_png(picture, options.preview)
-    used = outputs.told(sources, unit_facts, options)
+    used = outputs.told(sources, files[1].about, options)
     report = used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts
     if options.report:
         write_json(report, options.report)
-    told = (of_sources if options.anonymous else []) + facts["warnings"]
-    return FusedStudy(anatomical, fused, table, report, tuple(told))
+    heard = (warnings if options.anonymous else []) + facts["warnings"]
+    return FusedStudy(anatomical, fused, table, report, tuple(heard))
 
 
 def _own_table(functional: sitk.Image) -> ColorTable:

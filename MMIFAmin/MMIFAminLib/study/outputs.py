@@ -12,7 +12,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from ..files import VolumeFile
+    from ..files import About, VolumeFile
 
 
 def check_fuse_outputs(options: argparse.Namespace) -> None:
@@ -75,11 +75,14 @@ def titles(sources: tuple[Path, Path], options: argparse.Namespace) -> tuple[str
     return ("anatomical", "functional") if options.anonymous else (short_name(sources[0]), short_name(sources[1]))
 
 
-def told(sources: tuple[Path, Path], unit_facts: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def told(sources: tuple[Path, Path], functional: About, options: argparse.Namespace) -> dict[str, Any]:
     """What the report says of sources and output; of an anonymous one only unit and factor, no names, weight or times."""
+    from ..files.units import unit_facts
+
+    facts = unit_facts(functional)
     if options.anonymous:
-        return {"functional": {key: unit_facts[key] for key in ("unit", "suv_factor") if key in unit_facts}}
-    return {"anatomical": sources[0], "functional": {"file": sources[1]} | unit_facts, "output": options.output}
+        return {"functional": {key: facts[key] for key in ("unit", "suv_factor") if key in facts}}
+    return {"anatomical": sources[0], "functional": {"file": sources[1]} | facts, "output": options.output}
 
 
 def check_outputs(outputs: Iterable[Path | None], sources: Iterable[Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SeveralVolumes
 
@@ -18,9 +18,12 @@ def read_sources(options: argparse.Namespace) -> tuple[tuple[Path, Path], tuple[
     One folder alone stands for both where their roles are plain. Raises InputError for what cannot be read, for one
     volume given twice and, unless ``options.different_patients``, for two patients.
     """
+    from ..files.belonging import other_frame_of_reference, other_patient
+
     names, series = _names(options.anatomical, options.functional)
     several: list[bool] = []
-    volumes = [_read(name, one, options.frame, several) for name, one in zip(names, series)]
+    units = (None, options.unit)
+    volumes = [_read(name, one, options.frame, unit, several) for name, one, unit in zip(names, series, units)]
     if options.frame is not None and not any(several):
         raise InputError(f"neither {names[0]} nor {names[1]} holds several volumes: leave out --frame")
     warnings = [warning for volume in volumes for warning in volume.warnings]
@@ -31,29 +34,6 @@ def read_sources(options: argparse.Namespace) -> tuple[tuple[Path, Path], tuple[
     if message := other_frame_of_reference(*volumes):
         warnings.append(f"{names[0]} and {names[1]} {message}")
     return names, (volumes[0], volumes[1]), warnings
-
-
-def other_patient(anatomical: VolumeFile, functional: VolumeFile) -> str:
-    """In words, that both volumes name a patient and not the same one; else ""."""
-    ids = [(volume.about.patient_id or "").strip() for volume in (anatomical, functional)]
-    return "are of different patients (their patient ids differ)" if all(ids) and ids[0] != ids[1] else ""
-
-
-def other_frame_of_reference(anatomical: VolumeFile, functional: VolumeFile) -> str:
-    """In words, that both volumes name a frame of reference and not the same one, and whether they seem aligned."""
-    uids = [volume.about.frame_of_reference_uid for volume in (anatomical, functional)]
-    if not all(uids) or uids[0] == uids[1]:
-        return ""
-    said = "have different frames of reference: nothing in them says that they are aligned"
-    if any(volume.image.GetNumberOfComponentsPerPixel() > 1 for volume in (anatomical, functional)):
-        return said
-    from ..volume.registration import alignment_check
-
-    try:
-        answer = alignment_check(anatomical.image, functional.image).message
-    except InputError as error:
-        answer = f"the alignment check cannot tell ({error})"
-    return f"{said}; {answer}"
 
 
 def _names(anatomical, functional):
@@ -74,15 +54,24 @@ def _names(anatomical, functional):
     return (anatomical, functional), (None, None)
 
 
-def _read(name, series, frame, several):
-    """The volume ``name``; ``frame`` counts only where it holds several, which is noted in ``several``."""
+def _read(name, series, frame, unit, several):
+    """The volume ``name`` in ``unit``; ``frame`` counts only where it holds several, which is noted in ``several``."""
     from ..files import read_volume_file
 
     try:
-        found = read_volume_file(name, series)
+        found = read_volume_file(name, series, unit=unit)
     except SeveralVolumes:
         if frame is None:
             raise
-        found = read_volume_file(name, series, frame)
+        found = read_volume_file(name, series, frame, unit)
         several.append(True)
     return found
+
+
+def told(anatomical: VolumeFile, functional: VolumeFile) -> dict[str, Any]:
+    """What both files tell of themselves, as ``VolumeFuser.fuse`` takes it beside their images."""
+    return {
+        "anatomical_modality": anatomical.about.modality,
+        "functional_modality": functional.about.modality,
+        "functional_unit": functional.about.unit,
+    }

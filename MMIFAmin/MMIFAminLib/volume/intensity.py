@@ -137,7 +137,7 @@ def choose_window(
             f"{name} is constant (every voxel is {low:g}): there is nothing to fuse; choose another volume"
         )
 
-    window = _given_window(spec)
+    window = given_window(spec)
     if window is not None:
         if window.high <= low or window.low >= high:
             raise InputError(
@@ -252,8 +252,11 @@ def _mr_window(array, low, high):
     return Window(bottom, top, origin="MR: 0.5th percentile of all voxels to 99.8th of the foreground")
 
 
-def _given_window(spec):
-    """The Window that ``spec`` states outright, or None when it asks for a choice."""
+def given_window(spec: WindowSpec) -> Window | None:
+    """The :class:`Window` that ``spec`` states outright, or None when it asks for a choice.
+
+    Raises :class:`InputError` for a ``spec`` that cannot be read.
+    """
     if isinstance(spec, Window):
         return spec
     if isinstance(spec, str):
