@@ -1,8 +1,8 @@
 """MMIFAmin's engine: multimodal medical image fusion by MMIF-AMIN, with no dependence on Slicer or Qt.
 
 Each folder is a room, and a room imports only those before it: ``network``, ``volume``, ``display``, ``files``,
-``engine``, ``evaluation``, ``losses``, ``training``, ``study``, ``mrml``, ``module``, ``commandline``. Only ``mrml``
-and ``module`` know Slicer.
+``engine``, ``evaluation``, ``losses``, ``training``, ``study``, ``cohort``, ``mrml``, ``module``, ``commandline``. Only
+``mrml`` and ``module`` know Slicer.
 
 ``from MMIFAminLib import VolumeFuser`` is the way in. Heavy packages (torch, monai) are imported on first use only, so
 that Slicer can load the module without them.

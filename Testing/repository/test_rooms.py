@@ -17,6 +17,7 @@ ROOMS = {
     "losses": ("torch", "numpy"),
     "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),
     "study": ("SimpleITK",),
+    "cohort": ("PIL", "distributed", "dask", "dask_jobqueue", "bids", "yaml"),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
     "module": ("numpy", "SimpleITK", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),

@@ -34,6 +34,3 @@ def add_options(fuse: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="fused volume: .nrrd, .nii.gz, .nii, .mha, or a new or empty FOLDER/ for a DICOM series",
     )
-    fuse.add_argument(
-        "--dicom", action="store_true", help="write a DICOM series into the folder OUT, with or without a /"
-    )

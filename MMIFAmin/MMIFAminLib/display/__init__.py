@@ -1,7 +1,7 @@
 """What a person sees: the colours of uptake on anatomy, and the picture of three planes."""
 
 from .color import DEFAULT, TABLES, ColorTable, colorize, luma, recover_uptake
-from .figure import Column, montage, preview
+from .figure import Column, montage, preview, thumbnail
 from .legend import ColorBar, ColorSquare
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "montage",
     "preview",
     "recover_uptake",
+    "thumbnail",
 ]

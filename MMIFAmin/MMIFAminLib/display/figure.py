@@ -138,11 +138,9 @@ def preview(
     """
     table = color.ColorTable.named(table) if isinstance(table, str) else table
     window, other = fused.functional_window, fused.anatomical_window
-    values = sitk.GetArrayViewFromImage(fused.functional)
-    uptake = intensity.shows_uptake(values)
+    uptake = intensity.shows_uptake(sitk.GetArrayViewFromImage(fused.functional))
     if position is None and uptake:
-        spot = hottest_spot(window.to_unit(values), fused.functional.GetSpacing()[::-1])
-        position = fused.functional.TransformIndexToPhysicalPoint(spot[::-1])
+        position = fused.functional.TransformIndexToPhysicalPoint(_hottest(fused)[::-1])
     scalar = anatomical.GetNumberOfComponentsPerPixel() == 1
     bar = ColorBar(table, window.low, window.high, unit)
 
@@ -166,6 +164,31 @@ def preview(
     if overlay:
         columns.insert(3, Column("Overlay, 50 %", [anatomical, fused.functional], over, bar))
     return montage(columns, position=position, footer=footer)
+
+
+def thumbnail(
+    fused: Fused, *, table: "str | color.ColorTable" = color.DEFAULT, weight: float = 1.0, size: int = 128
+) -> Image.Image:
+    """A ``FusedVolume`` in colours as a small picture: one axial slice, no wider or higher than `size` pixels.
+
+    It goes through the spot that ``preview`` shows, or of two pictures through the middle.
+    """
+    table = color.ColorTable.named(table) if isinstance(table, str) else table
+    arrays = [sitk.GetArrayViewFromImage(image) for image in (fused.image, fused.functional)]
+    shape, view = arrays[0].shape, _views(fused.image)[0]
+    spot = _hottest(fused) if intensity.shows_uptake(arrays[1]) else [n // 2 for n in shape]
+    grey, uptake = (_slice(view, array, spot, [slice(0, n) for n in shape]) for array in arrays)
+    shown = color.colorize(grey, fused.functional_window.to_unit(uptake), table, weight)
+    height, width = (n * mm for n, mm in zip(shown.shape, view.pixel_spacing))
+    scale = size / max(height, width)
+    pixels = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Image.fromarray(shown).resize(pixels, Image.Resampling.BICUBIC)
+
+
+def _hottest(fused: Fused) -> tuple[int, int, int]:
+    """Array index (k, j, i) where uptake most exceeds its surroundings (``volume.hottest``)."""
+    values = sitk.GetArrayViewFromImage(fused.functional)
+    return hottest_spot(fused.functional_window.to_unit(values), fused.functional.GetSpacing()[::-1])
 
 
 def _views(grid: sitk.Image) -> list[geometry.SliceView]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+import SimpleITK as sitk
 
 from ..errors import FusionCancelled, InputError
+from ..volume.geometry import slice_view
+from ..volume.intensity import Window
 from .metrics import METRICS, PEAK, score
 
 MOST_SLICES = 32
@@ -28,6 +32,34 @@ class Quality:
             name: float(np.mean(values[np.isfinite(values)])) if np.isfinite(values).any() else float("nan")
             for name, values in self.scores.items()
         }
+
+
+class Fused(Protocol):
+    """What is scored of a ``FusedVolume``: both images on the anatomical grid, and the windows of the sources."""
+
+    image: sitk.Image
+    functional: sitk.Image
+    anatomical_window: Window
+    functional_window: Window
+    report: dict[str, Any]
+
+
+def fused_quality(
+    anatomical: sitk.Image,
+    fused: Fused,
+    *,
+    most: int = MOST_SLICES,
+    progress: Callable[[float, str], object] | None = None,
+) -> Quality:
+    """Score a ``FusedVolume`` along the plane that it was fused in, against both sources as the network saw them.
+
+    ``anatomical`` is the scalar volume that it was fused from. Otherwise as :func:`measure_quality`.
+    """
+    view = slice_view(anatomical, fused.report["plane"])
+    a = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(anatomical))
+    b = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))
+    arrays = (view.take(array) for array in (a, b, sitk.GetArrayViewFromImage(fused.image)))
+    return measure_quality(*arrays, most=most, progress=progress)
 
 
 def measure_quality(

@@ -63,6 +63,15 @@ def check_complete(path: Path, declared: int) -> None:
         raise InputError(f"{data} is truncated: {length:,} bytes are there, its header declares {needed:,}")
 
 
+def data_file(path: Path) -> Path:
+    """The file that holds the voxels of ``path``: itself, or the one that its header names (.hdr, .mhd, .nhdr)."""
+    if path.suffix.lower() in (".hdr", ".img"):
+        return path.with_suffix(".img")
+    with open(path, "rb") as file:
+        place = _text_header_data(path, file.read(1 << 16))
+    return place[0] if place else path
+
+
 def _check_gzip(path, declared):
     """Decompress ``path`` (.nii.gz) to its end: lengths and checksum must be right."""
     needed, length = declared, 0

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import glob
 import json
 import math
 import os
@@ -70,7 +71,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     On an exception nothing is left behind. Operating-system errors become one :class:`InputError`.
     """
     path = check_new_folder(path)
-    part = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}")
+    part = _part(path)
     try:
         part.mkdir()
         yield part
@@ -92,8 +93,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     :class:`InputError`. The temporary name keeps the endings of ``path``, by which writers choose the format.
     """
     path = check_output(path)
-    ending = "".join(path.suffixes[-2:])
-    part = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{ending}")
+    part = _part(path, "".join(path.suffixes[-2:]))
     try:
         yield part
         with open(part, "rb+") as file:
@@ -103,6 +103,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise InputError(f"{path} cannot be written: {os_reason(error)}") from error
     finally:
         with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _part(path: Path, ending: str = "") -> Path:
+    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{ending}")
+
+
+def remove_parts(path: str | Path) -> None:
+    """Remove what writers of ``path`` that were killed have left beside it. Call it where nobody else writes ``path``."""
+    path = Path(path)
+    for part in path.parent.glob(f".{glob.escape(path.name[:40])}.*-????????*"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
             part.unlink(missing_ok=True)
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 import vtk
 
 from ..errors import InputError
 from ..evaluation.metrics import METRICS
-from ..evaluation.quality import Quality, measure_quality
-from ..volume.geometry import slice_view
+from ..evaluation.quality import Quality, fused_quality
 from .nodes import Snapshot
 
 if TYPE_CHECKING:
@@ -34,12 +32,7 @@ class QualityNodes:
 
 def snapshot_quality(source: Snapshot, fused: FusedVolume, progress: Progress | None = None) -> Quality:
     """Score a FusedVolume against its snapshot along the plane it was fused in. Any thread: touches no node."""
-    image = source.anatomical.kept_image
-    view = slice_view(image, fused.report["plane"])
-    anatomical = fused.anatomical_window.to_unit(sitk.GetArrayViewFromImage(image))
-    functional = fused.functional_window.to_unit(sitk.GetArrayViewFromImage(fused.functional))
-    result = sitk.GetArrayViewFromImage(fused.image)
-    return measure_quality(*(view.take(array) for array in (anatomical, functional, result)), progress=progress)
+    return fused_quality(source.anatomical.kept_image, fused, progress=progress)
 
 
 def publish_quality(fusedNode: vtkMRMLScalarVolumeNode, quality: Quality) -> QualityNodes:

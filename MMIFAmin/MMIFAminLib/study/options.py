@@ -2,6 +2,10 @@
 
 import argparse
 import re
+import shlex
+from copy import copy
+
+from ..errors import InputError
 
 
 def add_fusion_options(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +64,9 @@ def add_fusion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preview-overlay", action="store_true", help="add the plain overlay to the picture, for comparison"
     )
+    parser.add_argument(
+        "--dicom", action="store_true", help="write a DICOM series into a folder, with or without a / at its end"
+    )
     parser.add_argument("--uid-root", metavar="ROOT", help="root of the DICOM series' new UIDs (default: 2.25)")
     parser.add_argument(
         "--anonymous", action="store_true", help="name neither the patient nor the sources in DICOM, picture and report"
@@ -72,6 +79,40 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     engine.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps")
     engine.add_argument("--precision", default="auto", metavar="NAME", help="auto (default), fp32, bf16 or fp16")
     engine.add_argument("--weights", metavar="NAME", help="a .safetensors file, or the name of shipped weights")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(message)
+
+
+def default_options(**changes: object) -> argparse.Namespace:
+    """The options of ``fuse`` on how and on what to compute as they are when none is given, with ``changes`` by name.
+
+    Raises InputError for a name that is none of them.
+    """
+    parser = _Parser(add_help=False)
+    add_fusion_options(parser)
+    add_engine_options(parser)
+    options = parser.parse_args([])
+    if unknown := sorted(set(changes) - set(vars(options))):
+        raise InputError(f"there is no option '{unknown[0]}': choose from {', '.join(sorted(vars(options)))}")
+    vars(options).update(changes)
+    return options
+
+
+def with_options(options: argparse.Namespace, text: str) -> argparse.Namespace:
+    """A copy of ``options`` with those that ``text`` names as on the command line, such as "--plane coronal --rgb".
+
+    These are options on how to fuse, not on what computes. Raises InputError for what is none of them.
+    """
+    parser = _Parser(add_help=False)
+    add_fusion_options(parser)
+    try:
+        words = shlex.split(text)
+    except ValueError as error:  # a quotation that does not end
+        raise InputError(f"the options {text!r} cannot be read: {error}") from None
+    return parser.parse_args(joined(words), copy(options))
 
 
 def joined(arguments: list[str]) -> list[str]:

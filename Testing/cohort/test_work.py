@@ -1,0 +1,168 @@
+"""One row of a cohort: the same files as ``fuse`` writes, done once, done again where something has changed."""
+
+import base64
+import io
+import json
+import shutil
+
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+from MMIFAminLib.cohort import Row, fuse_row, read_manifest
+from MMIFAminLib.cohort.hashes import content_hash, result_key
+from MMIFAminLib.commandline import main
+from MMIFAminLib.engine import VolumeFuser
+from MMIFAminLib.errors import FusionCancelled, InputError
+from MMIFAminLib.study import default_options
+from support.cohorts import make_cohort
+
+
+@pytest.fixture(scope="module")
+def fuser(stirred_weights):
+    return VolumeFuser.load("cpu", "fp32", stirred_weights)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The only row of a table."""
+    return read_manifest(make_cohort(tmp_path_factory.mktemp("pair"), 1)).rows[0]
+
+
+@pytest.fixture
+def row(pair, tmp_path):
+    """A row with files of its own."""
+    (tmp_path / "in").mkdir()
+    copied = [shutil.copy(path, tmp_path / "in") for path in (pair.anatomical, pair.functional)]
+    return Row("a", *map(type(pair.anatomical), copied))
+
+
+@pytest.fixture
+def fused(row, fuser, tmp_path):
+    """``fused(options)``: what comes of the row in the folder out."""
+
+    def work(row=row, force=False, **options):
+        return fuse_row(row, tmp_path / "out", default_options(**options), lambda: fuser, force=force, worker="w")
+
+    return work
+
+
+def test_the_files_are_those_of_fuse(row, fused, tmp_path, stirred_weights):
+    result = fused(rgb=True, plane="coronal")
+    assert (result.status, result.reason, result.output, result.worker) == ("fused", "", "a/fused.nrrd", "w")
+    alone = tmp_path / "alone.nrrd"
+    sources = [str(row.anatomical), str(row.functional)]
+    engine = ["--device", "cpu", "--precision", "fp32", "--weights", str(stirred_weights)]
+    assert main(["fuse", *sources, "-o", str(alone), "--rgb", "--plane", "coronal", *engine]) == 0
+    assert (tmp_path / "out" / "a" / "fused.nrrd").read_bytes() == alone.read_bytes()
+    report = json.loads((tmp_path / "out" / "a" / "report.json").read_text())
+    assert report["plane"] == "coronal" and report["output"] == str(tmp_path / "out" / "a" / "fused.nrrd")
+    assert Image.open(tmp_path / "out" / "a" / "preview.png").size[0] == 1400
+    assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == [
+        "fused.nrrd",
+        "preview.png",
+        "report.json",
+    ]
+
+
+def test_a_result_tells_metrics_hashes_and_shows_itself(row, fused, tmp_path):
+    result = fused()
+    assert 0 < result.metrics["SSIM"] <= 2 and result.seconds > 0
+    assert result.hashes["anatomical"] == content_hash(row.anatomical)
+    assert set(result.hashes) == {"anatomical", "functional", "weights", "fused"}
+    picture = Image.open(io.BytesIO(base64.b64decode(result.thumbnail)))
+    assert picture.format == "JPEG" and max(picture.size) == 128
+
+
+def test_a_row_is_done_once(fused, tmp_path):
+    first = fused()
+    written = (tmp_path / "out" / "a" / "fused.nrrd").stat().st_mtime_ns
+    again = fused()
+    assert again.status == "kept" and again.hashes == first.hashes and again.seconds == first.seconds
+    assert again.thumbnail == first.thumbnail and again.warnings == first.warnings
+    assert (tmp_path / "out" / "a" / "fused.nrrd").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("change", ["input", "row's option", "damaged", "state"])
+def test_what_has_changed_is_done_again(change, row, fused, tmp_path):
+    whole = fused().hashes["fused"]
+    volume = tmp_path / "out" / "a" / "fused.nrrd"
+    if change == "input":
+        sitk.WriteImage(sitk.ReadImage(str(row.functional)) ** 2, str(row.functional))
+    elif change == "row's option":
+        row = Row(row.id, row.anatomical, row.functional, options="--plane sagittal")
+    elif change == "damaged":
+        volume.write_bytes(volume.read_bytes()[:-9])
+    else:
+        (tmp_path / "out" / ".cohort" / "a.json").write_text('{"key": ')
+    result = fused(row)
+    assert result.status == "fused"
+    assert (result.hashes["fused"] == whole) is (change in ("damaged", "state"))
+
+
+def test_a_result_depends_on_inputs_options_weights_and_version(monkeypatch):
+    inputs, options = {"anatomical": "1"}, default_options()
+    key = result_key(inputs, options, ("w", "w"))
+    assert key == result_key(dict(inputs), default_options(), ("w", "w"))
+    others = [
+        result_key({"anatomical": "2"}, options, ("w", "w")),
+        result_key(inputs, default_options(plane="coronal"), ("w", "w")),
+        result_key(inputs, options, ("w", "v")),
+    ]
+    monkeypatch.setattr("MMIFAminLib.cohort.hashes.__version__", "0.9.9")
+    assert len({key, *others, result_key(inputs, options, ("w", "w"))}) == 5
+
+
+def test_an_input_at_fault_is_refused_and_changes_nothing(row, fused, tmp_path):
+    fused()
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    row.functional.write_bytes(row.functional.read_bytes()[:600])
+    result = fused()
+    assert result.status == "refused" and "truncated" in result.reason and "earlier result" in result.warnings[0]
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+def test_what_is_no_fault_of_the_input_has_failed(row, tmp_path):
+    def broken():
+        raise RuntimeError("no\ndriver")
+
+    result = fuse_row(row, tmp_path / "out", default_options(), broken)
+    assert (result.status, result.reason) == ("failed", "RuntimeError: no driver")
+    result = fuse_row(Row("b", tmp_path / "none.nrrd"), tmp_path / "out", default_options(), broken)
+    assert (result.status, result.reason) == ("refused", f"{tmp_path / 'none.nrrd'}: no such file or folder")
+
+
+def test_a_cancelled_row_leaves_nothing(row, fuser, tmp_path):
+    with pytest.raises(FusionCancelled):
+        fuse_row(row, tmp_path / "out", default_options(), lambda: fuser, progress=lambda fraction, text: False)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_what_a_killed_worker_left_half_written_is_swept(row, fused, tmp_path):
+    fused()
+    folder = tmp_path / "out" / "a"
+    (folder / ".fused.nrrd.4711-0123abcd.nrrd").write_bytes(b"half")
+    (folder / ".somebody's own").write_bytes(b"kept")
+    assert fused(force=True).status == "fused"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [".somebody's own", "fused.nrrd", "preview.png", "report.json"]
+
+
+def test_the_hash_of_a_header_is_that_of_its_data_too(pair, tmp_path):
+    image = sitk.ReadImage(str(pair.functional))
+    sitk.WriteImage(image, str(tmp_path / "pet.mhd"))
+    before = content_hash(tmp_path / "pet.mhd")
+    sitk.WriteImage(image * 2, str(tmp_path / "other.mhd"))
+    (tmp_path / "other.raw").rename(tmp_path / "pet.raw")
+    assert content_hash(tmp_path / "pet.mhd") != before
+
+
+def test_a_second_anatomical_volume_is_told_of(row, fused):
+    result = fused(Row("a", row.anatomical, row.functional, row.anatomical))
+    assert result.status == "refused" and "second" in result.reason
+
+
+def test_options_by_name():
+    assert default_options(plane="coronal").plane == "coronal" and default_options().rgb is False
+    with pytest.raises(InputError, match="there is no option 'plain'"):
+        default_options(plain=1)
