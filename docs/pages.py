@@ -14,6 +14,8 @@ from MMIFAminLib.files.writing import atomic_path
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "Testing" / "benchmarks" / "results"
+OURS = "MMIF-AMIN"
+FUNCTIONAL = {"CT-MRI": "CT", "PET-MRI": "PET", "SPECT-MRI": "SPECT"}  # the second image of each task of the atlas
 
 
 def read(name: str) -> list[dict]:

@@ -358,7 +358,7 @@ ELSEWHERE = {
     "the same node twice": "test_mrml.py::test_refused_sources",
     "label map node": "test_mrml.py::test_refused_sources",
     "output node is a source": "test_mrml.py::test_refused_outputs",
-    "not enough memory": "test_fusion.py::test_no_memory_at_all_is_said",
+    "not enough memory": "test_execution.py::test_no_memory_at_all_is_said",
 }
 
 

@@ -1,10 +1,9 @@
-"""The module without its panel: console use, choices and their reasons, background work, sample data."""
+"""The module without its panel: console use, colours, choices and their reasons, sample data, documented lines."""
 
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 import types
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 import pytest
 
 from bench.fixtures import bench  # noqa: F401
-from MMIFAminLib.errors import FusionCancelled, InputError
-from MMIFAminLib.module.background import PATIENCE, Job, Runner
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.module.background import Job
 
 slicer = pytest.importorskip("slicer", reason="needs slicer-core")
 vtk = pytest.importorskip("vtk")
@@ -206,167 +205,6 @@ class TestChoices:
         for option in (state.Plane, state.AnatomicalWindow, state.FunctionalWindow, state.Device, state.Precision):
             labels = [choice.label() for choice in option]
             assert len(set(labels)) == len(labels) and all(labels)
-
-
-class TestRoles:
-    def volume(self, scene, name, *, modality=None, table=None, kind="vtkMRMLScalarVolumeNode"):
-        components = 3 if kind == "vtkMRMLVectorVolumeNode" else 1
-        image = vtk.vtkImageData()
-        image.SetDimensions(2, 2, 2)
-        image.AllocateScalars(3, components)
-        node = scene.AddNewNodeByClass(kind, name)
-        node.SetAndObserveImageData(image)
-        node.CreateDefaultDisplayNodes()
-        if modality:
-            node.SetAttribute("DICOM.Modality", modality)
-        if table:
-            node.GetDisplayNode().SetAndObserveColorNodeID(table)
-        return node
-
-    @pytest.mark.parametrize(
-        "options, role",
-        [
-            (dict(name="scan 1", modality="PT"), "functional"),
-            (dict(name="scan 1", modality="NM"), "functional"),
-            (dict(name="PET scout", modality="CT"), "anatomical"),
-            (dict(name="scan 1", table="vtkMRMLPETProceduralColorNodePET-Heat"), "functional"),
-            (dict(name="scan 1", table="vtkMRMLColorTableNodeGrey"), None),
-            (dict(name="sub-01_FDG"), "functional"),
-            (dict(name="sub-01_T1w"), "anatomical"),
-            (dict(name="carpet"), None),
-            (dict(name="scan 1", kind="vtkMRMLVectorVolumeNode"), "functional"),
-        ],
-    )
-    def test_a_volume_tells_its_role(self, bench, options, role):  # noqa: F811
-        from MMIFAminLib.module.roles import guess_role
-
-        assert guess_role(self.volume(bench.scene, **options)) == role
-
-    def test_names_that_people_use_tell_a_role_and_doubtful_ones_none(self, bench):  # noqa: F811
-        from MMIFAminLib.module.roles import guess_role
-
-        told = {
-            "anatomical": "MRHead MRBrainTumor1 CTChest CTACardio CTAC CT_lung T1 T1w T2Flair MPRAGE FLAIR_ax MRI",
-            "functional": "SUVbw SUVlbm NAC PET_NAC PET-AC FDG-PET 18F-FDG DaTSCAN spect_recon WholeBodyPET",
-            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure",
-        }
-        for role, names in told.items():
-            for name in names.split():
-                assert guess_role(self.volume(bench.scene, name)) == role, name
-
-    @pytest.mark.parametrize(
-        "code, role", [("{SUVbw}g/ml", "functional"), ("Bq/ml", "functional"), ("[hnsf'U]", "anatomical")]
-    )
-    def test_units_tell_a_role(self, bench, code, role):  # noqa: F811
-        import slicer
-
-        from MMIFAminLib.module.roles import guess_role
-
-        node = self.volume(bench.scene, "scan 1")
-        units = slicer.vtkCodedEntry()
-        units.SetValueSchemeMeaning(code, "UCUM", code)
-        node.SetVoxelValueUnits(units)
-        assert guess_role(node) == role
-
-    def test_what_is_chosen_is_kept_and_our_own_volumes_are_no_sources(self, bench):  # noqa: F811
-        from MMIFAminLib.module.roles import preselect
-
-        assert preselect(bench.scene) == (None, None)
-        unknown = self.volume(bench.scene, "scan 1")
-        assert preselect(bench.scene) == (None, None)
-        pet = self.volume(bench.scene, "PET")
-        assert preselect(bench.scene) == (unknown, pet)
-        made = self.volume(bench.scene, "MR + PET fused")
-        made.SetAttribute("MMIFAmin.version", "1")
-        mr = self.volume(bench.scene, "MR")
-        assert preselect(bench.scene) == (mr, pet)
-        assert preselect(bench.scene, unknown, None) == (unknown, pet)
-        assert preselect(bench.scene, None, unknown) == (mr, unknown)
-
-
-class TestBackground:
-    def run(self, runner):
-        for _ in range(2000):
-            if not runner.busy:
-                return
-            runner.poll(0.005)
-        raise AssertionError("the runner never ended its job")
-
-    def test_work_runs_elsewhere_and_ends_here(self):
-        runner, ended = Runner(), []
-        threads = {}
-
-        def work(progress):
-            threads["work"] = threading.current_thread()
-            assert progress(0.25, "a quarter") is True
-            return 42
-
-        job = runner.start(work, lambda job: ended.append((threading.current_thread(), job.result())))
-        self.run(runner)
-        assert ended == [(threading.main_thread(), 42)] and threads["work"] is not threading.main_thread()
-        assert (job.fraction, job.text) == (0.25, "a quarter")
-
-    def test_an_error_arrives_with_its_traceback(self):
-        runner, ended = Runner(), []
-
-        def work(progress):
-            raise InputError("'MR' is empty; load it again.")
-
-        runner.start(work, ended.append)
-        self.run(runner)
-        with pytest.raises(InputError, match="'MR' is empty") as raised:
-            ended[0].result()
-        assert raised.traceback[-1].name == "work"
-
-    def test_cancelled_work_gives_no_result_even_if_it_finished(self):
-        runner, ended = Runner(), []
-        release = threading.Event()
-        runner.start(lambda progress: release.wait(5), ended.append)
-        runner.cancel()
-        release.set()
-        self.run(runner)
-        with pytest.raises(FusionCancelled):
-            ended[0].result()
-
-    def test_a_stubborn_job_is_let_go_of_and_the_next_waits_for_it(self):
-        runner, ended, release, order = Runner(), [], threading.Event(), []
-
-        def stubborn(progress):
-            release.wait(30)
-            order.append("stubborn")
-
-        first = runner.start(stubborn, ended.append)
-        runner.cancel()
-        runner._deadline = time.monotonic()  # as if PATIENCE seconds had passed
-        runner.poll(0.0)
-        assert ended == [first] and not first.finished and not runner.busy and PATIENCE < 1.0
-        runner.start(lambda progress: order.append("next"), ended.append)
-        runner.poll(0.1)
-        assert order == []
-        release.set()
-        self.run(runner)
-        assert order == ["stubborn", "next"]
-
-    def test_two_at_a_time_are_refused_and_dropped_work_never_ends(self):
-        runner, ended = Runner(), []
-        runner.start(lambda progress: [time.sleep(0.01) for _ in range(50) if progress(0, "")], ended.append)
-        with pytest.raises(RuntimeError, match="already"):
-            runner.start(lambda progress: None, ended.append)
-        runner.drop(5.0)
-        runner.poll(0.0)
-        assert ended == [] and not runner.busy
-
-    def test_the_time_left_is_told_once_it_can_be(self):
-        job = Job(lambda progress: progress(0.0, "Loading") and progress(0.25, "Registering"))
-        assert job.wait(5.0) and job.seconds_left is None and job.describe() == "Registering"
-        job.fraction, job._pace = 0.5, (job._pace[0] - 5.0, 0.25)
-        assert job.seconds_left == pytest.approx(10.0, abs=1.0) and job.describe() == "Registering, about 10 s left"
-        job._estimate = False
-        assert job.describe() == "Registering"
-        job.text = "Fusing slice 3 of 9, about 4 s left"
-        assert job.describe() == job.text
-        job.cancel()
-        assert job.describe() == "Stopping..."
 
 
 class TestDocumentation:

@@ -56,11 +56,13 @@ def test_the_narrowest_lead_is_over_the_nearest_behind(results):
 
 
 def test_best_median_and_worst_are_picked_by_rank_on_the_pair(results):
+    from result_pictures import chosen_pairs  # beside make_results
+
     rows = []
     for name, value in (("a", 3.0), ("b", 1.5), ("c", 0.5)):
         rows += [row("ours", name, value), row("x", name, 1), row("y", name, 2)]
     rows.append(row("x", "not ours", 9))
-    assert results.chosen_pairs(rows, "ours") == {"best": ("a", 1.0), "median": ("b", 2.0), "worst": ("c", 3.0)}
+    assert chosen_pairs(rows, "ours") == {"best": ("a", 1.0), "median": ("b", 2.0), "worst": ("c", 3.0)}
 
 
 def test_the_committed_pages_are_up_to_date(repository, shared):

@@ -1,6 +1,10 @@
-"""What the style asks for and ruff does not look at: types of public parameters."""
+"""What the style asks for and ruff does not look at: types of public parameters, and files that can be read at once."""
 
 import ast
+import shutil
+import subprocess
+
+import pytest
 
 
 def _public(tree):
@@ -26,3 +30,14 @@ def test_public_functions_name_the_types_of_their_parameters(repository):
             functions.append((f"{path.relative_to(module)}: {function.name}", _untyped(function)))
     assert len(functions) > 500, "the functions are no longer found"
     assert [f"{name}({', '.join(untyped)})" for name, untyped in functions if untyped] == []
+
+
+def test_no_file_is_longer_than_400_lines(repository):
+    git = shutil.which("git")
+    if git is None or not (repository / ".git").exists():
+        pytest.skip("not a git checkout: its files cannot be told from what lies about")
+    command = [git, "ls-files", "-z", "*.py"]
+    names = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout
+    files = [repository / name for name in names.split("\0") if name]
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files if path.is_file()}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}

@@ -1,0 +1,84 @@
+"""Which volume of a scene is taken as the anatomical one and which as the functional one."""
+
+import pytest
+
+from bench.fixtures import bench  # noqa: F401
+
+slicer = pytest.importorskip("slicer", reason="needs slicer-core")
+vtk = pytest.importorskip("vtk")
+
+
+class TestRoles:
+    def volume(self, scene, name, *, modality=None, table=None, kind="vtkMRMLScalarVolumeNode"):
+        components = 3 if kind == "vtkMRMLVectorVolumeNode" else 1
+        image = vtk.vtkImageData()
+        image.SetDimensions(2, 2, 2)
+        image.AllocateScalars(3, components)
+        node = scene.AddNewNodeByClass(kind, name)
+        node.SetAndObserveImageData(image)
+        node.CreateDefaultDisplayNodes()
+        if modality:
+            node.SetAttribute("DICOM.Modality", modality)
+        if table:
+            node.GetDisplayNode().SetAndObserveColorNodeID(table)
+        return node
+
+    @pytest.mark.parametrize(
+        "options, role",
+        [
+            (dict(name="scan 1", modality="PT"), "functional"),
+            (dict(name="scan 1", modality="NM"), "functional"),
+            (dict(name="PET scout", modality="CT"), "anatomical"),
+            (dict(name="scan 1", table="vtkMRMLPETProceduralColorNodePET-Heat"), "functional"),
+            (dict(name="scan 1", table="vtkMRMLColorTableNodeGrey"), None),
+            (dict(name="sub-01_FDG"), "functional"),
+            (dict(name="sub-01_T1w"), "anatomical"),
+            (dict(name="carpet"), None),
+            (dict(name="scan 1", kind="vtkMRMLVectorVolumeNode"), "functional"),
+        ],
+    )
+    def test_a_volume_tells_its_role(self, bench, options, role):  # noqa: F811
+        from MMIFAminLib.module.roles import guess_role
+
+        assert guess_role(self.volume(bench.scene, **options)) == role
+
+    def test_names_that_people_use_tell_a_role_and_doubtful_ones_none(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import guess_role
+
+        told = {
+            "anatomical": "MRHead MRBrainTumor1 CTChest CTACardio CTAC CT_lung T1 T1w T2Flair MPRAGE FLAIR_ax MRI",
+            "functional": "SUVbw SUVlbm NAC PET_NAC PET-AC FDG-PET 18F-FDG DaTSCAN spect_recon WholeBodyPET",
+            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure",
+        }
+        for role, names in told.items():
+            for name in names.split():
+                assert guess_role(self.volume(bench.scene, name)) == role, name
+
+    @pytest.mark.parametrize(
+        "code, role", [("{SUVbw}g/ml", "functional"), ("Bq/ml", "functional"), ("[hnsf'U]", "anatomical")]
+    )
+    def test_units_tell_a_role(self, bench, code, role):  # noqa: F811
+        import slicer
+
+        from MMIFAminLib.module.roles import guess_role
+
+        node = self.volume(bench.scene, "scan 1")
+        units = slicer.vtkCodedEntry()
+        units.SetValueSchemeMeaning(code, "UCUM", code)
+        node.SetVoxelValueUnits(units)
+        assert guess_role(node) == role
+
+    def test_what_is_chosen_is_kept_and_our_own_volumes_are_no_sources(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import preselect
+
+        assert preselect(bench.scene) == (None, None)
+        unknown = self.volume(bench.scene, "scan 1")
+        assert preselect(bench.scene) == (None, None)
+        pet = self.volume(bench.scene, "PET")
+        assert preselect(bench.scene) == (unknown, pet)
+        made = self.volume(bench.scene, "MR + PET fused")
+        made.SetAttribute("MMIFAmin.version", "1")
+        mr = self.volume(bench.scene, "MR")
+        assert preselect(bench.scene) == (mr, pet)
+        assert preselect(bench.scene, unknown, None) == (unknown, pet)
+        assert preselect(bench.scene, None, unknown) == (mr, unknown)
