@@ -27,7 +27,6 @@ class vtkMRMLVolumeNode(vtkMRMLTransformableNode):
     ImageDataModifiedEvent: int
 
 class vtkMRMLScalarVolumeNode(vtkMRMLVolumeNode): ...
-
 class vtkMRMLVectorVolumeNode(vtkMRMLScalarVolumeNode): ...
 
 class vtkMRMLScene:
