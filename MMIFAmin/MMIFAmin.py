@@ -16,7 +16,7 @@ from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
 from MMIFAminLib.errors import MMIFAminError
-from MMIFAminLib.module import roles, state
+from MMIFAminLib.module import roles, state, units
 from MMIFAminLib.module.logic import FusionLogic
 from MMIFAminLib.module.preset_choice import PresetChoice
 from MMIFAminLib.module.selftest import SelfTestCases
@@ -73,6 +73,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
 
         self._pollTimer = self._timer(10, self._poll, single=False)
         self._checkTimer = self._timer(400, self._startCheck)
+        self._takingTimer = self._timer(400, self._startTaking)
         self._recolorTimer = self._timer(150, self._recolor)
         self._preselectTimer = self._timer(300, self._preselect)
         self._preloadTimer = self._timer(500, self._preload)
@@ -87,7 +88,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         if manager is not None:
             self.addObserver(manager.layoutLogic().GetLayoutNode(), vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
 
-        for action in ("Fuse", "Register", "Swap", "SavePreset", "DeletePreset", "Compare", "Measure", "Plot"):
+        for action in ("Fuse", "Register", "Swap", "Suv", "SavePreset", "DeletePreset", "Compare", "Measure", "Plot"):
             getattr(self.ui, f"{action[0].lower()}{action[1:]}Button").connect(
                 "clicked(bool)", getattr(self, f"on{action}")
             )
@@ -213,6 +214,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         try:
             self._hideOwn()
             self._followSources()
+            self._followTaken()
             self._followDisplay()
         finally:
             self._updating = False
@@ -220,14 +222,15 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         for section in (ui.inputsCollapsibleButton, ui.outputCollapsibleButton, ui.advancedCollapsibleButton):
             section.enabled = not busy
         self._showPresets()
-        show_unusable(ui, self.logic.unusable())
+        show_unusable(ui, self.logic.unusable() | units.unusable_windows(p.functional))
         reasons = self.logic.reasons(p, busy) | self._presetReasons(ui.presetComboBox.currentText)
         for name, reason in reasons.items():
             widget = getattr(ui, name)
             ordinary = self._tips.setdefault(name, widget.toolTip)
             widget.enabled, widget.toolTip = not reason, reason or ordinary
-        for name, text in state.texts(p, busy, self.logic.isRegistered(p.functional)).items():
+        for name, text in self.logic.texts(p, busy).items():
             getattr(ui, name).text = text
+        ui.unitLabel.toolTip = units.describe_suv(p.functional)
         ui.progressBar.visible = busy
         self._report = self._report if state.fused_node(p) is not None else ""
         stale = "" if busy else self.logic.outOfDate(p)
@@ -268,6 +271,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
 
     def onSourceVoxels(self, caller: slicer.vtkMRMLScalarVolumeNode, event: str) -> None:
         self.logic.noteVoxels(caller)
+        self._taken = None
         self.onSourceMoved()
 
     def _followDisplay(self):
@@ -292,6 +296,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False
         self._report = state.describe(report)
+        self._sayTaken(*units.describe_taken(report["taken_for"]))
 
     def onRegister(self, checked: bool = False) -> None:
         if self.logic.isRegistered(self._parameterNode.functional):

@@ -41,7 +41,9 @@ class TestPresets:
 
         pick(panel, name)
         p = panel._parameterNode
-        assert state.options(p) == {"plane": plane, "anatomical_window": anatomical, "functional_window": functional}
+        windows = {"anatomical_window": anatomical, "functional_window": functional}
+        kind = "anatomical" if functional == "mr" else "auto"
+        assert state.options(p) == {"plane": plane, "kind": kind, **windows}
         assert p.colorTable.GetID() == presets.BUILT_IN[name]["table"]
         assert panel.ui.presetComboBox.currentText == name
         assert not panel.ui.savePresetButton.enabled and not panel.ui.deletePresetButton.enabled

@@ -19,7 +19,7 @@ ROOMS = {
     "study": ("SimpleITK",),
     "cohort": ("PIL", "distributed", "dask", "dask_jobqueue", "bids", "yaml"),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
-    "module": ("numpy", "SimpleITK", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
+    "module": ("numpy", "SimpleITK", "pydicom", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),
 }
 ORDER = list(ROOMS)

@@ -16,6 +16,9 @@ class vtkMRMLColorNode(vtkMRMLNode): ...
 class vtkMRMLLayoutNode(vtkMRMLNode):
     SlicerLayoutFourUpView: int
 
+class vtkCodedEntry:
+    def SetValueSchemeMeaning(self, value: str, scheme: str, meaning: str) -> None: ...
+
 class vtkMRMLPlotChartNode(vtkMRMLNode): ...
 
 class vtkMRMLTransformableNode(vtkMRMLNode):

@@ -160,6 +160,14 @@ def luma(rgb: np.ndarray) -> np.ndarray:
     return np.rint(rgb[..., 0] * 0.299 + rgb[..., 1] * 0.587 + rgb[..., 2] * 0.114).astype(np.uint8)
 
 
+def values_of(rgb: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """What uint8 ``rgb`` (..., 3) measures: its uptake and the name of its palette, or its luma (float32) and None."""
+    try:
+        return recover_uptake(rgb)
+    except InputError:
+        return luma(rgb).astype(np.float32), None
+
+
 def recover_uptake(rgb: np.ndarray) -> tuple[np.ndarray, str]:
     """Turn a colour-coded uint8 image (..., 3) back into uptake: ``(float32 (...) in [0, 1], name of the palette)``.
 

@@ -19,11 +19,11 @@ from .. import __version__
 from ..errors import InputError
 from ..network import MMIFAMIN, Context, common_context, sample_slices
 from ..volume import geometry, intensity
+from ..volume.choices import Kind as _Kind
+from ..volume.choices import check_kind, choose, window_in_suv
 from ..volume.recognition import Hints
 from ..volume.slices import content, squaring, stretched
 from ..volume.through_plane import sampled_ratio, steady
-from .choices import Kind as _Kind
-from .choices import check_kind, choose, window_in_suv
 from .execution import (
     Room,
     choose_device,

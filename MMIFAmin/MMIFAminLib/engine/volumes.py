@@ -81,11 +81,10 @@ def scalar(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
     if image.GetNumberOfComponentsPerPixel() == 1:
         return image
     rgb = sitk.GetArrayViewFromImage(image)[..., :3]
-    try:
-        values, table = color.recover_uptake(rgb)
+    values, table = color.values_of(rgb)
+    if table is not None:
         warnings.append(f"The {name} volume is in colours: its values were recovered through the {table} palette.")
-    except InputError:
-        values = color.luma(rgb).astype(np.float32)
+    else:
         warnings.append(f"The {name} volume {LUMA_FUSED}")
     return geometry.image_like(image, values)
 

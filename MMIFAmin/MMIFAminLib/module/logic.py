@@ -7,15 +7,15 @@ The long steps come in two parts: `work(progress)`, which touches no node and ma
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError, MMIFAminError
-from . import packages, roles, state
+from ..errors import InputError
+from . import packages, roles, state, suv, units
+from .source_logic import SourceLogic
 from .view_logic import DEFAULT_COLORS, ViewLogic
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..engine.fusion import VolumeFuser
     from ..engine.progress import Progress
     from ..mrml.colors import ColorChoice
-    from ..volume.registration import Alignment
 
 _MEASURED = "MMIFAmin.quality"
 _UNDEFINED = {
@@ -46,7 +45,7 @@ class LastFusion(NamedTuple):
 _NOTHING = LastFusion((), None, None)
 
 
-class FusionLogic(ViewLogic):
+class FusionLogic(ViewLogic, SourceLogic):
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self) -> None:
@@ -65,6 +64,7 @@ class FusionLogic(ViewLogic):
         plane: str = "axial",
         anatomicalWindow: str | tuple[float, float] = "auto",
         functionalWindow: str | tuple[float, float] = "auto",
+        kind: str = "auto",
         colorTable: ColorChoice = None,
         functionalWeight: float = 1.0,
         device: str = "auto",
@@ -75,9 +75,10 @@ class FusionLogic(ViewLogic):
 
         Blocks until done; installs PyTorch first if it is missing. `plane` is "axial", "coronal",
         "sagittal" or "acquisition"; windows are "auto", "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue",
-        "ct-lung", "LOW:HIGH" or (low, high); `colorTable` is a colour node or the name of a built-in table; `functionalWeight`
-        (0 to 1) scales the colours; `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return False
-        to cancel. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
+        "ct-lung", "LOW:HIGH" or (low, high); `kind` of the pair is "auto", "uptake" or "anatomical" (two
+        MR or CT); `colorTable` is a colour node or the name of a built-in table; `functionalWeight` (0 to 1) scales the
+        colours; `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return
+        False to cancel. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
         """
         from .. import mrml
 
@@ -90,6 +91,7 @@ class FusionLogic(ViewLogic):
             plane=plane,
             anatomicalWindow=anatomicalWindow,
             functionalWindow=functionalWindow,
+            kind=kind,
             colorTable=colorTable,
             functionalWeight=functionalWeight,
             fuser=self.fuser(device, precision),
@@ -207,54 +209,6 @@ class FusionLogic(ViewLogic):
                 if getattr(p, name) is node:
                     setattr(p, name, None)
 
-    # Registration --------------------------------------------------------------------------------------------------
-
-    def alignment(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], Alignment]:
-        """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
-        from .. import mrml
-        from ..volume import registration
-
-        try:
-            source = mrml.snapshot(p.anatomical, p.functional)
-        except MMIFAminError as error:
-            reason = error
-
-            def refuse(progress):
-                raise reason
-
-            return refuse
-        images, names = _images(source)
-        return lambda progress: registration.alignment_check(*(scalar() for scalar in images), names=names)
-
-    def registration(self, p: state.MMIFAminParameterNode) -> tuple:
-        """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""
-        from .. import mrml
-        from ..volume import registration
-
-        source, node = mrml.snapshot(p.anatomical, p.functional), p.functional
-        images, names = _images(source)
-
-        def work(progress):
-            anatomical, functional = (scalar() for scalar in images)
-            return registration.register_rigid(anatomical, functional, progress, names=names)
-
-        def finish(transform):
-            if node.GetScene() is None:
-                raise InputError(f"'{source.functional.name}' is no longer in the scene; nothing was moved.")
-            return mrml.apply_registration(node, transform)
-
-        return work, finish
-
-    def isRegistered(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> bool:
-        """Whether the volume is under a registration of this module that can be undone."""
-        parent = functionalNode.GetParentTransformNode() if functionalNode is not None else None
-        return parent is not None and parent.GetAttribute("MMIFAmin.registration") is not None
-
-    def undoRegistration(self, functionalNode: vtkMRMLScalarVolumeNode) -> None:
-        from .. import mrml
-
-        mrml.undo_registration(functionalNode)
-
     # Panel and views -----------------------------------------------------------------------------------------------
 
     def unusable(self) -> dict:
@@ -270,10 +224,12 @@ class FusionLogic(ViewLogic):
         unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
         if not unmeasurable and fused not in self._last.nodes:
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
+        unfusable = state.why_not(p) or units.why_not_window(p) or state.why_not_compute(p, self.unusable())
         reasons = {
-            "fuseButton": "" if busy else state.why_not(p) or state.why_not_compute(p, self.unusable()),
+            "fuseButton": "" if busy else unfusable,
             "swapButton": state.why_not_swap(p),
             "registerButton": "" if self.isRegistered(p.functional) else state.why_not_pair(p),
+            "suvButton": "" if self.isShownAsSuv(p.functional) else suv.why_not(p.functional),
             "colorSelector": "" if p.makeColor else _("Tick Colour first."),
             "greySelector": "" if p.makeGrey else _("Tick Grey first."),
             "compareButton": unfused,
@@ -288,6 +244,11 @@ class FusionLogic(ViewLogic):
             fixed = "" if isinstance(state.window(p, role), tuple) else _("Choose Custom to set the window by hand.")
             reasons[f"{role}LowSpinBox"] = reasons[f"{role}HighSpinBox"] = fixed
         return reasons
+
+    def texts(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:
+        """What the panel's buttons and labels say that change."""
+        changing = state.texts(p, busy, self.isRegistered(p.functional), self.isShownAsSuv(p.functional))
+        return {**changing, "unitLabel": units.in_words(units.code_of(p.functional)) or _("not known")}
 
     # Quality -------------------------------------------------------------------------------------------------------
 
@@ -365,16 +326,3 @@ def _show_windows(p, fused) -> None:
 
 def _outputs(p) -> tuple:
     return (("fusedColor", True, p.makeColor), ("fusedGrey", False, p.makeGrey))
-
-
-def _images(source) -> tuple:
-    """Functions that give the two volumes of a snapshot as scalar images (of colours, the magnitude); their names."""
-    import SimpleITK as sitk
-
-    def scalar(image):
-        if image.GetNumberOfComponentsPerPixel() == 1:
-            return image
-        return sitk.VectorMagnitude(sitk.Cast(image, sitk.sitkVectorFloat32))
-
-    volumes = (source.anatomical, source.functional)
-    return [lambda volume=volume: scalar(volume.image) for volume in volumes], tuple(v.name for v in volumes)

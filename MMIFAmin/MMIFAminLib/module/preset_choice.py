@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from . import presets
+from . import presets, units
 from .widgets import show_presets
 
 
@@ -48,5 +48,6 @@ class PresetChoice:
         return slicer.app.userSettings()
 
     def _showPresets(self):
-        names, shown = list(presets.every(self._settings)), presets.shown(self._parameterNode, self._settings)
-        show_presets(self.ui.presetComboBox, names, shown)
+        every, p = presets.every(self._settings), self._parameterNode
+        reasons = presets.unusable(every, units.unusable_windows(p.functional))
+        show_presets(self.ui.presetComboBox, list(every), presets.shown(p, self._settings), reasons)

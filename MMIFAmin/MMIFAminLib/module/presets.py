@@ -26,6 +26,7 @@ KEY = "MMIFAmin/presets"
 
 _SAVED = (
     "plane",
+    "kind",
     "anatomicalWindow",
     "anatomicalLow",
     "anatomicalHigh",
@@ -35,6 +36,12 @@ _SAVED = (
     "functionalWeight",
     "sideBySide",
 )
+_OPTIONS = {
+    "plane": state.Plane,
+    "kind": state.Kind,
+    "anatomicalWindow": state.AnatomicalWindow,
+    "functionalWindow": state.FunctionalWindow,
+}
 _HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
 _RAINBOW = "vtkMRMLPETProceduralColorNodePET-Rainbow2"
 _GREYS = "vtkMRMLColorTableNodeGrey"
@@ -43,6 +50,7 @@ _GREYS = "vtkMRMLColorTableNodeGrey"
 def _preset(anatomical: str, functional: str, table: str, plane: str = "AXIAL", side_by_side: bool = False) -> dict:
     return {
         "plane": plane,
+        "kind": "ANATOMICAL" if functional == "MR" else "AUTO",
         "anatomicalWindow": anatomical,
         "functionalWindow": functional,
         "functionalWeight": 1.0,
@@ -75,6 +83,12 @@ def own(settings: Any) -> dict[str, dict]:
 def every(settings: Any) -> dict[str, dict]:
     """All presets by their names, the user's own last."""
     return {**BUILT_IN, **own(settings)}
+
+
+def unusable(presets: dict[str, dict], windows: dict) -> dict[str, str]:
+    """Of `presets` those whose functional window is among the unusable `windows`, each with that window's reason."""
+    chosen = {name: _read(preset).get("functionalWindow") for name, preset in presets.items()}
+    return {name: windows[window] for name, window in chosen.items() if window in windows}
 
 
 def why_not_save(name: str) -> str:
@@ -132,18 +146,12 @@ def color_table(preset: dict | None) -> vtkMRMLColorNode | None:
     return slicer.mrmlScene.GetNodeByID(preset["table"]) if preset and preset.get("table") else None
 
 
-def _kind(key: str):
-    return {"plane": state.Plane, "anatomicalWindow": state.AnatomicalWindow}.get(
-        key, state.FunctionalWindow if key == "functionalWindow" else None
-    )
-
-
 def _written(value):
     return value.name if isinstance(value, state.Option) else value
 
 
 def _read(preset: dict) -> dict:
-    return {key: value if _kind(key) is None else _kind(key)[value] for key, value in preset.items() if key in _SAVED}
+    return {key: _OPTIONS[key][value] if key in _OPTIONS else value for key, value in preset.items() if key in _SAVED}
 
 
 def _valid(preset) -> bool:

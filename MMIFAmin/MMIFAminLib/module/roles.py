@@ -20,7 +20,7 @@ _FUNCTIONAL_TABLE = re.compile(r"pet|spect|heat|rainbow|inferno|hot|fire", re.IG
 
 def guess_role(node: vtkMRMLScalarVolumeNode) -> str | None:
     """ "functional", "anatomical" or None: by DICOM modality, RGB voxels, units, colour table, and last by name."""
-    modality = _modality(node)
+    modality = modality_of(node)
     if modality in _FUNCTIONAL_MODALITIES or node.IsA("vtkMRMLVectorVolumeNode"):
         return "functional"
     if modality in _ANATOMICAL_MODALITIES:
@@ -94,7 +94,7 @@ def _volumes(scene) -> list:
     ]
 
 
-def _modality(node) -> str:
+def modality_of(node: vtkMRMLScalarVolumeNode) -> str:
     """The DICOM modality that the data tree or the node itself records, or ""."""
     scene = node.GetScene()
     tree = scene.GetSubjectHierarchyNode() if scene is not None else None

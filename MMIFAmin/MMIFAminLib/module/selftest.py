@@ -75,6 +75,12 @@ class SelfTestCases(Base):
         again = logic.fuse(anatomical, functional, colored, rgb=True)
         self.assertIs(again, colored)
 
+    def test_logic_takes_the_kind_of_pair(self) -> None:
+        fused = self.logic().fuse(*self.pair(), kind="anatomical")
+        self.assertIn('"pair": "anatomical"', fused.GetAttribute("MMIFAmin.parameters"))
+        with self.assertRaisesRegex(InputError, "kind of pair"):
+            self.logic().fuse(*self.pair(), kind="pet")
+
     def test_logic_explains_what_it_refuses(self) -> None:
         anatomical, functional = self.pair()
         logic = self.logic()

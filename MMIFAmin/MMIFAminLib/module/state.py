@@ -38,6 +38,14 @@ class Plane(Option):
     ACQUISITION = "acquisition", _("As acquired")
 
 
+class Kind(Option):
+    """What the second volume is to the first; `volume.choices.KINDS`."""
+
+    AUTO = "auto", _("Automatic")
+    UPTAKE = "uptake", _("Uptake on anatomy")
+    ANATOMICAL = "anatomical", _("Two anatomical volumes")
+
+
 class AnatomicalWindow(Option):
     AUTO = "auto", _("Automatic")
     MR = "mr", _("MR (percentiles)")
@@ -106,6 +114,7 @@ class MMIFAminParameterNode:
     fusedColor: vtkMRMLVectorVolumeNode
     fusedGrey: vtkMRMLScalarVolumeNode
 
+    kind: Kind = Kind.AUTO
     plane: Plane = Plane.AXIAL
     anatomicalWindow: AnatomicalWindow = AnatomicalWindow.AUTO
     anatomicalLow: Limit = 0.0
@@ -169,7 +178,7 @@ def window(parameters: MMIFAminParameterNode, role: str) -> "str | tuple[float, 
 def options(parameters: MMIFAminParameterNode) -> dict:
     """What of the choices makes another fused volume, as `VolumeFuser.fuse` takes it."""
     windows = {f"{role}_window": window(parameters, role) for role in ("anatomical", "functional")}
-    return {"plane": parameters.plane.value, **windows}
+    return {"plane": parameters.plane.value, "kind": parameters.kind.value, **windows}
 
 
 def fused_node(parameters: MMIFAminParameterNode) -> "vtkMRMLScalarVolumeNode | None":
@@ -225,12 +234,13 @@ def why_not(parameters: MMIFAminParameterNode) -> str:
     return ""
 
 
-def texts(parameters: MMIFAminParameterNode, busy: bool, registered: bool) -> dict[str, str]:
+def texts(parameters: MMIFAminParameterNode, busy: bool, registered: bool, as_suv: bool) -> dict[str, str]:
     """What the buttons say that do one thing and then undo it."""
     back = _("Back to the former layout")
     return {
         "fuseButton": _("Cancel") if busy else _("Fuse"),
         "registerButton": _("Undo registration") if registered else _("Register first"),
+        "suvButton": _("Undo SUV") if as_suv else _("Show as SUV"),
         "compareButton": back if parameters.compared else _("Side by side"),
         "plotButton": _("Back") if parameters.plotted else _("Plot along the slices"),
     }

@@ -34,13 +34,18 @@ def show_quality(
     ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
 
 
-def show_presets(combo: Any, names: list[str], shown: str) -> None:
-    """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed."""
+def show_presets(combo: Any, names: list[str], shown: str, reasons: dict[str, str]) -> None:
+    """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed.
+
+    Those in `reasons` are disabled, each with its reason as tooltip.
+    """
     present = [combo.itemText(index) for index in range(combo.count)]
     wanted = [OWN, *names]
     if present != wanted:
         combo.clear()
         combo.addItems(wanted)
+    for row, name in enumerate(wanted):
+        _allow(combo.model().item(row), reasons.get(name, ""))
     index = wanted.index(shown) if shown in names else 0
     if combo.currentIndex != index or present != wanted:
         combo.setCurrentIndex(index)
@@ -57,10 +62,18 @@ def fit_rows(table: Any) -> None:
 
 
 def show_unusable(ui: Any, reasons: dict) -> None:
-    """Disable the devices and precisions in `reasons`, each with its reason as tooltip."""
-    for combo, option in ((ui.deviceComboBox, state.Device), (ui.precisionComboBox, state.Precision)):
+    """Disable the devices, precisions and windows in `reasons`, each with its reason as tooltip."""
+    for combo, option in (
+        (ui.deviceComboBox, state.Device),
+        (ui.precisionComboBox, state.Precision),
+        (ui.functionalWindowComboBox, state.FunctionalWindow),
+    ):
         for index, choice in enumerate(option):
-            item = combo.model().item(index)
-            if item is not None:
-                item.setEnabled(choice not in reasons)
-                item.setToolTip(reasons.get(choice, ""))
+            _allow(combo.model().item(index), reasons.get(choice, ""))
+
+
+def _allow(item, reason: str) -> None:
+    """Enable an entry of a combo box, or disable it with the reason as tooltip; an entry that is so is left alone."""
+    if item is not None and item.toolTip() != reason:
+        item.setEnabled(not reason)
+        item.setToolTip(reason)

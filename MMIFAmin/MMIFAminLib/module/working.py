@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import FusionCancelled, MMIFAminError
-from . import preload, state
+from . import preload, state, units
 from .background import Runner
 
 
@@ -26,10 +26,13 @@ class Working:
     _parameterNode: Any
     _pollTimer: Any
     _checkTimer: Any
+    _takingTimer: Any
 
     def __init__(self) -> None:
         self._job = Runner()  # what the user asked for
         self._check = Runner()  # of the alignment
+        self._taking = Runner()  # the look at what the volumes would be taken for
+        self._taken: Any = None  # the sources and options of that look
         self._loading = Runner()  # of the libraries, once the panel is entered
         self._alignment: Any = None  # what the last check found, of the volumes as they lie now
         self._warned = False  # that these volumes, as they lie now, do not fit
@@ -84,10 +87,11 @@ class Working:
         """Called by the timer while a job runs: lets the workers run, shows how far they are."""
         self._job.poll()
         self._check.poll(0.0 if self._job.busy else 0.03)
+        self._taking.poll(0.0 if self._job.busy else 0.01)
         self._loading.poll(0.0 if self._job.busy or self._check.busy else 0.02)
         if self._job.busy:
             self._showJob()
-        elif not self._check.busy and not self._loading.busy:
+        elif not any(runner.busy for runner in (self._check, self._taking, self._loading)):
             self._pollTimer.stop()
 
     def _showJob(self):
@@ -102,6 +106,7 @@ class Working:
         """Let go of all that works on the scene."""
         self._job.drop(seconds)
         self._check.drop(seconds)
+        self._taking.drop(seconds)
 
     def _preload(self):
         """Load what a fusion needs in the background, unless that was done or something is missing."""
@@ -144,6 +149,45 @@ class Working:
     def _sayAlignment(self, text, detail):
         self.ui.alignmentLabel.text = text
         self.ui.alignmentLabel.toolTip = detail
+
+    # What the volumes are taken for --------------------------------------------------------------------------------------
+
+    def _followTaken(self):
+        """After another choice of sources or options: look again at what they are taken for."""
+        p = self._parameterNode
+        both = not state.why_not_pair(p)
+        wanted = (p.anatomical, p.functional, state.options(p)) if both else ()
+        if wanted != self._taken:
+            self._taken = wanted
+            self._taking.drop()
+            self._sayTaken(_("Looking...") if both else _("Told when both are chosen"), "")
+            self._takingTimer.start()
+
+    def _startTaking(self):
+        if self._job.busy:
+            self._takingTimer.start()
+        elif self._parameterNode is not None and self._taken:
+            self._taking.start(self.logic.taken(self._parameterNode), self._onTaken)
+            self._pollTimer.start()
+
+    def _onTaken(self, job):
+        try:
+            self._sayTaken(*units.describe_taken(job.result()))
+        except MMIFAminError as error:
+            self._sayTaken(_("Not known"), str(error))
+
+    def _sayTaken(self, text, detail):
+        self.ui.takenLabel.text = text
+        self.ui.takenLabel.toolTip = detail
+
+    # SUV -------------------------------------------------------------------------------------------------------------
+
+    def onSuv(self, checked: bool = False) -> None:
+        if self.logic.isShownAsSuv(self._parameterNode.functional):
+            with self._telling(_("The values were not changed back.")):
+                self.logic.undoSuv(self._parameterNode)
+        else:
+            self._start(_("The volume is not shown as SUV."), self.logic.suv)
 
     def _misalignmentAccepted(self) -> bool:
         """Whether to fuse: asks once about volumes that are known not to lie on each other."""

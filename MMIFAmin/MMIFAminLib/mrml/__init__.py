@@ -13,6 +13,7 @@ from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
 from .recoloring import Painting, paint, recolor
 from .registration import apply_registration, undo_registration
+from .taking import taken_for
 
 __all__ = [
     "Painting",
@@ -43,6 +44,7 @@ __all__ = [
     "snapshot",
     "snapshot_quality",
     "sources_of",
+    "taken_for",
     "undo_registration",
     "what_changed",
 ]

@@ -19,6 +19,12 @@ from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DA
 if TYPE_CHECKING:
     from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
 
+_OPTIONS = {
+    "plane": "slice plane",
+    "kind": "kind of pair",
+    "anatomical_window": "window",
+    "functional_window": "window",
+}
 _TOLERANCE = 1e-3  # mm, and for directions of a unit voxel: scene files round
 
 
@@ -48,7 +54,7 @@ def own_volumes(scene: vtkMRMLScene) -> list:
 def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None) -> str:
     """In a few words what has changed since `fusedNode` was fused, or "".
 
-    `options` are those that a fusion would take now: "plane", "anatomical_window", "functional_window" as in
+    `options` are those that a fusion would take now: "plane", "anatomical_window", "functional_window" and "kind" as in
     `VolumeFuser.fuse` (None: not compared). A volume whose sources are gone, or that a former version made, is taken
     as it is.
     """
@@ -67,12 +73,16 @@ def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None
         return "a source was moved"
     if not np.allclose(anatomical, fused, rtol=1e-4, atol=_TOLERANCE):
         return "it no longer lies where its sources are"
-    used = json.loads(fusedNode.GetAttribute("MMIFAmin.parameters"))["windows"]
-    for name, words in (("plane", "slice plane"), ("anatomical_window", "window"), ("functional_window", "window")):
-        if options is None or recipe["options"] is None:
-            break
-        now, then = _plain(options[name]), recipe["options"][name]
-        if now != then and not _limits(now, used.get(name.removesuffix("_window"))):
+    return _other_options(fusedNode, recipe["options"], options) if options and recipe["options"] else ""
+
+
+def _other_options(fusedNode, before: dict, options: dict) -> str:
+    parameters = json.loads(fusedNode.GetAttribute("MMIFAmin.parameters"))
+    for name, words in _OPTIONS.items():
+        now, then = _plain(options[name]), before.get(name, "auto")
+        used = parameters["windows"].get(name.removesuffix("_window"))
+        same_kind = name == "kind" and now == parameters.get("taken_for", {}).get("pair")
+        if now != then and not same_kind and not _limits(now, used):
             return f"another {words} is chosen"
     return ""
 

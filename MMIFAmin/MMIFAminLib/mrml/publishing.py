@@ -33,6 +33,7 @@ OUT_OF_DATE = "MMIFAmin.outOfDate"
 """Attribute of a fused volume whose sources or options have changed since: what has; see `freshness`."""
 
 OUT_OF_DATE_SUFFIX = " (out of date)"
+_REPORTED = ("plane", "windows", "taken_for", "overlap", "device", "precision", "warnings")
 _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 
 
@@ -45,6 +46,7 @@ def fuse_nodes(
     plane: str = "axial",
     anatomicalWindow: str | tuple[float, float] = "auto",
     functionalWindow: str | tuple[float, float] = "auto",
+    kind: str = "auto",
     colorTable: ColorChoice = None,
     functionalWeight: float = 1.0,
     fuser: VolumeFuser | None = None,
@@ -53,10 +55,10 @@ def fuse_nodes(
     """Fuse two volume nodes and return the fused one: scalar (float32, 0 to 1), or colour (uint8 RGB) if `rgb`.
 
     The output has the anatomical node's geometry and parent transform; the sources stay as they are. An existing
-    `outputNode` is overwritten only once the fusion has succeeded. Windows are as in `VolumeFuser.fuse`; `colorTable`
-    is a colour node, a ColorTable or a built-in name (None: the functional node's own, unless it is grey);
-    `functionalWeight` in [0, 1] scales its colourfulness. Raises MMIFAminError with one sentence for the user, and
-    FusionCancelled when `progress(fraction, text)` returns False.
+    `outputNode` is overwritten only once the fusion has succeeded. Windows and `kind` of the pair ("auto", "uptake",
+    "anatomical") are as in `VolumeFuser.fuse`; `colorTable` is a colour node, a ColorTable or a built-in name (None:
+    the functional node's own, unless it is grey); `functionalWeight` in [0, 1] scales its colourfulness. Raises
+    MMIFAminError with one sentence for the user, and FusionCancelled when `progress(fraction, text)` returns False.
     """
     source, scene = snapshot(anatomicalNode, functionalNode), anatomicalNode.GetScene()
     check_output(source, outputNode, rgb)
@@ -66,17 +68,15 @@ def fuse_nodes(
         from ..engine.fusion import VolumeFuser
 
         fuser = VolumeFuser.load()
-    fused = fuse_snapshot(
-        source,
-        fuser,
-        plane=plane,
-        anatomical_window=anatomicalWindow,
-        functional_window=functionalWindow,
-        progress=progress,
-    )
+    options = {
+        "plane": plane,
+        "anatomical_window": anatomicalWindow,
+        "functional_window": functionalWindow,
+        "kind": kind,
+    }
+    fused = fuse_snapshot(source, fuser, **options, progress=progress)
     source = source.without_voxels()
     painting = paint(fused, table, functionalWeight) if rgb else None
-    options = {"plane": plane, "anatomical_window": anatomicalWindow, "functional_window": functionalWindow}
     return publish(source, fused, scene, outputNode, painting, options)
 
 
@@ -87,6 +87,7 @@ def fuse_snapshot(
     plane: str = "axial",
     anatomical_window: str | tuple[float, float] = "auto",
     functional_window: str | tuple[float, float] = "auto",
+    kind: str = "auto",
     progress: Progress | None = None,
 ) -> FusedVolume:
     """Fuse a snapshot into a FusedVolume. Touches no node, so that it may run in any thread."""
@@ -97,6 +98,7 @@ def fuse_snapshot(
             plane=plane,
             anatomical_window=anatomical_window,
             functional_window=functional_window,
+            kind=kind,
             anatomical_modality=source.anatomical.modality,
             functional_modality=source.functional.modality,
             functional_unit=source.functional.unit,
@@ -136,9 +138,9 @@ def publish(
 ) -> vtkMRMLScalarVolumeNode:
     """Write a FusedVolume, or its `painting` in colours, into the scene and return the node; main thread only.
 
-    `options` ("plane", "anatomical_window", "functional_window") is what the fusion was asked for: a later choice is
-    compared with it (`freshness.what_changed`). Everything that can fail happens before the first change to the scene,
-    so an error leaves it as it was.
+    `options` ("plane", "anatomical_window", "functional_window", "kind") is what the fusion was asked for: a later
+    choice is compared with it (`freshness.what_changed`). Everything that can fail happens before the first change to
+    the scene, so an error leaves it as it was.
     """
     rgb = painting is not None
     check_output(source, outputNode, rgb)
@@ -147,7 +149,7 @@ def publish(
         raise InputError(
             f"The fused volume has {fused.image.GetSize()} voxels, the anatomical one {expected}; fuse again."
         )
-    parameters = {key: fused.report[key] for key in ("plane", "windows", "overlap", "device", "precision", "warnings")}
+    parameters = {key: fused.report[key] for key in _REPORTED}
     if rgb:
         data = painting.data
         data.SetExtent(list(source.extent))

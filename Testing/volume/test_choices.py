@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from MMIFAminLib.engine.choices import Kind, check_kind, choose
 from MMIFAminLib.errors import InputError
+from MMIFAminLib.volume.choices import Kind, check_kind, choose
 from MMIFAminLib.volume.recognition import Hints
 
 SPACINGS = ((10.0, 10.0, 10.0), (12.0, 12.0, 12.0))

@@ -6,8 +6,8 @@ from enum import Enum
 import numpy as np
 
 from ..errors import InputError
-from ..volume import intensity
-from ..volume.recognition import Hints, Shows, recognise
+from . import intensity
+from .recognition import Hints, Shows, recognise
 
 
 class Kind(Enum):

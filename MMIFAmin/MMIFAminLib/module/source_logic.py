@@ -1,0 +1,145 @@
+"""What the module's logic does with the two sources before they are fused: looks at them, and aligns them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import slicer
+
+from ..errors import InputError, MMIFAminError
+from . import state, suv
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode
+
+    from ..engine.progress import Progress
+    from ..files.suv import Suv
+    from ..volume.registration import Alignment
+
+
+class SourceLogic:
+    """The part of `FusionLogic` that works on the sources."""
+
+    def alignment(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], Alignment]:
+        """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
+        from .. import mrml
+        from ..volume import registration
+
+        try:
+            source = mrml.snapshot(p.anatomical, p.functional)
+        except MMIFAminError as error:
+            reason = error
+
+            def refuse(progress):
+                raise reason
+
+            return refuse
+        images, names = _images(source)
+        return lambda progress: registration.alignment_check(*(scalar() for scalar in images), names=names)
+
+    def taken(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], dict]:
+        """`work` that returns what a fusion would take the chosen volumes for: `report["taken_for"]`."""
+        from .. import mrml
+
+        source, options = mrml.snapshot(p.anatomical, p.functional), state.options(p)
+        return lambda progress: mrml.taken_for(source, options)
+
+    def registration(self, p: state.MMIFAminParameterNode) -> tuple:
+        """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""
+        from .. import mrml
+        from ..volume import registration
+
+        source, node = mrml.snapshot(p.anatomical, p.functional), p.functional
+        images, names = _images(source)
+
+        def work(progress):
+            anatomical, functional = (scalar() for scalar in images)
+            return registration.register_rigid(anatomical, functional, progress, names=names)
+
+        def finish(transform):
+            if node.GetScene() is None:
+                raise InputError(f"'{source.functional.name}' is no longer in the scene; nothing was moved.")
+            return mrml.apply_registration(node, transform)
+
+        return work, finish
+
+    def isRegistered(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> bool:
+        """Whether the volume is under a registration of this module that can be undone."""
+        parent = functionalNode.GetParentTransformNode() if functionalNode is not None else None
+        return parent is not None and parent.GetAttribute("MMIFAmin.registration") is not None
+
+    def undoRegistration(self, functionalNode: vtkMRMLScalarVolumeNode) -> None:
+        from .. import mrml
+
+        mrml.undo_registration(functionalNode)
+
+    def showAsSuv(self, functionalNode: vtkMRMLScalarVolumeNode) -> Suv:
+        """Turn the voxels of a PET node from Slicer's DICOM database into SUV (body weight); returns the `Suv`, with the
+        factor and what it comes from.
+
+        Raises InputError, with what is missing or contradictory in the headers; the node is then as it was.
+        """
+        work, finish = self._suvOf(functionalNode)
+        return finish(work(lambda fraction, text: True))
+
+    def suv(self, p: state.MMIFAminParameterNode) -> tuple:
+        """The parts `work`, `finish` of *Show as SUV*; a custom functional window goes along."""
+        work, finish = self._suvOf(p.functional)
+
+        def follow(found):
+            result = finish(found)
+            self._scaleWindow(p, result.factor)
+            return result
+
+        return work, follow
+
+    def undoSuv(self, p: state.MMIFAminParameterNode) -> None:
+        """Give the functional volume the values back that it had before *Show as SUV*."""
+        from . import suv_values
+
+        self._scaleWindow(p, 1 / suv_values.undo_suv(p.functional))
+
+    def isShownAsSuv(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> bool:
+        """Whether the volume was turned into SUV by this module, which can be undone."""
+        return functionalNode is not None and functionalNode.GetAttribute("MMIFAmin.suv") is not None
+
+    def _suvOf(self, node: vtkMRMLScalarVolumeNode) -> tuple:
+        paths = suv.header_paths(node)
+
+        def work(progress):
+            from ..files.suv import suv_factor
+
+            headers = suv.read_headers(paths, progress)
+            return headers, suv_factor(headers)
+
+        def finish(found):
+            from . import suv_values
+
+            headers, result = found
+            if node.GetScene() is None:
+                raise InputError("The functional volume is no longer in the scene; nothing was changed.")
+            suv.check_slopes(node, headers)
+            suv_values.show_as_suv(node, result)
+            return result
+
+        return work, finish
+
+    @staticmethod
+    def _scaleWindow(p: state.MMIFAminParameterNode, factor: float) -> None:
+        if p.functionalWindow is state.FunctionalWindow.CUSTOM:
+            with slicer.util.NodeModify(p):
+                p.functionalLow, p.functionalHigh = p.functionalLow * factor, p.functionalHigh * factor
+
+
+def _images(source) -> tuple:
+    """Functions that give the two volumes of a snapshot as scalar images (of colours, the magnitude); their names."""
+    import SimpleITK as sitk
+
+    def scalar(image):
+        if image.GetNumberOfComponentsPerPixel() == 1:
+            return image
+        return sitk.VectorMagnitude(sitk.Cast(image, sitk.sitkVectorFloat32))
+
+    volumes = (source.anatomical, source.functional)
+    return [lambda volume=volume: scalar(volume.image) for volume in volumes], tuple(v.name for v in volumes)

@@ -1,0 +1,46 @@
+"""What a fusion of two volume nodes would take them for, before it is made; PyTorch is not needed."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+
+from ..display.color import values_of
+from ..volume import geometry
+from ..volume.choices import choose, window_in_suv
+from ..volume.recognition import Hints
+from .nodes import Snapshot, SourceVolume
+
+
+def taken_for(source: Snapshot, options: dict) -> dict:
+    """`report["taken_for"]` of the fusion of a snapshot with `options` as `fuse_snapshot` takes them; any thread.
+
+    The kind of the pair, and for each role what it shows, who told it, the region, the unit, and the share of voxels at
+    or above the upper end of the window. Raises InputError for volumes and windows that cannot be fused.
+    """
+    anatomical, _ = _scalar(source.anatomical)
+    functional, luma = _scalar(source.functional)
+    told = (_hints(source.anatomical), _hints(source.functional))
+    choices = choose(
+        sitk.GetArrayViewFromImage(anatomical),
+        sitk.GetArrayViewFromImage(functional),
+        (anatomical.GetSpacing()[::-1], functional.GetSpacing()[::-1]),
+        (options["anatomical_window"], window_in_suv(options["functional_window"], told[1])),
+        told,
+        options["kind"],
+        luma,
+    )
+    return choices.taken_for
+
+
+def _hints(volume: SourceVolume) -> Hints:
+    return Hints(volume.modality, volume.unit, volume.name)
+
+
+def _scalar(volume: SourceVolume) -> tuple[sitk.Image, bool]:
+    """The values of a volume, all of them numbers, and whether they are but the luma of colours."""
+    image, luma = volume.image, False
+    assert image is not None  # a snapshot has let go of its voxels only once it was fused
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        values, palette = values_of(sitk.GetArrayViewFromImage(image)[..., :3])
+        image, luma = geometry.image_like(image, values), palette is None
+    return geometry.finite(image, f"'{volume.name}'")[0], luma

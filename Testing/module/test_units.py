@@ -1,0 +1,252 @@
+"""Units, *Show as SUV*, and what the volumes are taken for: in the panel, its parameters and the console."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bench.driving import case, chosen, fused
+from bench.fixtures import bench  # noqa: F401
+from MMIFAminLib.errors import InputError
+
+slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
+
+
+@pytest.fixture
+def panel(bench):  # noqa: F811
+    return bench.open()
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """The warnings that were shown."""
+    texts = []
+    monkeypatch.setattr(slicer.util, "warningDisplay", lambda text, **options: texts.append(text))
+    return texts
+
+
+def load_pet(folder, **changes):
+    from bench.database import load_pet
+
+    return load_pet(folder, **changes)
+
+
+def values(node):
+    return slicer.util.arrayFromVolume(node)
+
+
+def set_unit(node, code):
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(code, "UCUM", code)
+    node.SetVoxelValueUnits(entry)
+
+
+def show_as_suv(bench, panel, node):  # noqa: F811
+    panel.ui.functionalSelector.setCurrentNode(node)
+    panel.ui.suvButton.click()
+    bench.wait(lambda: not panel._job.busy)
+
+
+class TestSuv:
+    def test_a_pet_of_the_database_is_shown_as_suv_and_back(self, bench, panel, tmp_path):
+        from bench.database import FACTOR
+
+        node = load_pet(tmp_path)
+        before = values(node).copy()
+        show_as_suv(bench, panel, node)
+        np.testing.assert_allclose(values(node), before * FACTOR, rtol=1e-6)
+        assert panel.ui.unitLabel.text == "SUV" and panel.ui.suvButton.text == "Undo SUV"
+        assert "70 kg, 370 MBq, 60 min after the injection" in panel.ui.unitLabel.toolTip
+        panel.ui.suvButton.click()
+        assert panel.ui.unitLabel.text == "not known" and panel.ui.suvButton.text == "Show as SUV"
+        np.testing.assert_allclose(values(node), before, rtol=2e-7)
+
+    def test_a_custom_window_goes_along(self, bench, panel, tmp_path):
+        from bench.database import FACTOR
+
+        node = load_pet(tmp_path)
+        panel.ui.functionalWindowComboBox.setCurrentIndex(panel.ui.functionalWindowComboBox.count - 1)
+        panel.ui.functionalHighSpinBox.value = 20000.0
+        show_as_suv(bench, panel, node)
+        assert panel._parameterNode.functionalHigh == pytest.approx(20000 * FACTOR, abs=0.01)
+        panel.ui.suvButton.click()
+        assert panel._parameterNode.functionalHigh == pytest.approx(20000, rel=2e-3)
+
+    @pytest.mark.parametrize(
+        "changes, reason",
+        [
+            ({"PatientWeight": None}, "weight is missing"),
+            ({"PatientWeight": lambda k: 70 + k}, "contradict each other in PatientWeight"),
+            ({"DecayCorrection": None}, "decay correction is not told"),
+            ({"CorrectedImage": ["DECY"]}, "not corrected for ATTN"),
+        ],
+    )
+    def test_what_the_headers_lack_is_said_and_no_suv_shown(self, bench, panel, tmp_path, warned, changes, reason):
+        node = load_pet(tmp_path, **changes)
+        before = values(node).copy()
+        show_as_suv(bench, panel, node)
+        assert reason in panel.ui.statusLabel.text and reason in warned[0]
+        assert np.array_equal(values(node), before) and node.GetVoxelValueUnits() is None
+        assert panel.ui.suvButton.text == "Show as SUV"
+
+    def test_images_that_left_the_database_are_counted(self, bench, panel, tmp_path, warned):
+        node = load_pet(tmp_path)
+        slicer.dicomDatabase.files.popitem()
+        show_as_suv(bench, panel, node)
+        assert "1 of the 4 DICOM images of 'PET'" in panel.ui.statusLabel.text
+        slicer.dicomDatabase.isOpen = False
+        panel.ui.suvButton.click()
+        assert "database is not open" in panel.ui.statusLabel.text and len(warned) == 2
+
+    def test_whole_numbers_of_slices_with_slopes_of_their_own_are_not_believed(self, bench, panel, tmp_path, warned):
+        node = load_pet(tmp_path, RescaleSlope=lambda k: 1 + k)
+        show_as_suv(bench, panel, node)
+        assert panel.ui.unitLabel.text == "SUV" and not warned, "floating point values are"
+        panel.ui.suvButton.click()
+        whole = slicer.util.addVolumeFromArray(values(node).astype(np.int16), None, "PET 2")
+        whole.SetAttribute("DICOM.instanceUIDs", node.GetAttribute("DICOM.instanceUIDs"))
+        show_as_suv(bench, panel, whole)
+        assert "different rescale slopes" in warned[0] and whole.GetVoxelValueUnits() is None
+
+    def test_the_button_says_why_it_cannot(self, bench, panel, tmp_path):
+        assert panel.ui.suvButton.toolTip == "Choose a functional volume."
+        node = load_pet(tmp_path)
+        panel.ui.functionalSelector.setCurrentNode(node)
+        assert panel.ui.suvButton.enabled and "headers" in panel.ui.suvButton.toolTip
+        for change, reason in (
+            (lambda: node.SetAttribute("DICOM.Modality", "NM"), "SUV is for PET; 'PET' is NM."),
+            (lambda: set_unit(node, "{SUVbw}g/ml"), "'PET' is in SUV."),
+        ):
+            change()
+            panel.updateGUI()
+            assert not panel.ui.suvButton.enabled and panel.ui.suvButton.toolTip == reason
+        other = case(bench).pair()[1]
+        panel.ui.functionalSelector.setCurrentNode(other)
+        assert "does not come from Slicer's DICOM database" in panel.ui.suvButton.toolTip
+
+    def test_the_console_shows_as_suv(self, bench, tmp_path):
+        from bench.database import FACTOR
+
+        logic, node = bench.module.MMIFAminLogic(), load_pet(tmp_path)
+        assert logic.showAsSuv(node).factor == pytest.approx(FACTOR, rel=1e-9)
+        assert node.GetVoxelValueUnits().GetCodeValue() == "{SUVbw}g/ml"
+        with pytest.raises(InputError, match="'PET' is in SUV"):
+            logic.showAsSuv(node)
+
+
+class TestSuvWindows:
+    def offered(self, combo):
+        return {combo.itemText(i): combo.model().item(i).isEnabled() for i in range(combo.count)}
+
+    @pytest.mark.parametrize("unit, words", [("", "not known"), ("BQML", "in Bq/ml, not in SUV")])
+    def test_they_are_disabled_with_the_reason_on_other_units(self, bench, panel, unit, words):
+        _, functional = case(bench).choose(panel)
+        if unit:
+            set_unit(functional, unit)
+            panel.updateGUI()
+        windows, presets = self.offered(panel.ui.functionalWindowComboBox), self.offered(panel.ui.presetComboBox)
+        assert [name for name, enabled in windows.items() if not enabled] == [
+            "PET SUV 0 to 5",
+            "PET SUV 0 to 10",
+            "PET SUV 0 to 20",
+        ]
+        assert [name for name, enabled in presets.items() if not enabled] == [
+            "PET/CT oncology, soft tissue",
+            "PET/CT oncology, lung",
+        ]
+        assert words in panel.ui.functionalWindowComboBox.model().item(2).toolTip()
+
+    @pytest.mark.parametrize("told", ["unit", "name"])
+    def test_they_are_offered_where_the_unit_or_the_name_says_suv(self, bench, panel, told):
+        _, functional = case(bench).choose(panel)
+        if told == "unit":
+            set_unit(functional, "{SUVbw}g/ml")
+        else:
+            functional.SetName("PET SUVbw")
+        panel.updateGUI()
+        assert all(self.offered(panel.ui.functionalWindowComboBox).values())
+        assert all(self.offered(panel.ui.presetComboBox).values())
+
+    def test_one_that_was_chosen_before_is_not_fused_with(self, bench, panel):
+        from MMIFAminLib.module.state import FunctionalWindow
+
+        panel._parameterNode.functionalWindow = FunctionalWindow.SUV_10
+        _, functional = case(bench).choose(panel)
+        assert not panel.ui.fuseButton.enabled and "Show as SUV" in panel.ui.statusLabel.text
+        set_unit(functional, "{SUVbw}g/ml")
+        panel.updateGUI()
+        assert panel.ui.fuseButton.enabled
+
+
+class TestTaken:
+    def test_what_was_taken_for_what_is_told_before_and_after_fusing(self, bench, panel):
+        assert panel.ui.takenLabel.text == "Told when both are chosen"
+        nodes = chosen(bench, panel)
+        bench.wait(lambda: "anatomy" in panel.ui.takenLabel.text, seconds=60)
+        before = panel.ui.takenLabel.text.splitlines()
+        assert before[0] == "Uptake on anatomy"
+        assert before[1].startswith("Anatomical: MR, head; 0") and before[1].endswith("% at upper end")
+        assert before[2].startswith("Functional: uptake, head, unit not known; 0")
+        assert "Functional: told by its name." in panel.ui.takenLabel.toolTip
+        case(bench).fuse(panel)
+        assert panel.ui.takenLabel.text.splitlines() == before
+        taken = json.loads(panel.ui.colorSelector.currentNode().GetAttribute("MMIFAmin.parameters"))["taken_for"]
+        assert (taken["pair"], taken["anatomical"]["shows"], taken["functional"]["region"]) == ("uptake", "mr", "head")
+        set_unit(nodes[1], "BQML")
+        slicer.util.updateVolumeFromArray(nodes[1], values(nodes[1]) * 1)
+        nodes[1].InvokeCustomModifiedEvent(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent)
+        bench.wait(lambda: "Bq/ml" in panel.ui.takenLabel.text, seconds=60)
+
+    def test_it_is_the_report_of_the_fusion(self, bench):
+        from MMIFAminLib import mrml
+        from MMIFAminLib.module import state
+
+        logic = bench.module.MMIFAminLogic()
+        p = logic.getParameterNode()
+        p.anatomical, p.functional = case(bench).pair()
+        p.kind, p.functionalWindow = state.Kind.ANATOMICAL, state.FunctionalWindow.MR
+        told = logic.taken(p)(lambda fraction, text: True)
+        source = mrml.snapshot(p.anatomical, p.functional)
+        assert told == mrml.fuse_snapshot(source, logic.fuser(), **state.options(p)).report["taken_for"]
+        assert told["pair"] == "anatomical" and told["functional"]["told_by"] == "kind"
+
+    def test_colours_of_no_known_palette_are_a_picture(self, bench):
+        from MMIFAminLib import mrml
+
+        anatomical, functional = case(bench).pair()
+        pixels = np.random.default_rng(0).integers(0, 256, (*values(functional).shape, 3)).astype(np.uint8)
+        picture = slicer.util.addVolumeFromArray(pixels, None, "picture", "vtkMRMLVectorVolumeNode")
+        picture.CopyOrientation(functional)
+        options = {"kind": "auto", "anatomical_window": "auto", "functional_window": "auto", "plane": "axial"}
+        assert mrml.taken_for(mrml.snapshot(anatomical, picture), options)["pair"] == "luma"
+
+
+class TestKind:
+    def test_another_kind_is_taken_told_and_marks_the_result_out_of_date(self, bench, panel):
+        output = fused(bench, panel)
+        panel.ui.kindComboBox.setCurrentIndex(1)
+        assert "Out of date" not in panel.ui.statusLabel.text, "it was taken for uptake on anatomy before"
+        panel.ui.kindComboBox.setCurrentIndex(2)
+        assert "another kind of pair is chosen" in panel.ui.statusLabel.text
+        assert output.GetName().endswith("(out of date)")
+        bench.wait(lambda: panel.ui.takenLabel.text.startswith("Two anatomical volumes"), seconds=60)
+        case(bench).fuse(panel)
+        assert "Out of date" not in panel.ui.statusLabel.text and not output.GetName().endswith(")")
+        assert json.loads(output.GetAttribute("MMIFAmin.parameters"))["taken_for"]["pair"] == "anatomical"
+
+    def test_planning_presets_are_anatomical_and_the_others_leave_it_open(self, bench, panel):
+        from MMIFAminLib.module import presets
+
+        p = panel._parameterNode
+        for name, kind in (("CT/MR planning", "anatomical"), ("PET/MR brain", "auto")):
+            presets.apply(name, presets.BUILT_IN[name], p)
+            assert p.kind.value == kind
+
+    def test_the_console_takes_the_kind_and_refuses_others(self, bench):
+        anatomical, functional = case(bench).pair()
+        logic, nodes = bench.module.MMIFAminLogic(), bench.scene.GetNumberOfNodes()
+        with pytest.raises(InputError, match="no kind of pair 'pet'"):
+            logic.fuse(anatomical, functional, kind="pet")
+        assert bench.scene.GetNumberOfNodes() == nodes
+        made = logic.fuse(anatomical, functional, kind="anatomical")
+        assert json.loads(made.GetAttribute("MMIFAmin.parameters"))["taken_for"]["pair"] == "anatomical"
