@@ -48,6 +48,14 @@ def test_the_committed_campaigns_were_long_and_lost_nothing(results):
     assert int(faults["growth"]["runs"]) >= 200 and float(faults["growth"]["MB grown"]) < 50
 
 
+def test_the_committed_search_of_three_at_once_found_nothing_hidden(results):
+    rows = results("three.csv")
+    assert [row["weights"] for row in rows] == ["shipped", "random"]
+    for row in rows:
+        assert int(row["triples"]) >= 2000 and float(row["below"]) <= 1 / 255
+        assert float(row["headroom"]) <= 0.61 and float(row["gain"]) >= 0.25
+
+
 def test_the_committed_search_found_no_lesion_hidden(repository, results):
     card = json.loads(
         (repository / "MMIFAmin" / "Resources" / "Models" / f"{DEFAULT}.json").read_text(encoding="utf-8")

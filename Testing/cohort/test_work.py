@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import SimpleITK as sitk
@@ -157,9 +158,12 @@ def test_the_hash_of_a_header_is_that_of_its_data_too(pair, tmp_path):
     assert content_hash(tmp_path / "pet.mhd") != before
 
 
-def test_a_second_anatomical_volume_is_told_of(row, fused):
-    result = fused(Row("a", row.anatomical, row.functional, row.anatomical))
-    assert result.status == "refused" and "second" in result.reason
+def test_a_second_anatomical_volume_is_fused_too(row, fused, tmp_path):
+    second = tmp_path / "in" / "t2.nrrd"
+    sitk.WriteImage(sitk.ReadImage(str(row.anatomical)) * -1.0 + 900.0, str(second))
+    alone, three = fused(), fused(replace(row, second=second))
+    assert (alone.status, three.status) == ("fused", "fused") and three.hashes["fused"] != alone.hashes["fused"]
+    assert three.hashes["second"] and "second" in json.loads((tmp_path / "out" / "a" / "report.json").read_text())
 
 
 def test_options_by_name():

@@ -27,7 +27,7 @@ def write_head(folder, modality, number, **tags):
 
 
 def sources(anatomical, functional=None, **options):
-    asked = {"unit": None, "frame": None, "different_patients": False} | options
+    asked = {"unit": None, "frame": None, "different_patients": False, "second": None} | options
     return read_sources(Namespace(anatomical=Path(anatomical), functional=functional and Path(functional), **asked))
 
 
@@ -59,6 +59,12 @@ def test_another_patient_is_refused_unless_it_is_meant(tmp_path):
     with pytest.raises(InputError, match=r"different patients.*--different-patients"):
         sources(mr, pet)
     assert "different patients" in sources(mr, pet, different_patients=True)[2][0]
+    same, ct = write_head(tmp_path / "same", "PT", 3, **CORRECTED), write_head(tmp_path / "ct", "CT", 4, PatientID="P3")
+    with pytest.raises(InputError, match=r"mr and .*ct are of different patients"):
+        sources(mr, same, second=ct)
+    names, volumes, warnings = sources(mr, same, second=ct, different_patients=True)
+    assert len(names) == len(volumes) == 3 and len(warnings) == 2  # the second differs from either
+    assert sources(tmp_path / "mr", same, second=write_head(tmp_path / "own", "CT", 5))[2] == []
 
 
 def test_another_frame_of_reference_is_said_with_the_answer_of_the_alignment_check(tmp_path):

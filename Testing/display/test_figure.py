@@ -120,6 +120,17 @@ def test_preview_shows_both_sources_and_both_fused_volumes():
     assert colourful(np.split(np.asarray(grey)[:, 16:], 4, axis=1)[3]) == 0
 
 
+def test_preview_shows_the_second_anatomical_volume_beside_the_first():
+    from MMIFAminLib.engine.fusion import FusedVolume  # imports torch
+
+    mr, pet = head(), head(kind="pet")
+    volume = FusedVolume(mr, pet, UNIT, UNIT, Overlap(1.0), second=head() * 100, second_window=Window(0.0, 100.0))
+    columns = np.split(np.asarray(preview(mr, volume, overlay=True))[48:, 16:].astype(int), 6, axis=1)
+    first, second, functional = columns[:3]
+    assert np.abs(first[:, 80:] - second[:, 80:]).max() <= 1 and first.max() > 100  # beside the words
+    assert np.abs(first - functional).max() > 100
+
+
 def test_json_holds_plain_values_and_null_for_what_is_not_a_number(tmp_path):
     content = {"a": np.float32(1.5), "b": [np.int64(2), float("nan")], "c": {"path": tmp_path}, "d": (True, None, "x")}
     write_json(content, tmp_path / "r.json")

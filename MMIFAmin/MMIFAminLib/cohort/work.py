@@ -117,9 +117,7 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     from ..files.writing import remove_parts
 
     options = with_options(options, row.options)
-    if row.second is not None:
-        raise InputError("this version fuses two volumes at once: leave the column 'second' empty")
-    sources = {name: path for name in ("anatomical", "functional") if (path := getattr(row, name))}
+    sources = {name: path for name in ("anatomical", "functional", "second") if (path := getattr(row, name))}
     inputs = {name: content_hash(path) for name, path in sources.items()}
     fuser = load()
     key = result_key(inputs, options, (fuser.weights.sha256, fuser.anatomical_weights.sha256))
@@ -134,7 +132,7 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     if options.dicom:
         shutil.rmtree(new, ignore_errors=True)
     vars(options).update(sources, output=new, preview=preview, report=None, transform=None)
-    options.functional = sources.get("functional")
+    options.functional, options.second = row.functional, row.second
     study = fuse_study(options, lambda: fuser, progress)
     if new != volume:
         shutil.rmtree(volume, ignore_errors=True)

@@ -27,6 +27,7 @@ _EXAMPLES = """\
 examples:
   mmifamin fuse t1.nii.gz fdg.nii.gz -o fused.nrrd --preview fused.png --report fused.json
   mmifamin series cd
+  mmifamin fuse t1.nii.gz fdg.nii.gz --second ct.nii.gz -o fused.nrrd --rgb
   mmifamin fuse cd -o fused.nrrd
   mmifamin fuse cd -o fused_dicom/ --rgb
   mmifamin fuse mr.nrrd ct_dicom_folder -o fused_rgb.nrrd --rgb --functional-window ct-bone
@@ -116,7 +117,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     dicom.add_options(fuse)
     add_fusion_options(fuse)
-    fuse.add_argument("--transform", type=Path, metavar="TFM", help="write the transform of --register (.tfm, .h5)")
+    fuse.add_argument(
+        "--second",
+        type=Path,
+        metavar="ANATOMICAL",
+        help="fuse three at once: a second MR or CT, which is fused with the first; FUNCTIONAL is then PET or SPECT",
+    )
+    fuse.add_argument(
+        "--transform",
+        type=Path,
+        metavar="TFM",
+        help="write the transform of --register (.tfm, .h5); that of --second goes beside it, as NAME-second",
+    )
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
 

@@ -22,12 +22,17 @@ _CONTENT, _MARGIN = 0.05, 6.0  # what counts as more than background, and the mm
 
 
 class Fused(Protocol):
-    """What the picture takes of a ``FusedVolume``: both images on the anatomical grid, and the windows of the sources."""
+    """What the picture takes of a ``FusedVolume``: its images on the anatomical grid, and the windows of the sources.
+
+    ``second`` and its window are None where two were fused.
+    """
 
     image: sitk.Image
     functional: sitk.Image
     anatomical_window: intensity.Window
     functional_window: intensity.Window
+    second: sitk.Image | None
+    second_window: intensity.Window | None
 
 
 class Column(NamedTuple):
@@ -123,7 +128,7 @@ def preview(
     *,
     table: "str | color.ColorTable" = color.DEFAULT,
     weight: float = 1.0,
-    titles: tuple[str, str] = ("Anatomical", "Functional"),
+    titles: Sequence[str] = ("Anatomical", "Functional", "Second anatomical"),
     unit: str = "",
     position: Sequence[float] | None = None,
     overlay: bool = False,
@@ -131,10 +136,11 @@ def preview(
 ) -> Image.Image:
     """Montage of `anatomical` and its ``FusedVolume``: anatomical, functional in colours, fused grey, fused colour.
 
-    `weight` in [0, 1] is how strongly the fused image is coloured; `titles` name the sources and `unit` the functional
-    values. `position` (LPS, mm) is where the planes cross; by default where uptake most exceeds its surroundings
-    (``volume.hottest``), or for two pictures as in ``montage``. `overlay` adds a column with the functional colours at 50 %
-    over the anatomy, for comparison. `footer` is that of ``montage``.
+    Of three at once the second anatomical volume stands after the first. `weight` in [0, 1] is how strongly the fused image
+    is coloured; `titles` name the sources (the second anatomical one last) and `unit` the functional values. `position`
+    (LPS, mm) is where the planes cross; by default where uptake most exceeds its surroundings (``volume.hottest``), or for
+    two pictures as in ``montage``. `overlay` adds a column with the functional colours at 50 % over the anatomy, for
+    comparison. `footer` is that of ``montage``.
     """
     table = color.ColorTable.named(table) if isinstance(table, str) else table
     window, other = fused.functional_window, fused.anatomical_window
@@ -161,8 +167,10 @@ def preview(
             ColorSquare(table, window.low, window.high, unit, weight, uptake),
         ),
     ]
+    if fused.second is not None and fused.second_window is not None:
+        columns.insert(1, Column(titles[2], [fused.second], fused.second_window.to_unit))
     if overlay:
-        columns.insert(3, Column("Overlay, 50 %", [anatomical, fused.functional], over, bar))
+        columns.insert(len(columns) - 1, Column("Overlay, 50 %", [anatomical, fused.functional], over, bar))
     return montage(columns, position=position, footer=footer)
 
 

@@ -19,7 +19,8 @@ class FusedVolume:
     """A fused volume and all that is needed to show, recolour and explain it.
 
     ``image``: float32 in [0, 1] on the anatomical grid. ``functional``: the functional volume on that grid, float32 in
-    its own units (uptake in [0, 1] where it came as colours). ``report``: plain values for JSON.
+    its own units (uptake in [0, 1] where it came as colours). ``second``: of three at once the second anatomical volume
+    there, likewise, and its window. ``report``: plain values for JSON.
     """
 
     image: sitk.Image
@@ -28,6 +29,8 @@ class FusedVolume:
     functional_window: intensity.Window
     overlap: geometry.Overlap
     report: dict[str, Any] = field(default_factory=dict)
+    second: sitk.Image | None = None
+    second_window: intensity.Window | None = None
 
     def rgb(self, table: "str | color.ColorTable" = color.DEFAULT, weight: float = 1.0) -> sitk.Image:
         """The fused volume in colours, 3 x uint8: from the anatomy's grey to the colours of ``table``.

@@ -6,7 +6,7 @@ slices, and cannot crop to the head; ``docs/performance.md`` has the measurement
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,6 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from .. import __version__
 from ..errors import InputError
 from ..network import MMIFAMIN, Context, common_context, sample_slices
 from ..volume import geometry, intensity
@@ -31,17 +30,17 @@ from .execution import (
     device_kind,
     is_out_of_memory,
     is_unsupported,
-    peak_memory_mb,
     run_in_threads,
 )
 from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
-from .volumes import LUMA_FUSED, finite, given_pair, images_lock, scalar, voxels
+from .reporting import report_of
+from .three import ANATOMY, Second, anatomy_of_two, check_three, taken_in
+from .volumes import LUMA_FUSED, finite, given_volumes, images_lock, scalar, voxels
 from .weights import ANATOMICAL, WeightsInfo, load_weights
 
 _Result = TypeVar("_Result")
 
-NOTICE = "Research use only: not a medical device, not for diagnosis or treatment."
 _PIXELS_PER_BATCH = {
     "cpu": 1,
     "cuda": 32 * 256 * 256,
@@ -139,14 +138,17 @@ class VolumeFuser:
         anatomical: "sitk.Image | str | Path",
         functional: "sitk.Image | str | Path",
         *,
+        second_anatomical: "sitk.Image | str | Path | None" = None,
         plane: str = "axial",
         anatomical_window: "intensity.WindowSpec" = "auto",
         functional_window: "intensity.WindowSpec" = "auto",
+        second_window: "intensity.WindowSpec" = "auto",
         kind: str = "auto",
         anatomical_modality: str | None = None,
         functional_modality: str | None = None,
+        second_modality: str | None = None,
         functional_unit: str | None = None,
-        names: tuple[str | None, str | None] = (None, None),
+        names: Sequence[str | None] = (None, None, None),
         insist: bool = False,
         progress: Progress | None = None,
     ) -> FusedVolume:
@@ -160,17 +162,24 @@ class VolumeFuser:
         ``progress(fraction, text)``
         is called all along, also while one step or slice takes long, and cancels by returning False; it must not wait
         for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
+
+        With ``second_anatomical`` three are fused at once: it is brought onto the anatomical grid and fused with
+        ``anatomical`` as CT and MR are, and the uptake of ``functional`` is put on what comes of that. ``names`` are those
+        of the anatomical, the functional and the second volume.
         """
         clock = Clock()
         warnings: list[str] = []
         reporter = Reporter(progress, 0.0, 0.1)
         reporter(0.0, "Checking the volumes")
         check_kind(kind)
+        names = (*names, None, None, None)[:3]
         told = (
             Hints(anatomical_modality, None, names[0]),
             Hints(functional_modality, functional_unit, names[1]),
+            Hints(second_modality, None, names[2]),
         )
-        (anatomical, functional), told = given_pair(anatomical, functional, told, insist, warnings)
+        given = [anatomical, functional] + ([] if second_anatomical is None else [second_anatomical])
+        (anatomical, functional, *others), told = given_volumes(given, told, insist, warnings)
         functional_window = window_in_suv(functional_window, told[1])
         with images_lock:
             geometry.check_volume(anatomical, "anatomical")
@@ -181,6 +190,17 @@ class VolumeFuser:
         view = geometry.slice_view(anatomical, plane)
         clock.lap("check")
 
+        second: Second | None = None
+        if others:
+            second = taken_in(
+                others[0],
+                anatomical,
+                told[2],
+                second_window,
+                insist,
+                lambda done: reporter(0.1 + 0.1 * done, "Resampling the second anatomical volume"),
+                warnings,
+            )
         reporter(0.2, "Resampling the functional volume")
         with images_lock:
             resampled, overlap = geometry.resample_to(
@@ -196,29 +216,47 @@ class VolumeFuser:
 
         reporter(0.7, "Choosing the intensity windows")
         spacings = tuple(image.GetSpacing()[::-1] for image in (anatomical, functional))
-        windows = (anatomical_window, functional_window)
         choices = choose(
-            a, measured, spacings, windows, told, kind, luma=f"The functional volume {LUMA_FUSED}" in warnings
+            a,
+            measured,
+            spacings,
+            (anatomical_window, functional_window),
+            (told[0], told[1]),
+            kind,
+            luma=f"The functional volume {LUMA_FUSED}" in warnings,
+            region=second.region if second else None,
         )
+        if second is not None:
+            check_three(choices)
         window_a, window_b = choices.windows
         warnings += choices.warnings
         clock.lap("intensity")
 
+        sources, start, anatomy = [(view.take(a), window_a), (view.take(b), window_b)], 0.1, {}
+        if second is not None:
+            reporter = Reporter(progress, 0.1, 0.55)
+            fused_anatomy, anatomy = anatomy_of_two(self._fuse_slices, sources[0], second, view, reporter, warnings)
+            sources[0], start = (fused_anatomy, ANATOMY), 0.55
+            clock.lap("anatomy")
         image = sitk.Image(anatomical.GetSize(), sitk.sitkFloat32)  # of zeros
         image.CopyInformation(anatomical)
-        fused = voxels(image)
-        sources = [(view.take(a), window_a), (view.take(b), window_b)]
-        pair = choices.kind
+        shown, pair = view.take(voxels(image)), choices.kind
+        reporter = Reporter(progress, start, 1.0)
         factors = squaring(*view.pixel_spacing)
-        reporter = Reporter(progress, 0.1, 1.0)
-        slices = self._fuse_slices(sources, factors, pair, view.take(fused), reporter, warnings, volume=True)
+        slices = self._fuse_slices(sources, factors, pair, shown, reporter, warnings, volume=True)
         clock.lap("network")
         # On uptake the fused value follows both sources voxel by voxel: to damp it would be to damp a lesion.
-        shown = view.take(fused)
         steadied = (sampled_ratio(shown, sources), 0.0) if pair is _Kind.UPTAKE else steady(shown, sources)
         clock.lap("through-plane")
-        report = self._report(choices, plane, window_a, window_b, overlap, slices, steadied, clock, warnings)
-        return FusedVolume(image, resampled, window_a, window_b, overlap, report)
+        computing = {"device": self.device, "precision": self.precision, "threads": self.threads}
+        used = self.anatomical_weights if pair is _Kind.ANATOMICAL else self.weights
+        report = report_of(computing, used, choices, plane, overlap, slices, steadied, clock.seconds, warnings)
+        fused = FusedVolume(image, resampled, window_a, window_b, overlap, report)
+        if second is not None:
+            weights = {"name": self.anatomical_weights.name, "sha256": self.anatomical_weights.sha256}
+            report["second"] = {**second.facts, "weights": weights, **anatomy}
+            fused.second, fused.second_window = second.image, second.window
+        return fused
 
     def _fuse_slices(
         self, sources, factors, kind: "_Kind", out, progress: Reporter, warnings: list[str], *, volume: bool
@@ -344,33 +382,3 @@ class VolumeFuser:
                 if device_kind(device) == "cuda":
                     torch.cuda.synchronize(device)  # other threads read the weights in streams of their own
             return self._prepared[key]
-
-    def _report(self, choices, plane, window_a, window_b, overlap, slices, steadied, clock, warnings) -> dict:
-        seconds = clock.seconds
-        ratio, damping = steadied
-        weights = self.anatomical_weights if choices.kind is _Kind.ANATOMICAL else self.weights
-        return {
-            "notice": NOTICE,
-            "versions": {
-                "mmifamin": __version__,
-                "torch": torch.__version__,
-                "simpleitk": sitk.Version.VersionString(),
-            },
-            "weights": {"name": weights.name, "sha256": weights.sha256},
-            "device": self.device,
-            "precision": self.precision,
-            "threads": self.threads,
-            "plane": plane,
-            "windows": {
-                role: {"low": window.low, "high": window.high, "origin": window.origin}
-                for role, window in (("anatomical", window_a), ("functional", window_b))
-            },
-            "taken_for": choices.taken_for,
-            "overlap": overlap.fraction,
-            "slices": slices,
-            "through_plane": {"ratio": round(ratio, 4) if np.isfinite(ratio) else None, "damping": round(damping, 4)},
-            "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
-            "slices_per_second": round(slices / max(seconds["network"], 1e-9), 2),
-            "peak_memory_mb": peak_memory_mb(),
-            "warnings": warnings,
-        }

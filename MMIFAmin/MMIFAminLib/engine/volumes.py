@@ -1,7 +1,9 @@
 """The volumes that the engine takes in: images or paths, made scalar and finite, their voxels shared with threads."""
 
 import threading
+from collections.abc import Sequence
 from ctypes import c_byte
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from ..volume import geometry
 from ..volume.recognition import Hints
 
 LUMA_FUSED = "is in colours of no known palette: its luma was fused."
+
+ROLES = ("anatomical", "functional", "second anatomical")
 
 images_lock = threading.RLock()
 """Held while views of images are taken and filters run on them: a view that is taken of an image while a filter runs on
@@ -34,30 +38,34 @@ def given_file(given: "sitk.Image | str | Path", role: str) -> VolumeFile:
     )
 
 
-def given_pair(
-    anatomical: "sitk.Image | str | Path",
-    functional: "sitk.Image | str | Path",
-    told: tuple[Hints, Hints],
-    insist: bool,
-    warnings: list[str],
-) -> tuple[tuple[sitk.Image, sitk.Image], tuple[Hints, Hints]]:
-    """Both volumes, and what their callers or files tell of them; adds to ``warnings`` what the files warn of.
+def given_volumes(
+    given: "Sequence[sitk.Image | str | Path]", told: Sequence[Hints], insist: bool, warnings: list[str]
+) -> tuple[list[sitk.Image], list[Hints]]:
+    """The anatomical, the functional and, where three are given, the second anatomical volume, and what their callers or
+    files tell of them; adds to ``warnings`` what the files warn of.
 
     Raises InputError for one volume given twice and, unless ``insist``, for files of two patients.
     """
-    if anatomical is functional or (not isinstance(anatomical, sitk.Image) and anatomical == functional):
-        raise InputError("The anatomical and the functional volume are one and the same: choose two volumes.")
-    files = given_file(anatomical, "anatomical"), given_file(functional, "functional")
+    _check_twice(given)
+    files = [given_file(one, role) for one, role in zip(given, ROLES)]
     for file in files:
         warnings += file.warnings
-    if message := other_patient(*files):
-        if not insist:
-            raise InputError(f"The two volumes {message}: if you mean it, say insist=True.")
-        warnings.append(f"The two volumes {message}.")
-    if message := other_frame_of_reference(*files):
-        warnings.append(f"The two volumes {message}")
-    hints = [_hints(*each) for each in zip((anatomical, functional), files, told)]
-    return (files[0].image, files[1].image), (hints[0], hints[1])
+    for (role, first), (other_role, other) in combinations(zip(ROLES, files), 2):
+        which = "two" if len(files) == 2 else f"{role} and the {other_role}"
+        if message := other_patient(first, other):
+            if not insist:
+                raise InputError(f"The {which} volumes {message}: if you mean it, say insist=True.")
+            warnings.append(f"The {which} volumes {message}.")
+        if first is files[0] and (message := other_frame_of_reference(first, other)):
+            warnings.append(f"The {which} volumes {message}")
+    return [file.image for file in files], [_hints(*each) for each in zip(given, files, told)]
+
+
+def _check_twice(given):
+    for (role, one), (other_role, other) in combinations(zip(ROLES, given), 2):
+        if one is other or (not isinstance(one, sitk.Image) and one == other):
+            number = "two" if len(given) == 2 else "three"
+            raise InputError(f"The {role} and the {other_role} volume are one and the same: choose {number} volumes.")
 
 
 def _hints(given, file, told):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def write_dicom(
     *,
     anatomical: About,
     functional: About,
+    others: Sequence[About] = (),
     anonymous: bool = False,
     root: str | None = None,
 ) -> Path:
@@ -69,9 +71,10 @@ def write_dicom(
 
     ``image`` is grey, float in [0, 1] (stored in 16 bits, read back as 0 to :data:`SCALE`, unit US; outside it is
     clipped), or RGB uint8. Its files lie in the anatomical volume's study and frame of reference (the functional one's
-    where only that came from DICOM; new ones where neither did) and refer to the source images that each was made of.
-    New UIDs are under 2.25 (ISO/IEC 9834-8) or ``root``. ``anonymous`` leaves out patient, study and references: the
-    series then has a study and a frame of reference of its own. The folder appears whole or not at all.
+    where only that came from DICOM; new ones where neither did) and refer to the source images that each was made of,
+    those of ``others`` too. New UIDs are under 2.25 (ISO/IEC 9834-8) or ``root``. ``anonymous`` leaves out patient, study
+    and references: the series then has a study and a frame of reference of its own. The folder appears whole or not at
+    all.
 
     Raises :class:`InputError` for other images, a root that is none, sources of two patients (unless ``anonymous``),
     and a folder that holds files or cannot be written.
@@ -83,12 +86,13 @@ def write_dicom(
         raise InputError("only a 3D volume, grey in [0, 1] or RGB in 8 bits, is written as DICOM")
     if image.GetNumberOfComponentsPerPixel() not in (1, 3):
         raise InputError("a volume of one grey value or three colours per voxel is written as DICOM, no other")
-    check_series(anatomical, functional, anonymous, root)
+    abouts = (anatomical, functional, *others)
+    check_series(abouts, anonymous, root)
     prefix = _prefix(root)
     new_uid = [generate_uid(prefix) for _ in range(3)]
     uids = [generate_uid(prefix) for _ in range(image.GetDepth())]
-    series = _series(anatomical, functional, anonymous, colours, new_uid)
-    sources = [] if anonymous else [_Source(about) for about in (anatomical, functional) if about.datasets]
+    series = _series(abouts, anonymous, colours, new_uid)
+    sources = [] if anonymous else [_Source(about) for about in abouts if about.datasets]
     voxels = sitk.GetArrayViewFromImage(image)
     with atomic_folder(folder) as part:
         for k, uid in enumerate(uids):
@@ -102,11 +106,11 @@ def write_dicom(
     return Path(folder)
 
 
-def check_series(anatomical: About, functional: About, anonymous: bool = False, root: str | None = None) -> None:
+def check_series(abouts: Sequence[About], anonymous: bool = False, root: str | None = None) -> None:
     """Raise :class:`InputError` where :func:`write_dicom` would, for the sources or ``root``: before long work."""
     from pydicom.uid import generate_uid
 
-    ids = {(about.patient_id or "").strip() for about in (anatomical, functional)} - {""}
+    ids = {(about.patient_id or "").strip() for about in abouts} - {""}
     if len(ids) > 1 and not anonymous:
         raise InputError(
             "the sources are of different patients: as DICOM their fusion is written with --anonymous only"
@@ -135,14 +139,15 @@ def _prefix(root):
 # --- what all images of the series say ---
 
 
-def _series(anatomical, functional, anonymous, colours, new_uid):
+def _series(abouts, anonymous, colours, new_uid):
     """The attributes of every image: patient, study, series, equipment, and how it was derived."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian
 
     from .. import __version__
 
-    home = None if anonymous else next((about for about in (anatomical, functional) if about.datasets), None)
+    anatomical = abouts[0]
+    home = None if anonymous else next((about for about in abouts if about.datasets), None)
     modality = anatomical.modality if anatomical.modality in _CLASSES and not colours else "OT"
     now = datetime.datetime.now()
     ds = Dataset()
@@ -168,12 +173,13 @@ def _series(anatomical, functional, anonymous, colours, new_uid):
     ds.ImageType = ["DERIVED", "SECONDARY", *{"CT": ["AXIAL"], "MR": ["OTHER"]}.get(modality, [])]
     ds.AcquisitionNumber = None
     ds.BurnedInAnnotation = "NO"
-    what = f"{anatomical.modality or 'anatomical'} and {functional.modality or 'functional'} volume"
+    roles = zip(abouts, ("anatomical", "functional", "second anatomical"))
+    what = " and ".join(about.modality or role for about, role in roles) + " volume"
     ds.DerivationDescription = (
         f"{what} fused by MMIF-AMIN (MMIFAmin {__version__}). Research use only, not for diagnosis"
     )
     ds.DerivationCodeSequence = [_code("113085", "Spatial resampling")]
-    _lossy(ds, anatomical, functional)
+    _lossy(ds, *abouts)
     if anatomical.datasets:
         _copy(anatomical.datasets[0], ds, _BODY)
     if "Laterality" not in ds:

@@ -36,9 +36,9 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     """Read the sources of ``options``, fuse them, and write output, picture and report, each whole or not at all.
 
     ``options`` has the values of ``study.options`` and the paths ``anatomical``, ``functional`` (None where one DICOM
-    folder holds both), ``output``, ``preview``, ``report`` and ``transform`` (None where they are not wanted). The fuser is
-    had by ``load`` once the sources are read. Raises MMIFAminError with one sentence; nothing is written then, except where
-    a later file could not be.
+    folder holds both), ``second`` (a second anatomical volume; None where two are fused), ``output``, ``preview``,
+    ``report`` and ``transform`` (None where they are not wanted). The fuser is had by ``load`` once the sources are read.
+    Raises MMIFAminError with one sentence; nothing is written then, except where a later file could not be.
     """
     from ..display import color, preview
     from ..files import write_json, write_png
@@ -58,13 +58,19 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     outputs.check_fuse_sources(options, files)
     anatomical = files[0].image
     fuser = load()
-    functional, alignment = aligned(files, options, progress, warnings)
+    functional, alignment = aligned((files[0], files[1]), options, progress, warnings)
+    second, second_facts = None, {}
+    if options.second:
+        second, found = aligned((files[0], files[2]), options, progress, warnings, "second anatomical")
+        second_facts = {"alignment": found} | ({} if options.anonymous else {"file": sources[2]})
     fused = fuser.fuse(
         anatomical,
         functional,
+        second_anatomical=second,
         plane=options.plane,
         anatomical_window=options.window,
         functional_window=options.functional_window,
+        second_window=options.second_window,
         kind=options.kind,
         **told(*files),
         names=outputs.names(sources, options),
@@ -78,6 +84,8 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
         "alignment": alignment,  # the warnings of sources name files and patients' series
         "warnings": ([] if options.anonymous else warnings) + written + fused.report["warnings"],
     }
+    if second is not None:
+        facts["second"] = second_facts | fused.report["second"]
     if options.preview:
         picture = preview(
             anatomical,

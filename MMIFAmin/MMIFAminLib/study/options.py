@@ -34,6 +34,9 @@ def add_fusion_options(parser: argparse.ArgumentParser) -> None:
         help="functional ones, likewise; suv:0:10 for SUV 0 to 10",
     )
     parser.add_argument(
+        "--second-window", default="auto", metavar="SPEC", help="those of the second anatomical volume, likewise"
+    )
+    parser.add_argument(
         "--unit",
         metavar="UNIT",
         help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, suv-bsa, suv-ibw, bqml, counts",
@@ -45,7 +48,7 @@ def add_fusion_options(parser: argparse.ArgumentParser) -> None:
         help="auto (default), uptake (PET, SPECT) or anatomical (two MR or CT)",
     )
     parser.add_argument(
-        "--register", action="store_true", help="move the functional volume onto the anatomical one first"
+        "--register", action="store_true", help="move the functional (and second) volume onto the anatomical one first"
     )
     parser.add_argument("--insist", action="store_true", help="fuse although a volume seems to be a label map")
     parser.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from .alignment import transform_of_second
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -28,23 +29,24 @@ def check_fuse_outputs(options: argparse.Namespace) -> None:
         )
     if options.uid_root is not None and not options.dicom:
         raise InputError("--uid-root is for DICOM: give it with --dicom or -o FOLDER/")
-    given = list(filter(None, (options.anatomical, options.functional)))
-    check_outputs(
-        [None if options.dicom else options.output, options.preview, options.report, options.transform], given
-    )
+    given = list(filter(None, (options.anatomical, options.functional, options.second)))
+    transforms = [options.transform]
+    if options.transform and options.second:
+        transforms.append(transform_of_second(options.transform))
+    check_outputs([None if options.dicom else options.output, options.preview, options.report, *transforms], given)
     if options.dicom:
         check_new_folder(options.output)
 
 
-def check_fuse_sources(options: argparse.Namespace, files: tuple[VolumeFile, VolumeFile]) -> None:
+def check_fuse_sources(options: argparse.Namespace, files: tuple[VolumeFile, ...]) -> None:
     """Tell before the work what cannot be one DICOM series."""
     if options.dicom:
         from ..files.dicom_out import check_series
 
-        check_series(files[0].about, files[1].about, options.anonymous, options.uid_root)
+        check_series([file.about for file in files], options.anonymous, options.uid_root)
 
 
-def write_fused(image: sitk.Image, options: argparse.Namespace, files: tuple[VolumeFile, VolumeFile]) -> list[str]:
+def write_fused(image: sitk.Image, options: argparse.Namespace, files: tuple[VolumeFile, ...]) -> list[str]:
     """Write ``image`` as ``options`` ask for; returns what to warn of."""
     from ..files import write_volume
 
@@ -53,29 +55,33 @@ def write_fused(image: sitk.Image, options: argparse.Namespace, files: tuple[Vol
         return []
     from ..files.dicom_out import study_notice, write_dicom
 
-    anatomical, functional = (file.about for file in files)
+    anatomical, functional, *others = (file.about for file in files)
     write_dicom(
         image,
         options.output,
         anatomical=anatomical,
         functional=functional,
+        others=others,
         anonymous=options.anonymous,
         root=options.uid_root,
     )
     return list(filter(None, [study_notice(anatomical, functional, options.anonymous)]))
 
 
-def names(sources: tuple[Path, Path], options: argparse.Namespace) -> tuple[str, str]:
+_ANONYMOUS = ("anatomical", "functional", "second anatomical")
+
+
+def names(sources: tuple[Path, ...], options: argparse.Namespace) -> tuple[str, ...]:
     """What warnings call the sources."""
-    return ("anatomical", "functional") if options.anonymous else (sources[0].name, sources[1].name)
+    return _ANONYMOUS if options.anonymous else tuple(source.name for source in sources)
 
 
-def titles(sources: tuple[Path, Path], options: argparse.Namespace) -> tuple[str, str]:
+def titles(sources: tuple[Path, ...], options: argparse.Namespace) -> tuple[str, ...]:
     """What the picture calls the sources."""
-    return ("anatomical", "functional") if options.anonymous else (short_name(sources[0]), short_name(sources[1]))
+    return _ANONYMOUS if options.anonymous else tuple(short_name(source) for source in sources)
 
 
-def told(sources: tuple[Path, Path], functional: About, options: argparse.Namespace) -> dict[str, Any]:
+def told(sources: tuple[Path, ...], functional: About, options: argparse.Namespace) -> dict[str, Any]:
     """What the report says of sources and output; of an anonymous one only unit and factor, no names, weight or times."""
     from ..files.units import unit_facts
 

@@ -56,11 +56,13 @@ def choose(
     hints: tuple[Hints, Hints],
     kind: str = "auto",
     luma: bool = False,
+    region: str | None = None,
 ) -> Choices:
     """The choices for anatomical ``a`` and functional ``b``, (K, J, I) each on its own grid of ``spacings`` (K, J, I; mm).
 
     ``specs`` are both windows as ``intensity.choose_window`` takes them; ``kind`` is one of :data:`KINDS`; ``luma`` says
-    that ``b`` came as colours of no known palette. Raises InputError for volumes and windows that cannot be used.
+    that ``b`` came as colours of no known palette; ``region`` is what a CT beside the two tells. Raises InputError for
+    volumes and windows that cannot be used.
     """
     first, second = (
         recognise(array, spacing, role, told)
@@ -76,8 +78,9 @@ def choose(
     else:
         uptake = intensity.shows_uptake(b, specs[1], second)
         chosen = Kind.LUMA if uptake and luma else Kind.UPTAKE if uptake else Kind.ANATOMICAL
-    if second.kind == "uptake" and first.kind == "ct" and first.region:
-        second = _in_region(second, first.region)
+    region = first.region if first.kind == "ct" and first.region else region
+    if second.kind == "uptake" and region:
+        second = _in_region(second, region)
     if hints[1].in_suv:
         _check_suv(specs[1], float(b.max()))
     windows = (

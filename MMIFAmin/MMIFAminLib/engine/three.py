@@ -1,0 +1,115 @@
+"""Three at once: a second anatomical volume is fused with the first, and uptake is put on what comes of the two.
+
+Data goes one way, so that all that is proven of two pictures and of uptake on anatomy holds one after the other: see
+``docs/method.md``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..volume import geometry, intensity
+from ..volume.choices import Choices, Kind
+from ..volume.recognition import Hints, recognise
+from ..volume.slices import squaring
+from ..volume.through_plane import steady
+from .progress import Reporter
+from .reporting import through_plane
+from .volumes import finite, images_lock, scalar, voxels
+
+ANATOMY = intensity.Window(0.0, 1.0, "two anatomical volumes fused")
+"""The window through which uptake's fusion sees the fused anatomy."""
+
+_RULE = "three at once are two anatomical volumes (MR, CT) and one of uptake (PET, SPECT)"
+
+
+@dataclass(frozen=True)
+class Second:
+    """The second anatomical volume: float32 ``image`` on the grid of the first, in its own units, and its ``window``.
+
+    ``region`` is "head" or "trunk" where it is a CT that tells, else None; ``facts`` are for the report.
+    """
+
+    image: sitk.Image
+    window: intensity.Window
+    region: str | None
+    facts: dict
+
+
+def taken_in(
+    image: sitk.Image,
+    anatomical: sitk.Image,
+    hints: Hints,
+    spec: "intensity.WindowSpec",
+    insist: bool,
+    tick: Callable[[float], object],
+    warnings: list[str],
+) -> Second:
+    """The second anatomical volume ``image``, brought onto the grid of ``anatomical``; adds to ``warnings``.
+
+    ``hints``, window ``spec`` and ``insist`` are as ``VolumeFuser.fuse`` takes them for the first; ``tick`` is called with
+    the fraction done. Raises InputError for what shows uptake or cannot be used, GeometryError where the two do not overlap.
+    """
+    name = "second anatomical"
+    with images_lock:
+        geometry.check_volume(image, name)
+        image = finite(scalar(image, name, warnings), name, warnings)
+        values = voxels(image)
+    shows = recognise(values, image.GetSpacing()[::-1], "anatomical", hints)
+    if intensity.shows_uptake(values, spec, shows):
+        raise InputError(f"The second anatomical volume shows uptake (told by its {shows.why}): {_RULE}.")
+    window = intensity.choose_window(values, spec, "anatomical", "second anatomical volume", shows)
+    with images_lock:
+        image, overlap = geometry.resample_to(image, anatomical, names=("anatomical", name), tick=tick, insist=insist)
+    if overlap.message:
+        warnings.append(overlap.message)
+    facts = {
+        "window": {"low": window.low, "high": window.high, "origin": window.origin},
+        "taken_for": {
+            "shows": shows.kind,
+            "told_by": shows.why,
+            "region": shows.region,
+            "unit": hints.unit or ("HU" if (shows.scale, shows.offset) == (1.0, 0.0) else None),
+            "at_upper_end": float(np.count_nonzero(values >= window.high) / values.size),
+        },
+        "overlap": overlap.fraction,
+    }
+    return Second(image, window, shows.region if shows.kind == "ct" else None, facts)
+
+
+def check_three(choices: Choices) -> None:
+    """Raise InputError unless the first two volumes of three are an anatomical one and measured uptake."""
+    shows = {role: choices.taken_for[role]["shows"] for role in ("anatomical", "functional")}
+    if shows["anatomical"] == "uptake":
+        raise InputError(f"The anatomical volume shows uptake: {_RULE}.")
+    if choices.kind is Kind.LUMA:
+        raise InputError(f"The functional volume is in colours of no known palette: {_RULE}.")
+    if choices.kind is not Kind.UPTAKE:
+        raise InputError(
+            f"The functional volume is taken for an anatomical one ({shows['functional'].upper()}): {_RULE}."
+        )
+
+
+def anatomy_of_two(
+    fuse_slices: Callable[..., int],
+    first: tuple[np.ndarray, intensity.Window],
+    second: Second,
+    view: geometry.SliceView,
+    reporter: Reporter,
+    warnings: list[str],
+) -> tuple[np.ndarray, dict]:
+    """The two anatomical volumes fused, float32 ``(D, H, W)`` in [0, 1] as ``view`` lays them out; and its facts.
+
+    ``first`` is the slices of the first with their window; ``fuse_slices`` fills an array from two sources of one kind,
+    ``VolumeFuser``'s own. As with two alone, the result may not flicker from slice to slice.
+    """
+    sources: Sequence = [first, (view.take(voxels(second.image)), second.window)]
+    anatomy = np.zeros(second.image.GetSize()[::-1], np.float32)
+    shown = view.take(anatomy)
+    slices = fuse_slices(
+        sources, squaring(*view.pixel_spacing), Kind.ANATOMICAL, shown, reporter, warnings, volume=True
+    )
+    return shown, {"slices": slices, "through_plane": through_plane(*steady(shown, sources))}
