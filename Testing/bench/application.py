@@ -42,7 +42,9 @@ class LayoutManager:
         self._scene = scene
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(scene)
-        self._logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        layout = self._logic.GetLayoutNode()
+        self._layout_tag = layout.AddObserver(vtk.vtkCommand.ModifiedEvent, self._map)
+        layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
     def layoutLogic(self):
         return self._logic
@@ -52,6 +54,7 @@ class LayoutManager:
 
     def close(self):
         self._scene.RemoveObserver(self._tag)
+        self._logic.GetLayoutNode().RemoveObserver(self._layout_tag)
         self._logic.SetMRMLScene(None)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -63,6 +66,12 @@ class LayoutManager:
             logic.SetSliceNode(node)
             self._slices.AddItem(logic)
             self._unsized.append(logic)
+
+    def _map(self, caller=None, event=None):
+        """Tell the slice views whether the layout shows them."""
+        shown = self._logic.GetViewNodes()
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            node.SetMappedInLayout(shown.IsItemPresent(node) > 0)
 
     def lay_out(self):
         while self._unsized:

@@ -100,6 +100,44 @@ class TestPresets:
             assert presets.own(settings) == {}
 
 
+class TestFromTheConsole:
+    def test_a_preset_is_named_as_it_is_shown_or_by_the_beginning_in_small_letters(self, bench):  # noqa: F811
+        from MMIFAminLib.errors import InputError
+        from MMIFAminLib.module import presets
+
+        settings = bench.app.userSettings()
+        expected = {
+            "PET/CT oncology, lung": ("ct-lung", "0:10"),
+            "pet-ct-oncology": ("ct-soft-tissue", "0:10"),
+            "pet-ct-oncology-lung": ("ct-lung", "0:10"),
+            "DaTSCAN SPECT/MR": ("mr", "uptake"),
+            "ct-mr": ("ct-soft-tissue", "mr"),
+        }
+        for name, windows in expected.items():
+            options = presets.options(presets.find(settings, name)[1])
+            assert (options["anatomicalWindow"], options["functionalWindow"]) == windows, name
+            assert options["functionalWeight"] == 1.0 and options["colorTable"] is not None
+        for name in ("brain pet", "", "-"):
+            with pytest.raises(InputError, match="choose one of pet-ct-oncology-soft-tissue, pet-ct-oncology-lung"):
+                presets.find(settings, name)
+
+    def test_own_settings_fuse_from_the_console(self, bench, panel):  # noqa: F811
+        panel.ui.planeComboBox.setCurrentIndex(1)
+        panel.ui.anatomicalWindowComboBox.setCurrentIndex(panel.ui.anatomicalWindowComboBox.count - 1)
+        panel.ui.anatomicalLowSpinBox.value, panel.ui.anatomicalHighSpinBox.value = 50.0, 600.0
+        logic = panel.logic
+        logic.savePreset("Our thorax")
+        bench.scene.Clear(0)
+        assert logic.presetNames()[-1] == "Our thorax"
+        fused = logic.fuse(*case(bench).pair(), preset="Our thorax", functionalWindow=(0, 6))
+        parameters = json.loads(fused.GetAttribute("MMIFAmin.parameters"))
+        assert parameters["plane"] == "coronal"
+        windows = {role: (w["low"], w["high"]) for role, w in parameters["windows"].items()}
+        assert windows == {"anatomical": (50.0, 600.0), "functional": (0.0, 6.0)}
+        logic.usePreset("our-thorax")
+        assert panel.ui.presetComboBox.currentText == "Our thorax" and panel.ui.planeComboBox.currentIndex == 1
+
+
 class TestPreloading:
     def test_what_a_fusion_needs_is_loaded_once_the_panel_is_entered(self, bench, panel, monkeypatch):
         from MMIFAminLib.module import preload

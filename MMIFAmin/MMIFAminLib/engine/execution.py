@@ -13,6 +13,12 @@ import torch
 from ..errors import InputError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256, "mps": 8 * 256 * 256}
+"""What is computed at once: a slice at a time on the CPU, as fast as more."""
+
+PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256, "mps": 32 * 256 * 256}
+"""Bounds the memory of all threads together."""
+
 _FIRST_WITH_TENSOR_CORES = (7, 0)  # CUDA compute capability; older GPUs compute fp16 slower than fp32
 _PATIENCE = 0.1  # seconds between two looks at whether the caller wants to stop
 _lock = threading.Lock()
@@ -114,9 +120,9 @@ def run_in_threads(work: Callable, items: Iterable, threads: int, limit: int, ti
     try:
         tick(0)
         for item in items:
-            if len(under_way) == limit:
-                done += _take(under_way, tick, done)
             under_way.append(pool.submit(work, item))
+            if len(under_way) == limit:  # before the next is asked for: which it is may change meanwhile
+                done += _take(under_way, tick, done)
         while under_way:
             done += _take(under_way, tick, done)
     finally:

@@ -21,9 +21,11 @@ from ..volume import geometry, intensity
 from ..volume.choices import Kind as _Kind
 from ..volume.choices import check_kind, choose, window_in_suv
 from ..volume.recognition import Hints
-from ..volume.slices import content, squaring, stretched
+from ..volume.slices import content, squaring
 from ..volume.through_plane import sampled_ratio, steady
 from .execution import (
+    PIXELS_PER_BATCH,
+    PIXELS_UNDER_WAY,
     Room,
     choose_device,
     choose_precision,
@@ -36,21 +38,12 @@ from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
 from .reporting import report_of
 from .three import ANATOMY, Second, anatomy_of_two, check_three, taken_in
-from .volumes import LUMA_FUSED, finite, given_volumes, images_lock, scalar, voxels
+from .volumes import LUMA_FUSED, finite, given_volumes, images_lock, images_of, scalar, voxels
+from .watching import Watched, Watcher, first_looks
 from .weights import ANATOMICAL, WeightsInfo, load_weights
 
 _Result = TypeVar("_Result")
 
-_PIXELS_PER_BATCH = {
-    "cpu": 1,
-    "cuda": 32 * 256 * 256,
-    "mps": 8 * 256 * 256,
-}  # one slice at a time on the CPU: as fast as more
-_PIXELS_UNDER_WAY = {
-    "cpu": 16 * 512 * 512,
-    "cuda": 128 * 256 * 256,
-    "mps": 32 * 256 * 256,
-}  # bounds the memory of all threads together
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
 _of_thread = threading.local()
 
@@ -78,7 +71,7 @@ class VolumeFuser:
         self.device = device
         self.precision = precision
         self.threads = torch.get_num_threads()
-        self.batch_pixels = _PIXELS_PER_BATCH[device_kind(device)]
+        self.batch_pixels = PIXELS_PER_BATCH[device_kind(device)]
         self._network = network
         # Without weights of their own, two anatomical images take those of all others.
         self._anatomical, self.anatomical_weights = anatomical or (network, weights)
@@ -151,6 +144,7 @@ class VolumeFuser:
         names: Sequence[str | None] = (None, None, None),
         insist: bool = False,
         progress: Progress | None = None,
+        watcher: Watcher | None = None,
     ) -> FusedVolume:
         """Fuse ``functional`` with ``anatomical`` on the anatomical grid; neither input is changed.
 
@@ -159,9 +153,9 @@ class VolumeFuser:
         which holds for values in SUV only. ``kind`` of the pair is "auto", "uptake" or "anatomical" (two MR or
         CT); auto goes by the DICOM modalities (CT, MR, PT, NM), the unit of the functional values (SUV, BQML, ...) and
         the names, where these are told, and by the values. ``insist`` fuses label maps and files of two patients too.
-        ``progress(fraction, text)``
-        is called all along, also while one step or slice takes long, and cancels by returning False; it must not wait
-        for another fusion. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
+        ``progress(fraction, text)`` is called all along, also while one step or slice takes long, and cancels by returning
+        False; it must not wait for another fusion. What ``watcher`` looks at is fused and shown to it first; the result is
+        the same bit by bit. Raises InputError or GeometryError for volumes that cannot be fused, FusionCancelled.
 
         With ``second_anatomical`` three are fused at once: it is brought onto the anatomical grid and fused with
         ``anatomical`` as CT and MR are, and the uptake of ``functional`` is put on what comes of that. ``names`` are those
@@ -232,6 +226,12 @@ class VolumeFuser:
         warnings += choices.warnings
         clock.lap("intensity")
 
+        pair, watched = choices.kind, None
+        if watcher is not None:
+            both, alone = [(a, window_a), (b, window_b)], lambda first, second: self._run_alone(first, second, pair)
+            looks = first_looks(both, alone, self.threads, _LARGEST_SLICE, Reporter(progress, 0.1, 0.1))
+            watched = Watched(watcher, view, geometry.views(anatomical), both[1], looks)
+            watched.glance()
         sources, start, anatomy = [(view.take(a), window_a), (view.take(b), window_b)], 0.1, {}
         if second is not None:
             reporter = Reporter(progress, 0.1, 0.55)
@@ -240,10 +240,10 @@ class VolumeFuser:
             clock.lap("anatomy")
         image = sitk.Image(anatomical.GetSize(), sitk.sitkFloat32)  # of zeros
         image.CopyInformation(anatomical)
-        shown, pair = view.take(voxels(image)), choices.kind
+        shown = view.take(voxels(image))
         reporter = Reporter(progress, start, 1.0)
         factors = squaring(*view.pixel_spacing)
-        slices = self._fuse_slices(sources, factors, pair, shown, reporter, warnings, volume=True)
+        slices = self._fuse_slices(sources, factors, pair, shown, reporter, warnings, watched, volume=True)
         clock.lap("network")
         # On uptake the fused value follows both sources voxel by voxel: to damp it would be to damp a lesion.
         steadied = (sampled_ratio(shown, sources), 0.0) if pair is _Kind.UPTAKE else steady(shown, sources)
@@ -259,11 +259,21 @@ class VolumeFuser:
         return fused
 
     def _fuse_slices(
-        self, sources, factors, kind: "_Kind", out, progress: Reporter, warnings: list[str], *, volume: bool
+        self,
+        sources,
+        factors,
+        kind: "_Kind",
+        out,
+        progress: Reporter,
+        warnings: list[str],
+        watched=None,
+        *,
+        volume: bool,
     ) -> int:
         """Fill ``out``, zero to begin with, from two ``(D, H, W)`` views and their windows; returns the slices run.
 
-        Where they are of one ``volume``, the network's global layers see a sample of its slices first.
+        Where they are of one ``volume``, the network's global layers see a sample of its slices first. Slices are fused in
+        rising order, or in that of what is ``watched``.
 
         ``factors`` is how many times as many rows and columns the network is to see. Slices where both windowed sources
         are empty stay 0, and the others are cropped to one box around the head: one box for the volume, so that a slice's
@@ -279,13 +289,11 @@ class VolumeFuser:
                 "at once: resample the anatomical volume to larger voxels or choose another plane."
             )
         count = max(1, self.batch_pixels // area)
-        limit = max(1, min(2 * self.threads, _PIXELS_UNDER_WAY[device_kind(self.device)] // (area * count)))
+        limit = max(1, min(2 * self.threads, PIXELS_UNDER_WAY[device_kind(self.device)] // (area * count)))
         room = Room(self.device, count, warnings)
 
         def images(indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-            units = (np.stack([window.to_unit(source[i][box]) for i in indices]) for source, window in sources)
-            first, second = (torch.from_numpy(stretched(unit, factors)).unsqueeze(1) for unit in units)
-            return first, second
+            return images_of(sources, indices, box, factors)
 
         context: Context | None = None
         if volume and len(occupied) > 1:
@@ -302,6 +310,8 @@ class VolumeFuser:
             fused = self._run(*images(indices), kind, room, context)
             for index, image in zip(indices, fused):
                 out[index][box] = image[:: factors[0], :: factors[1]]
+                if watched is not None:
+                    watched.done(index, out[index])
 
         def tick(batches_done: int) -> None:
             done = min(batches_done * count, len(occupied))
@@ -309,8 +319,13 @@ class VolumeFuser:
 
         started = time.perf_counter()
         batches = [occupied[start : start + count] for start in range(0, len(occupied), count)]
-        run_in_threads(fuse_batch, batches, self.threads, limit, tick)
+        order = batches if watched is None else watched.ordered(batches)
+        run_in_threads(fuse_batch, order, self.threads, limit, tick)
         return len(occupied)
+
+    def _run_alone(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind") -> np.ndarray:
+        """One pair of images ``(1, 1, h, w)`` in [0, 1], fused without the context of a volume."""
+        return self._run(a, b, kind, Room(self.device, 1, []), None)[0]
 
     def _run(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room, context: Context | None) -> np.ndarray:
         """One batch ``(N, 1, h, w)`` in [0, 1] through the network, to ``(N, h, w)`` float32; gives way for want of memory."""

@@ -26,7 +26,7 @@ def report_of(
     seconds: dict[str, float],
     warnings: list[str],
 ) -> dict[str, Any]:
-    """The report of one fusion with ``weights``: ``computing`` is on what, ``steadied`` is the through-plane ratio and the damping."""
+    """The report of one fusion with ``weights``: ``computing`` is on what, ``steadied`` the through-plane ratio and damping."""
     return {
         "notice": NOTICE,
         "versions": {

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 
 from ..display import color
 from ..errors import InputError
@@ -16,6 +17,7 @@ from ..files import VolumeFile, read_volume_file
 from ..files.belonging import other_frame_of_reference, other_patient
 from ..volume import geometry
 from ..volume.recognition import Hints
+from ..volume.slices import stretched
 
 LUMA_FUSED = "is in colours of no known palette: its luma was fused."
 
@@ -103,3 +105,13 @@ def finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
     if invalid:
         warnings.append(f"The {name} volume has {invalid} voxels that are not numbers: taken as background.")
     return image
+
+
+def images_of(sources, indices: list[int], box, factors: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network sees of some slices of two ``(D, H, W)`` ``sources`` with their windows: ``(N, 1, h, w)`` in [0, 1].
+
+    ``box`` is the part of a slice, ``factors`` how many times as many rows and columns.
+    """
+    units = (np.stack([window.to_unit(source[i][box]) for i in indices]) for source, window in sources)
+    first, second = (torch.from_numpy(stretched(unit, factors)).unsqueeze(1) for unit in units)
+    return first, second

@@ -15,15 +15,14 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError
 from . import packages, roles, state, suv, units
+from .console import ConsoleLogic
 from .source_logic import SourceLogic
-from .view_logic import DEFAULT_COLORS, ViewLogic
+from .view_logic import DEFAULT_COLORS, ViewLogic, under
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
 
     from ..engine.fusion import VolumeFuser
-    from ..engine.progress import Progress
-    from ..mrml.colors import ColorChoice
 
 _MEASURED = "MMIFAmin.quality"
 _UNDEFINED = {
@@ -45,66 +44,15 @@ class LastFusion(NamedTuple):
 _NOTHING = LastFusion((), None, None)
 
 
-class FusionLogic(ViewLogic, SourceLogic):
+class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self) -> None:
+        ViewLogic.__init__(self)
         self._last = _NOTHING
         self._unusable: dict = {}
 
     # Fusing --------------------------------------------------------------------------------------------------------
-
-    def fuse(
-        self,
-        anatomicalNode: vtkMRMLScalarVolumeNode,
-        functionalNode: vtkMRMLScalarVolumeNode,
-        outputNode: vtkMRMLScalarVolumeNode | None = None,
-        *,
-        rgb: bool = False,
-        plane: str = "axial",
-        anatomicalWindow: str | tuple[float, float] = "auto",
-        functionalWindow: str | tuple[float, float] = "auto",
-        kind: str = "auto",
-        colorTable: ColorChoice = None,
-        functionalWeight: float = 1.0,
-        device: str = "auto",
-        precision: str = "auto",
-        progress: Progress | None = None,
-    ) -> vtkMRMLScalarVolumeNode:
-        """Fuse two volume nodes and return the fused one: scalar (values 0 to 1), or colour (RGB) if `rgb`.
-
-        Blocks until done; installs PyTorch first if it is missing. `plane` is "axial", "coronal",
-        "sagittal" or "acquisition"; windows are "auto", "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue",
-        "ct-lung", "LOW:HIGH" or (low, high); `kind` of the pair is "auto", "uptake" or "anatomical" (two
-        MR or CT); `colorTable` is a colour node or the name of a built-in table; `functionalWeight` (0 to 1) scales the
-        colours; `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return
-        False to cancel. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
-        """
-        from .. import mrml
-
-        self.ensurePackages()
-        return mrml.fuse_nodes(
-            anatomicalNode,
-            functionalNode,
-            outputNode,
-            rgb=rgb,
-            plane=plane,
-            anatomicalWindow=anatomicalWindow,
-            functionalWindow=functionalWindow,
-            kind=kind,
-            colorTable=colorTable,
-            functionalWeight=functionalWeight,
-            fuser=self.fuser(device, precision),
-            progress=progress,
-        )
-
-    def findPair(self) -> tuple:
-        """The anatomical and the functional node of the scene, where the nodes tell them. Raises InputError."""
-        pair = roles.preselect(slicer.mrmlScene)
-        if None in pair:
-            missing = "anatomical" if pair[0] is None else "functional"
-            raise InputError(f"The scene has no volume that is plainly the {missing} one: name the two nodes yourself.")
-        return pair
 
     def ensurePackages(self) -> None:
         """Make PyTorch importable, or raise PackagesError; main thread only."""
@@ -131,13 +79,17 @@ class FusionLogic(ViewLogic, SourceLogic):
         options = state.options(p)
         colors = (p.colorTable, p.functionalWeight)
         table = mrml.resolve_color_table(colors[0], source.table)
+        watcher = None
+        if p.showWhileFusing:
+            sources, painted = (p.anatomical, p.functional), table if p.makeColor else None
+            watcher = self.beginAtOnce(sources, under(p), p.opacity, painted, colors[1])
 
         def work(progress):
             started = time.perf_counter()
             progress(0.0, "Loading the network")
             fuser = self.fuser(device, precision)
             loaded = time.perf_counter()
-            fused = mrml.fuse_snapshot(source, fuser, progress=progress, **options)
+            fused = mrml.fuse_snapshot(source, fuser, progress=progress, watcher=watcher, **options)
             fused.report["seconds"] = {"load": round(loaded - started, 4), **fused.report["seconds"]}
             progress(1.0, "Colouring")
             wanted = any(rgb for name, rgb in outputs)
@@ -160,7 +112,7 @@ class FusionLogic(ViewLogic, SourceLogic):
                 self.recolor(p)
             _show_windows(p, fused)
             self._last = LastFusion(tuple(getattr(p, name) for name, rgb in outputs), source, fused)
-            self.showFused(p, fit=bool(created))
+            self.showFused(p, new=bool(created))
             return fused.report
 
         return work, finish

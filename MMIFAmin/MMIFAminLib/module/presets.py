@@ -7,6 +7,7 @@ The user's own are kept in the application's settings, as JSON under one key.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -91,6 +92,37 @@ def unusable(presets: dict[str, dict], windows: dict) -> dict[str, str]:
     return {name: windows[window] for name, window in chosen.items() if window in windows}
 
 
+def find(settings: Any, name: str) -> tuple[str, dict]:
+    """The preset, with its name as it is shown, that has this name, or whose name in small letters and hyphens
+    ("pet-mr-brain") begins with it.
+
+    Raises InputError, with the names that there are, where there is none.
+    """
+    presets = every(settings)
+    if name in presets:
+        return name, presets[name]
+    wanted = _hyphened(name)
+    for known, preset in presets.items():
+        if wanted and _hyphened(known).startswith(wanted):
+            return known, preset
+    known = ", ".join(_hyphened(known) or known for known in presets)
+    raise InputError(f"There is no preset '{name}'; choose one of {known}.")
+
+
+def options(preset: dict) -> dict:
+    """A preset as `fuse` of the logic takes it: all of it but the layout."""
+    read = _read(preset)
+    taken = {name: read[name].value for name in ("plane", "kind") if name in read}
+    for role in ("anatomical", "functional"):
+        choice = read.get(f"{role}Window")
+        if choice is not None:
+            limits = (read.get(f"{role}Low"), read.get(f"{role}High"))
+            taken[f"{role}Window"] = limits if choice.value == "custom" else choice.value
+    if "functionalWeight" in read:
+        taken["functionalWeight"] = read["functionalWeight"]
+    return taken | {"colorTable": color_table(preset)}
+
+
 def why_not_save(name: str) -> str:
     """Why the present settings cannot be saved under a name, or ""."""
     if not name.strip():
@@ -144,6 +176,10 @@ def shown(parameters: state.MMIFAminParameterNode, settings: Any) -> str:
 def color_table(preset: dict | None) -> vtkMRMLColorNode | None:
     """The colour node of a preset, or None."""
     return slicer.mrmlScene.GetNodeByID(preset["table"]) if preset and preset.get("table") else None
+
+
+def _hyphened(name: str) -> str:
+    return re.sub(r"\W+", "-", name.lower()).strip("-")
 
 
 def _written(value):

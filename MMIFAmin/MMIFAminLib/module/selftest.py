@@ -6,6 +6,7 @@ PyTorch is not installed: a test never installs packages.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -100,6 +101,32 @@ class SelfTestCases(Base):
         with self.assertRaises(MMIFAminError):
             self.logic().fuse(anatomical, functional, progress=lambda fraction, text: fraction < 0.5)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+
+    def test_logic_takes_a_preset(self) -> None:
+        anatomical, functional = self.pair()
+        logic = self.logic()
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaisesRegex(InputError, "pet-mr-brain"):
+            logic.fuse(anatomical, functional, preset="no such study")
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+        fused = logic.fuse(anatomical, functional, rgb=True, preset="perfusion", plane="sagittal")
+        parameters = json.loads(fused.GetAttribute("MMIFAmin.parameters"))
+        self.assertEqual(parameters["plane"], "sagittal")
+        self.assertIn("Rainbow", parameters["color_table"])
+
+    def test_logic_shows_slices_as_they_are_fused(self) -> None:
+        logic = self.logic()
+        sources, seen = self.pair(), set()
+        slicer.util.setSliceViewerLayers(background=sources[0], fit=True)
+
+        def progress(fraction, text):
+            seen.update(composite.GetForegroundVolumeID() for composite in _composites())
+
+        fused = logic.fuse(*sources, rgb=True, show=True, progress=progress)
+        if slicer.app.layoutManager() is not None:
+            self.assertTrue(seen - {None})
+        self.assertEqual({composite.GetForegroundVolumeID() for composite in _composites()} - {fused.GetID()}, set())
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVectorVolumeNode"), 1)
 
     # Panel -----------------------------------------------------------------------------------------------------------
 
@@ -257,6 +284,10 @@ def add_volume(image: sitk.Image, name: str) -> vtkMRMLScalarVolumeNode:
     node = slicer.util.addVolumeFromArray(sitk.GetArrayFromImage(image), to_ras, name)
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def _composites() -> list:
+    return slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
 
 
 def _ijk_to_ras(node) -> list:

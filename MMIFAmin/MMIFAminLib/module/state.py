@@ -98,7 +98,8 @@ Limit = Annotated[float, WithinRange(-1e7, 1e7)]
 @parameterNodeWrapper
 class MMIFAminParameterNode:
     """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot;
-    `sideBySide` whether a new fused volume is shown beside its sources.
+    `sideBySide` whether a new fused volume is shown beside its sources, `showWhileFusing` whether the views show slices
+    as soon as they are fused.
 
     A parameter without a widget comes first: VTK calls the first observer last, so that when a script changes the node
     the first parameter is read again only after the widgets were set.
@@ -125,6 +126,7 @@ class MMIFAminParameterNode:
     functionalWeight: Unit = 1.0
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
+    showWhileFusing: bool = True
 
     under: Source = Source.ANATOMICAL
     opacity: Unit = 1.0

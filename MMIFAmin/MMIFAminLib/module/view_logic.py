@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import slicer
+from slicer.i18n import tr as _
 
 from . import roles, state
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLColorNode, vtkMRMLNode, vtkMRMLScalarVolumeNode
+
+    from ..display.color import ColorTable
+    from ..mrml import GrowingVolume
+    from .at_once import AtOnce
 
 DEFAULT_COLORS = "vtkMRMLPETProceduralColorNodePET-Heat"
 _INFERNO = "vtkMRMLColorTableNodeFileInferno.txt"  # comes with the application, not with its core
@@ -21,6 +26,9 @@ class ViewLogic:
     """The part of `FusionLogic` that shows volumes."""
 
     chart: Callable  # of `FusionLogic`
+
+    def __init__(self) -> None:
+        self._at_once: AtOnce | None = None  # the running fusion in the views
 
     def settleViews(self) -> None:
         """Have the application lay out the views of a new layout; what has none has nothing to do."""
@@ -44,21 +52,55 @@ class ViewLogic:
         if p.fusedColor is not None:
             mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
 
-    def showFused(self, p: state.MMIFAminParameterNode, fit: bool = False) -> None:
-        """Show the fused volume in the slice views, or in the comparison if that is on."""
+    def showFused(self, p: state.MMIFAminParameterNode, new: bool = False) -> None:
+        """Show the fused volume in the slice views, or in the comparison if that is on, or asked for where it is `new`.
+
+        The views are fitted to a new one, but for those in which it was seen growing.
+        """
         from . import views
 
-        if p.compared and views.is_comparing() or fit and p.sideBySide and slicer.app.layoutManager() is not None:
+        if p.compared and views.is_comparing() or new and p.sideBySide and slicer.app.layoutManager() is not None:
             self.compare(p)
         elif (fused := state.fused_node(p)) is not None:
-            views.show_over(_under(p), fused, p.opacity, fit=fit)
+            views.show_over(under(p), fused, p.opacity, fit=new and self._at_once is None)
+
+    def beginAtOnce(
+        self,
+        sources: tuple,
+        underNode: vtkMRMLScalarVolumeNode | None,
+        opacity: float,
+        table: ColorTable | None,
+        weight: float,
+    ) -> GrowingVolume | None:
+        """Have the views show a fusion that is about to start; returns what watches it, None where there are no views.
+
+        `table` is None for a grey picture.
+        """
+        self.endAtOnce()
+        if slicer.app.layoutManager() is None:
+            return None
+        from .at_once import AtOnce
+
+        self._at_once = AtOnce(sources, underNode, opacity, _("Being fused"), table, weight)
+        return self._at_once.growing
+
+    def follow(self) -> None:
+        """Called all along while volumes are fused: shows the slices that are there."""
+        if self._at_once is not None:
+            self._at_once.follow()
+
+    def endAtOnce(self) -> None:
+        """Once the fused volume is shown, or will not be: away with what stood in for it."""
+        if self._at_once is not None:
+            self._at_once.end()
+            self._at_once = None
 
     def blend(self, p: state.MMIFAminParameterNode) -> None:
         """Bring the views that show the fused volume to the chosen source and opacity."""
         from . import views
 
         if (fused := state.fused_node(p)) is not None:
-            views.blend(_under(p), fused, p.opacity)
+            views.blend(under(p), fused, p.opacity)
 
     def compare(self, p: state.MMIFAminParameterNode) -> None:
         """Show the three volumes side by side, the sources pure at first."""
@@ -141,5 +183,6 @@ class ViewLogic:
             p.layoutBefore = previous
 
 
-def _under(p):
+def under(p: state.MMIFAminParameterNode) -> vtkMRMLScalarVolumeNode | None:
+    """The source that is chosen to lie under the fused volume."""
     return p.functional if p.under is state.Source.FUNCTIONAL else p.anatomical

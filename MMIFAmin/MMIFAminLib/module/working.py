@@ -65,7 +65,10 @@ class Working:
 
         def end(job):
             with self._telling(failure):
-                done(finish(job.result()))
+                try:
+                    done(finish(job.result()))
+                finally:
+                    self.logic.endAtOnce()
 
         self._preparing = True
         try:
@@ -79,6 +82,7 @@ class Working:
 
     def _cancel(self):
         self._job.cancel()
+        self.logic.endAtOnce()
         self._showJob()
         self.updateGUI()
         self.ui.progressBar.repaint()  # at once: a library that is being loaded may hold up everything for a while
@@ -90,6 +94,7 @@ class Working:
         self._taking.poll(0.0 if self._job.busy else 0.01)
         self._loading.poll(0.0 if self._job.busy or self._check.busy else 0.02)
         if self._job.busy:
+            self.logic.follow()
             self._showJob()
         elif not any(runner.busy for runner in (self._check, self._taking, self._loading)):
             self._pollTimer.stop()
@@ -105,6 +110,7 @@ class Working:
     def _drop(self, seconds=0.0):
         """Let go of all that works on the scene."""
         self._job.drop(seconds)
+        self.logic.endAtOnce()
         self._check.drop(seconds)
         self._taking.drop(seconds)
 

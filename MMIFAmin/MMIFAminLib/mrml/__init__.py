@@ -8,6 +8,7 @@
 from .colors import node_color_table, resolve_color_table
 from .compare import compare_layout, fit_views, show_compare
 from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, what_changed
+from .growing import GrowingVolume
 from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
@@ -16,6 +17,7 @@ from .registration import apply_registration, undo_registration
 from .taking import taken_for
 
 __all__ = [
+    "GrowingVolume",
     "Painting",
     "QualityNodes",
     "Snapshot",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..engine.fused import FusedVolume
     from ..engine.fusion import VolumeFuser
     from ..engine.progress import Progress
+    from ..engine.watching import Watcher
     from .colors import ColorChoice
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
@@ -51,14 +52,16 @@ def fuse_nodes(
     functionalWeight: float = 1.0,
     fuser: VolumeFuser | None = None,
     progress: Progress | None = None,
+    watcher: Watcher | None = None,
 ) -> vtkMRMLScalarVolumeNode:
     """Fuse two volume nodes and return the fused one: scalar (float32, 0 to 1), or colour (uint8 RGB) if `rgb`.
 
     The output has the anatomical node's geometry and parent transform; the sources stay as they are. An existing
     `outputNode` is overwritten only once the fusion has succeeded. Windows and `kind` of the pair ("auto", "uptake",
     "anatomical") are as in `VolumeFuser.fuse`; `colorTable` is a colour node, a ColorTable or a built-in name (None:
-    the functional node's own, unless it is grey); `functionalWeight` in [0, 1] scales its colourfulness. Raises
-    MMIFAminError with one sentence for the user, and FusionCancelled when `progress(fraction, text)` returns False.
+    the functional node's own, unless it is grey); `functionalWeight` in [0, 1] scales its colourfulness. A `watcher`
+    is shown the slices as they come (`GrowingVolume`). Raises MMIFAminError with one sentence for the user, and
+    FusionCancelled when `progress(fraction, text)` returns False.
     """
     source, scene = snapshot(anatomicalNode, functionalNode), anatomicalNode.GetScene()
     check_output(source, outputNode, rgb)
@@ -74,7 +77,7 @@ def fuse_nodes(
         "functional_window": functionalWindow,
         "kind": kind,
     }
-    fused = fuse_snapshot(source, fuser, **options, progress=progress)
+    fused = fuse_snapshot(source, fuser, **options, progress=progress, watcher=watcher)
     source = source.without_voxels()
     painting = paint(fused, table, functionalWeight) if rgb else None
     return publish(source, fused, scene, outputNode, painting, options)
@@ -89,8 +92,9 @@ def fuse_snapshot(
     functional_window: str | tuple[float, float] = "auto",
     kind: str = "auto",
     progress: Progress | None = None,
+    watcher: Watcher | None = None,
 ) -> FusedVolume:
-    """Fuse a snapshot into a FusedVolume. Touches no node, so that it may run in any thread."""
+    """Fuse a snapshot into a FusedVolume, shown to a `watcher` slice by slice. Touches no node: runs in any thread."""
     try:
         return fuser.fuse(
             source.anatomical.kept_image,
@@ -104,6 +108,7 @@ def fuse_snapshot(
             functional_unit=source.functional.unit,
             names=(source.anatomical.name, source.functional.name),
             progress=progress,
+            watcher=watcher,
         )
     except InputError as error:  # the engine knows the volumes by their roles only
         named = f"(anatomical: '{source.anatomical.name}', functional: '{source.functional.name}')"

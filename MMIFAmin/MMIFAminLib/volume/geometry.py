@@ -325,3 +325,14 @@ def slice_view(image: sitk.Image, plane: str = "axial") -> SliceView:
             f"the anatomical volume is one slice thick: it has no {plane} slices; use the plane 'acquisition'"
         )
     return SliceView(plane, tuple(axes), tuple(flips), tuple(spacing[1:]), spacing[0])
+
+
+def views(image: sitk.Image) -> list[SliceView]:
+    """The axial, coronal and sagittal :class:`SliceView` of 3D ``image``; of a single slice, the plane it lies in alone."""
+    found = []
+    for plane in _LAYOUT:
+        try:
+            found.append(slice_view(image, plane))
+        except GeometryError:
+            continue
+    return found
