@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import qt
@@ -67,7 +68,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MMIFAmin.ui"))
         self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        self.ui, self._panel = slicer.util.childWidgetVariables(uiWidget), uiWidget
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MMIFAminLogic()
 
@@ -185,6 +186,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateGUI)
             self._watch(self._pair, ())
         self._parameterNode = parameterNode
+        self._panel.enabled = parameterNode is not None  # there is nothing to click while a scene is being closed
         self._pair = self._shown = self._rows = None
         if parameterNode is not None:
             named = {w.property("SlicerParameterName"): w for w in vars(self.ui).values()}
@@ -278,7 +280,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         p = self._parameterNode
         if p.colorTable is not self.ui.colorTableSelector.currentNode():
             self.ui.colorTableSelector.setCurrentNode(p.colorTable)
-        colors, blend = (p.fusedColor, p.colorTable, p.functionalWeight), (p.under, p.opacity)
+        colors, blend = (p.fusedColor, p.colorTable, p.functionalWeight), (p.under, p.opacity, p.legend)
         before_colors, before_blend = self._shown or (colors, blend)
         if colors[0] is not None and colors[0] is before_colors[0] and colors != before_colors:
             self._recolorTimer.start()  # a little later, so that a slider can be dragged
@@ -289,9 +291,10 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
     def onFuse(self, checked: bool = False) -> None:
         if self._job.busy:
             self._cancel()
-        elif self._misalignmentAccepted():
+        elif self._labelsAccepted() and self._misalignmentAccepted():
             self._report = ""
-            self._start(_("The volumes were not fused."), self.logic.fusion, self._onFused, estimate=False)
+            fusion = partial(self.logic.fusion, insist=bool(self._labels))
+            self._start(_("The volumes were not fused."), fusion, self._onFused, estimate=False)
 
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False

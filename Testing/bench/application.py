@@ -239,6 +239,7 @@ class Bench:
         self.widget = self.frame = None
 
     def _install(self):
+        self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())  # as the Colors module does
         plots = slicer.vtkSlicerPlotsLogic()
         plots.SetMRMLScene(self.scene)
         plots.SetMRMLApplicationLogic(self.app.applicationLogic())

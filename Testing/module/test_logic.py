@@ -202,23 +202,36 @@ class TestChoices:
     def test_labels_are_distinct_words(self, bench):  # noqa: F811
         from MMIFAminLib.module import state
 
-        for option in (state.Plane, state.AnatomicalWindow, state.FunctionalWindow, state.Device, state.Precision):
+        for option in (
+            state.Kind,
+            state.Plane,
+            state.AnatomicalWindow,
+            state.FunctionalWindow,
+            state.Device,
+            state.Precision,
+        ):
             labels = [choice.label() for choice in option]
             assert len(set(labels)) == len(labels) and all(labels)
 
 
+def console_blocks(repository):
+    """The code on the page of the console; the last of it is the batch."""
+    text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
+    return [block.split("```")[0] for block in text.split("```python\n")[1:]]
+
+
 class TestDocumentation:
     def test_the_lines_of_the_console_page_run(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
+        from bench.database import load_pet
         from MMIFAminLib.module import logic, sample
 
         monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
         monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
         monkeypatch.setitem(logic._fusers, ("cpu", "fp32"), logic._fusers["auto", "auto"])
-        text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
-        blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-        assert len(blocks) == 5
+        load_pet(tmp_path / "pet")
+        *blocks, _ = console_blocks(repository)
         names = {"slicer": slicer}
-        for block in blocks[:4]:
+        for block in blocks:
             exec(compile(block, "console.md", "exec"), names)
         assert names["coloredNode"].GetClassName() == "vtkMRMLVectorVolumeNode"
         assert '"plane": "coronal"' in names["fusedNode"].GetAttribute("MMIFAmin.parameters")
@@ -226,8 +239,7 @@ class TestDocumentation:
 
     def test_the_batch_saves_what_can_be_fused(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
         """Slicer's DICOM database is stood in for by one that loads the phantom pair for the study that has one."""
-        text = (repository / "docs" / "console.md").read_text(encoding="utf-8")
-        script = text.split("```python\n")[5].split("```")[0]
+        script = console_blocks(repository)[-1]
         for name in ("one", "two"):
             (tmp_path / "studies" / name).mkdir(parents=True)
         loaded = []

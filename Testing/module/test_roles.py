@@ -46,9 +46,11 @@ class TestRoles:
         from MMIFAminLib.module.roles import guess_role
 
         told = {
-            "anatomical": "MRHead MRBrainTumor1 CTChest CTACardio CTAC CT_lung T1 T1w T2Flair MPRAGE FLAIR_ax MRI",
-            "functional": "SUVbw SUVlbm NAC PET_NAC PET-AC FDG-PET 18F-FDG DaTSCAN spect_recon WholeBodyPET",
-            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure",
+            "anatomical": "MRHead MRBrainTumor1 CTChest CTACardio CTAC CT_lung T1 T1w T2Flair MPRAGE FLAIR_ax MRI "
+            "AC_CT LDCT CTWB ADC DWI T1ce MP2RAGE",
+            "functional": "SUVbw SUVlbm NAC PET_NAC PET-AC FDG-PET 18F-FDG DaTSCAN spect_recon WholeBodyPET "
+            "PETAC WBPET FDGPET Ga68-DOTATOC 68Ga_PSMA FET MIBI HMPAO",
+            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure CT_perf MR_ASL PET_mumap",
         }
         for role, names in told.items():
             for name in names.split():
@@ -67,6 +69,26 @@ class TestRoles:
         units.SetValueSchemeMeaning(code, "UCUM", code)
         node.SetVoxelValueUnits(units)
         assert guess_role(node) == role
+
+    @pytest.mark.parametrize(
+        "code, role", [("126400", "functional"), ("126401", "functional"), ("112031", "anatomical"), ("126407", None)]
+    )
+    def test_quantities_tell_a_role(self, bench, code, role):  # noqa: F811
+        from MMIFAminLib.module.roles import guess_role
+
+        node, quantity = self.volume(bench.scene, "scan 1"), slicer.vtkCodedEntry()
+        quantity.SetValueSchemeMeaning(code, "DCM", code)
+        node.SetVoxelValueQuantity(quantity)
+        assert guess_role(node) == role
+
+    def test_what_nobody_fuses_without_saying_so_is_not_chosen_by_itself(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import preselect
+
+        for name in ("PET NAC", "PET_MIP", "CT scout", "MR localizer", "CT topogram"):
+            self.volume(bench.scene, name)
+        assert preselect(bench.scene) == (None, None)
+        pet, ct = self.volume(bench.scene, "PET AC"), self.volume(bench.scene, "CT")
+        assert preselect(bench.scene) == (ct, pet)
 
     def test_what_is_chosen_is_kept_and_our_own_volumes_are_no_sources(self, bench):  # noqa: F811
         from MMIFAminLib.module.roles import preselect

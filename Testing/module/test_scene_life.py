@@ -50,6 +50,23 @@ class TestClosing:
         bench.scene.Clear(0)
         assert panel.logic._last == ((), None, None)
 
+    def test_nothing_can_be_clicked_while_a_scene_is_being_closed(self, bench, panel):
+        chosen(bench, panel)
+        clicked = []
+
+        def click(*_):
+            for button in (panel.ui.fuseButton, panel.ui.registerButton, panel.ui.swapButton, panel.ui.suvButton):
+                clicked.append(button.enabled)
+                button.click()
+            panel.onFuse()  # as a script may
+
+        bench.scene.AddObserver(bench.scene.EndCloseEvent, lambda *_: clicked.append("closed"))
+        panel.addObserver(bench.scene, bench.scene.StartCloseEvent, click)
+        bench.scene.Clear(0)
+        assert clicked == [False] * 4 + ["closed"] and not panel._job.busy
+        case(bench).choose(panel)
+        assert panel.ui.fuseButton.enabled
+
     def test_a_scene_closed_side_by_side_gives_the_former_layout_back(self, bench, panel):
         fused(bench, panel)
         before = arrangement(bench)

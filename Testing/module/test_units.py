@@ -205,10 +205,10 @@ class TestTaken:
         p = logic.getParameterNode()
         p.anatomical, p.functional = case(bench).pair()
         p.kind, p.functionalWindow = state.Kind.ANATOMICAL, state.FunctionalWindow.MR
-        told = logic.taken(p)(lambda fraction, text: True)
+        told, labels = logic.taken(p)(lambda fraction, text: True)
         source = mrml.snapshot(p.anatomical, p.functional)
         assert told == mrml.fuse_snapshot(source, logic.fuser(), **state.options(p)).report["taken_for"]
-        assert told["pair"] == "anatomical" and told["functional"]["told_by"] == "kind"
+        assert labels == [] and told["pair"] == "anatomical" and told["functional"]["told_by"] == "kind"
 
     def test_colours_of_no_known_palette_are_a_picture(self, bench):
         from MMIFAminLib import mrml
@@ -219,6 +219,35 @@ class TestTaken:
         picture.CopyOrientation(functional)
         options = {"kind": "auto", "anatomical_window": "auto", "functional_window": "auto", "plane": "axial"}
         assert mrml.taken_for(mrml.snapshot(anatomical, picture), options)["pair"] == "luma"
+
+
+class TestLabelMaps:
+    @pytest.fixture
+    def labels(self, bench):  # noqa: F811
+        """An MR, and regions drawn on it that were loaded as an image."""
+        anatomical, _ = case(bench).pair()
+        regions = (values(anatomical) > 300).astype(np.int16)
+        node = slicer.util.addVolumeFromArray(regions, None, "regions")
+        node.CopyOrientation(anatomical)
+        return anatomical, node
+
+    def test_they_are_told_and_asked_about_before_they_are_fused(self, bench, panel, labels, monkeypatch):
+        asked, answer = [], [False]
+        monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or answer[0])
+        panel.ui.anatomicalSelector.setCurrentNode(labels[0])
+        panel.ui.functionalSelector.setCurrentNode(labels[1])
+        bench.wait(lambda: "'regions' looks like a label map" in panel.ui.takenLabel.text, seconds=60)
+        panel.ui.fuseButton.click()
+        assert "'regions': numbers of regions" in asked[0] and not panel._job.busy
+        answer[0] = True
+        case(bench).fuse(panel)
+        assert panel.ui.colorSelector.currentNode() is not None, panel.ui.statusLabel.text
+
+    def test_the_console_refuses_them_and_can_be_told_to_insist(self, bench, labels):
+        logic = bench.module.MMIFAminLogic()
+        with pytest.raises(InputError, match="label map"):
+            logic.fuse(*labels)
+        assert logic.fuse(*labels, insist=True).GetImageData() is not None
 
 
 class TestKind:
@@ -250,3 +279,34 @@ class TestKind:
         assert bench.scene.GetNumberOfNodes() == nodes
         made = logic.fuse(anatomical, functional, kind="anatomical")
         assert json.loads(made.GetAttribute("MMIFAmin.parameters"))["taken_for"]["pair"] == "anatomical"
+
+
+class TestLegend:
+    def legends(self, scene):
+        return [node for node in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode", scene)]
+
+    def test_the_fused_colours_have_one_with_window_and_unit_until_they_go(self, bench, panel):
+        nodes = case(bench).choose(panel)
+        set_unit(nodes[1], "{SUVbw}g/ml")
+        case(bench).fuse(panel)
+        (legend,) = self.legends(bench.scene)
+        scale = legend.GetPrimaryDisplayNode()
+        assert legend.GetVisibility() and legend.GetTitleText() == "SUV"
+        assert scale.GetColorNode() is panel._parameterNode.colorTable
+        assert scale.GetWindowLevelMax() == pytest.approx(panel.ui.functionalHighSpinBox.value, abs=0.01)
+        panel.ui.legendCheckBox.checked = False
+        assert not legend.GetVisibility()
+        panel.ui.legendCheckBox.checked = True
+        assert legend.GetVisibility()
+        rainbow = bench.scene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
+        panel.ui.colorTableSelector.setCurrentNode(rainbow)
+        bench.wait(lambda: scale.GetColorNode() is rainbow, seconds=30)
+        bench.wait(lambda: legend.GetVisibility(), seconds=30)
+        output = panel.ui.colorSelector.currentNode()
+        parameters = json.loads(output.GetAttribute("MMIFAmin.parameters"))
+        output.SetAttribute("MMIFAmin.parameters", json.dumps(parameters | {"taken_for": {}}))
+        panel.logic.showLegend(panel._parameterNode)
+        assert not legend.GetVisibility(), "a volume of version 0.1 does not say what it shows"
+        bench.scene.RemoveNode(output)
+        bench.wait(lambda: not self.legends(bench.scene), seconds=30)
+        assert scale.GetScene() is None

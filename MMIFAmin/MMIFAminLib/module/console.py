@@ -50,6 +50,7 @@ class ConsoleLogic:
         anatomicalWindow: str | tuple[float, float] | None = None,
         functionalWindow: str | tuple[float, float] | None = None,
         kind: str | None = None,
+        insist: bool = False,
         colorTable: ColorChoice = None,
         functionalWeight: float | None = None,
         device: str = "auto",
@@ -59,15 +60,15 @@ class ConsoleLogic:
     ) -> vtkMRMLScalarVolumeNode:
         """Fuse two volume nodes and return the fused one: scalar (values 0 to 1), or colour (RGB) if `rgb`.
 
-        Blocks until done; installs PyTorch first if it is missing. `preset` is one of `presetNames`, or the beginning of
-        one in small letters with hyphens ("pet-ct-oncology", "pet-mr-brain"); what is given besides goes before it.
-        `plane` is "axial" (if left out), "coronal", "sagittal" or "acquisition"; windows are "auto" (if left out), "mr",
-        "uptake", "ct-brain", "ct-bone", "ct-soft-tissue", "ct-lung", "LOW:HIGH" or (low, high); `kind` of the pair is
-        "auto" (if left out), "uptake" or "anatomical" (two MR or CT); `colorTable` is a colour node or the name of a
-        built-in table; `functionalWeight` (0 to 1) scales the colours; `device` is "auto", "cpu", "cuda" or "mps";
-        `progress(fraction, text)` may return False to cancel. With `show` the slice views show what is fused as it comes,
-        the slices that they are at first, and then the fused volume. Raises MMIFAminError with one sentence for the user;
-        the scene is then as it was.
+        Blocks until done; installs PyTorch first if it is missing. `preset` is one of `presetNames`, or the beginning
+        of one in small letters with hyphens ("pet-ct-oncology", "pet-mr-brain"); what is given besides goes before it.
+        `plane` is "axial" (if left out), "coronal", "sagittal" or "acquisition"; windows are "auto" (if left out),
+        "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue", "ct-lung", "LOW:HIGH" or (low, high); `kind` of the
+        pair is "auto" (if left out), "uptake" or "anatomical" (two MR or CT); `insist` fuses label maps too;
+        `colorTable` is a colour node or the name of a built-in table; `functionalWeight` (0 to 1) scales the colours;
+        `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return False to cancel. With `show`
+        the slice views show what is fused as it comes, the slices that they are at first, and then the fused volume.
+        Raises MMIFAminError with one sentence for the user; the scene is then as it was.
         """
         from .. import mrml
         from . import views
@@ -96,6 +97,7 @@ class ConsoleLogic:
                 functionalNode,
                 outputNode,
                 rgb=rgb,
+                insist=insist,
                 fuser=fuser,
                 progress=self._showing(progress) if watcher is not None else progress,
                 watcher=watcher,

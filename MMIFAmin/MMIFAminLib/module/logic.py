@@ -66,7 +66,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
             _fusers[device, precision] = VolumeFuser.load(device=device, precision=precision)
         return _fusers[device, precision]
 
-    def fusion(self, p: state.MMIFAminParameterNode) -> tuple:
+    def fusion(self, p: state.MMIFAminParameterNode, insist: bool = False) -> tuple:
         """The parts `work`, `finish` of the fusion that is asked for; `finish` returns the engine's report."""
         from .. import mrml
 
@@ -89,7 +89,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
             progress(0.0, "Loading the network")
             fuser = self.fuser(device, precision)
             loaded = time.perf_counter()
-            fused = mrml.fuse_snapshot(source, fuser, progress=progress, watcher=watcher, **options)
+            fused = mrml.fuse_snapshot(source, fuser, progress=progress, insist=insist, watcher=watcher, **options)
             fused.report["seconds"] = {"load": round(loaded - started, 4), **fused.report["seconds"]}
             progress(1.0, "Colouring")
             wanted = any(rgb for name, rgb in outputs)
@@ -187,6 +187,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
             "compareButton": unfused,
             "opacitySlider": unfused,
             "underComboBox": unfused or (_("Side by side shows both sources.") if p.compared else ""),
+            "legendCheckBox": "" if p.fusedColor is not None else _("Tick Colour and fuse first."),
             "colorTableSelector": "" if p.fusedColor is not None else _("Tick Colour and fuse first."),
             "measureButton": unmeasurable,
             "metricComboBox": unmeasured,
@@ -221,12 +222,13 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
         return lambda progress: mrml.snapshot_quality(source, fused, progress=progress), finish
 
     def forget(self, fusedNode: vtkMRMLNode) -> list:
-        """Before a fused volume is removed: let go of its data; returns its tables and plots, to be removed too."""
+        """Before a fused volume is removed: let go of its data; returns its tables, plots and legend, to be removed too."""
+        from ..mrml.legend import legend_nodes
         from ..mrml.quality import quality_nodes
 
         if fusedNode in self._last.nodes:
             self._last = _NOTHING
-        return quality_nodes(fusedNode)
+        return quality_nodes(fusedNode) + legend_nodes(fusedNode)
 
     def forgetScene(self) -> None:
         """Before the scene is closed: nothing outlives it."""

@@ -10,11 +10,19 @@ if TYPE_CHECKING:
 
 _FUNCTIONAL_MODALITIES = {"PT", "NM", "PET", "SPECT"}
 _ANATOMICAL_MODALITIES = {"MR", "CT", "MRI", "CBCT"}
-_FUNCTIONAL_WORD = re.compile(r"pet|spect|fdg|psma|dotatate|datscan|nm|nac|uptake|perfusion|suv(bw|lbm|bsa|ibw|max)?")
-_ANATOMICAL_WORD = re.compile(r"mri?|mra|t1w?|t2w?|pd|flair|mprage|swi|ct|cbct|cta|ctac")
+_FUNCTIONAL_WORD = re.compile(
+    r"(wb|fdg|psma|tau)?pet(ac|nac|wb)?|spect|fdg|fet|flt|fmiso|psma|dota(tate|toc|noc)|datscan|amyloid|mibi|hmpao|nm|nac|"
+    r"uptake|perf|perfusion|asl|suv(bw|lbm|bsa|ibw|max)?"
+)
+_ANATOMICAL_WORD = re.compile(
+    r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pd|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
+)
+_NEVER_BY_ITSELF = re.compile(r"(pet)?nac|uncorrected|locali[sz]er|scout|topogram|surview|mip|mumap|umap")
 _WORD = re.compile(
     r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
 )  # MRHead: MR, Head; CTChest: CT, Chest
+_SUV_QUANTITIES = {str(code) for code in range(126400, 126407)}  # of DICOM's DCM: SUV, SUVbw, SUVlbm and so on
+_ATTENUATION = "112031"  # what Slicer sets for a CT
 _FUNCTIONAL_TABLE = re.compile(r"pet|spect|heat|rainbow|inferno|hot|fire", re.IGNORECASE)
 
 
@@ -27,9 +35,11 @@ def guess_role(node: vtkMRMLScalarVolumeNode) -> str | None:
         return "anatomical"
     units = node.GetVoxelValueUnits()
     code = (units.GetCodeValue() or "").upper() if units is not None else ""
-    if "SUV" in code or code in ("BQ/ML", "BQML"):
+    quantity = node.GetVoxelValueQuantity()
+    quantity = quantity.GetCodeValue() if quantity is not None else ""
+    if "SUV" in code or code in ("BQ/ML", "BQML") or quantity in _SUV_QUANTITIES:
         return "functional"
-    if code == "[HNSF'U]":
+    if code == "[HNSF'U]" or quantity == _ATTENUATION:
         return "anatomical"
     display = node.GetDisplayNode()
     colors = display.GetColorNode() if display is not None else None
@@ -40,12 +50,17 @@ def guess_role(node: vtkMRMLScalarVolumeNode) -> str | None:
 
 def _role_by_name(name) -> str | None:
     """The role that the words of ``name`` tell; None where they tell none or both (CT_for_PET, CTPerfusion)."""
-    words = set()
-    for part in re.findall(r"[A-Za-z0-9]+", name):
-        words |= {part.lower(), part.lower().rstrip("0123456789")} | {word.lower() for word in _WORD.findall(part)}
+    words = _words(name)
     functional = any(_FUNCTIONAL_WORD.fullmatch(word) for word in words)
     anatomical = any(_ANATOMICAL_WORD.fullmatch(word) for word in words)
     return None if functional == anatomical else "functional" if functional else "anatomical"
+
+
+def _words(name: str) -> set[str]:
+    words = set()
+    for part in re.findall(r"[A-Za-z0-9]+", name):
+        words |= {part.lower(), part.lower().rstrip("0123456789")} | {word.lower() for word in _WORD.findall(part)}
+    return words
 
 
 def preselect(
@@ -55,9 +70,10 @@ def preselect(
 ) -> tuple:
     """Fill in what is not chosen (None) from the volumes of the scene, where the nodes tell; returns the pair.
 
-    Volumes that MMIFAmin made are not taken as sources, nor are label maps and hidden nodes.
+    Volumes that MMIFAmin made are not taken as sources, nor are label maps, hidden nodes, and what nobody fuses without
+    saying so: PET without attenuation correction, localizers, projections.
     """
-    candidates = [node for node in _volumes(scene) if node not in (anatomical, functional)]
+    candidates = [node for node in _volumes(scene) if node not in (anatomical, functional) and _plain(node)]
     roles = {node: guess_role(node) for node in candidates}
     if functional is None:
         functional = next((node for node in candidates if roles[node] == "functional"), None)
@@ -70,6 +86,10 @@ def preselect(
         rest = [node for node in candidates if node is not anatomical]
         functional = rest[0] if len(rest) == 1 else None
     return anatomical, functional
+
+
+def _plain(node) -> bool:
+    return not any(_NEVER_BY_ITSELF.fullmatch(word) for word in _words(node.GetName() or ""))
 
 
 def own_volumes(scene: vtkMRMLScene) -> list:

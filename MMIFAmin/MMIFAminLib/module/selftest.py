@@ -155,6 +155,14 @@ class SelfTestCases(Base):
         self.assertIs(widget.ui.colorSelector.currentNode(), fused)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), volumes)
 
+    def test_panel_shows_a_colour_legend(self) -> None:
+        widget, fused = self.fusedPanel()
+        (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+        self.assertIs(legend.GetDisplayableNode(), fused)
+        self.assertEqual(legend.GetTitleText(), "Phantom PET")  # whose unit is not known
+        widget.ui.legendCheckBox.checked = False
+        self.assertFalse(legend.GetVisibility())
+
     def test_panel_recolours_without_fusing(self) -> None:
         widget, fused = self.fusedPanel()
         before = slicer.util.arrayFromVolume(fused).copy()

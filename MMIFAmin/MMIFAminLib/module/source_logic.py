@@ -38,12 +38,13 @@ class SourceLogic:
         images, names = _images(source)
         return lambda progress: registration.alignment_check(*(scalar() for scalar in images), names=names)
 
-    def taken(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], dict]:
-        """`work` that returns what a fusion would take the chosen volumes for: `report["taken_for"]`."""
+    def taken(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], tuple]:
+        """`work` that returns what a fusion would take the chosen volumes for (`report["taken_for"]`), and the names of
+        those that look like label maps."""
         from .. import mrml
 
         source, options = mrml.snapshot(p.anatomical, p.functional), state.options(p)
-        return lambda progress: mrml.taken_for(source, options)
+        return lambda progress: (mrml.taken_for(source, options), mrml.label_maps(source))
 
     def registration(self, p: state.MMIFAminParameterNode) -> tuple:
         """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""

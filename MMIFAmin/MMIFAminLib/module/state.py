@@ -131,6 +131,7 @@ class MMIFAminParameterNode:
     under: Source = Source.ANATOMICAL
     opacity: Unit = 1.0
     colorTable: vtkMRMLColorNode
+    legend: bool = True
     compared: bool = False
     plotted: bool = False
     layoutBefore: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
@@ -60,7 +61,13 @@ def why_not_window(parameters: state.MMIFAminParameterNode) -> str:
     return unusable_windows(parameters.functional).get(parameters.functionalWindow, "")
 
 
-def describe_taken(taken: dict) -> tuple[str, str]:
+def unit_of_fused(fusedNode: vtkMRMLScalarVolumeNode) -> str:
+    """The unit of the uptake in a fused volume, in words; where it is not known, the name of the functional volume."""
+    taken = json.loads(fusedNode.GetAttribute("MMIFAmin.parameters")).get("taken_for")  # not known to version 0.1
+    return in_words(taken["functional"]["unit"] if taken else None) or fusedNode.GetAttribute("MMIFAmin.functionalName")
+
+
+def describe_taken(taken: dict, labels: Collection[str] = ()) -> tuple[str, str]:
     """`report["taken_for"]` in three short lines, and at length: who told it, and what the shares are."""
     pairs = {
         "uptake": _("Uptake on anatomy"),
@@ -68,6 +75,7 @@ def describe_taken(taken: dict) -> tuple[str, str]:
         "luma": _("Anatomy and a picture in colours of no known palette"),
     }
     lines = [pairs[taken["pair"]]]
+    lines += [_("'{name}' looks like a label map").format(name=name) for name in labels]
     told = {
         "modality": _("DICOM modality"),
         "unit": _("unit"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
-from . import roles, state
+from . import roles, state, units
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLColorNode, vtkMRMLNode, vtkMRMLScalarVolumeNode
@@ -51,6 +51,7 @@ class ViewLogic:
 
         if p.fusedColor is not None:
             mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
+            self.showLegend(p)
 
     def showFused(self, p: state.MMIFAminParameterNode, new: bool = False) -> None:
         """Show the fused volume in the slice views, or in the comparison if that is on, or asked for where it is `new`.
@@ -63,6 +64,7 @@ class ViewLogic:
             self.compare(p)
         elif (fused := state.fused_node(p)) is not None:
             views.show_over(under(p), fused, p.opacity, fit=new and self._at_once is None)
+        self.showLegend(p)
 
     def beginAtOnce(
         self,
@@ -95,12 +97,25 @@ class ViewLogic:
             self._at_once.end()
             self._at_once = None
 
+    def showLegend(self, p: state.MMIFAminParameterNode) -> None:
+        """Show Slicer's colour legend of the colour volume if it is wanted, else hide it."""
+        from .. import mrml
+
+        node = p.fusedColor
+        if node is None or p.colorTable is None or node not in mrml.own_volumes(slicer.mrmlScene):
+            return
+        if p.legend:
+            mrml.show_legend(node, p.colorTable, units.unit_of_fused(node))
+        else:
+            mrml.hide_legend(node)
+
     def blend(self, p: state.MMIFAminParameterNode) -> None:
         """Bring the views that show the fused volume to the chosen source and opacity."""
         from . import views
 
         if (fused := state.fused_node(p)) is not None:
             views.blend(under(p), fused, p.opacity)
+            self.showLegend(p)
 
     def compare(self, p: state.MMIFAminParameterNode) -> None:
         """Show the three volumes side by side, the sources pure at first."""

@@ -32,6 +32,7 @@ class Working:
         self._job = Runner()  # what the user asked for
         self._check = Runner()  # of the alignment
         self._taking = Runner()  # the look at what the volumes would be taken for
+        self._labels: list = []  # the names of sources that look like label maps
         self._taken: Any = None  # the sources and options of that look
         self._loading = Runner()  # of the libraries, once the panel is entered
         self._alignment: Any = None  # what the last check found, of the volumes as they lie now
@@ -60,8 +61,8 @@ class Working:
 
     def _start(self, failure, prepare, done=lambda result: None, estimate=True):
         """Prepare a job of the logic, run its `work` in the worker thread and then its `finish` in this one."""
-        if self._preparing:
-            return  # a second click while packages are being installed
+        if self._preparing or self._parameterNode is None:
+            return  # a second click while packages are being installed, or one while the scene is being closed
 
         def end(job):
             with self._telling(failure):
@@ -164,7 +165,7 @@ class Working:
         both = not state.why_not_pair(p)
         wanted = (p.anatomical, p.functional, state.options(p)) if both else ()
         if wanted != self._taken:
-            self._taken = wanted
+            self._taken, self._labels = wanted, []
             self._taking.drop()
             self._sayTaken(_("Looking...") if both else _("Told when both are chosen"), "")
             self._takingTimer.start()
@@ -178,7 +179,8 @@ class Working:
 
     def _onTaken(self, job):
         try:
-            self._sayTaken(*units.describe_taken(job.result()))
+            taken, self._labels = job.result()
+            self._sayTaken(*units.describe_taken(taken, self._labels))
         except MMIFAminError as error:
             self._sayTaken(_("Not known"), str(error))
 
@@ -189,11 +191,20 @@ class Working:
     # SUV -------------------------------------------------------------------------------------------------------------
 
     def onSuv(self, checked: bool = False) -> None:
-        if self.logic.isShownAsSuv(self._parameterNode.functional):
+        p = self._parameterNode
+        if p is not None and self.logic.isShownAsSuv(p.functional):
             with self._telling(_("The values were not changed back.")):
-                self.logic.undoSuv(self._parameterNode)
+                self.logic.undoSuv(p)
         else:
             self._start(_("The volume is not shown as SUV."), self.logic.suv)
+
+    def _labelsAccepted(self) -> bool:
+        """Whether to fuse: asks about volumes that look like label maps, which the engine refuses by itself."""
+        if not self._labels:
+            return True
+        question = _("{names}: numbers of regions rather than intensities, it seems. Fuse as images all the same?")
+        names = _(" and ").join(f"'{name}'" for name in self._labels)
+        return slicer.util.confirmOkCancelDisplay(question.format(names=names), _("MMIFAmin Image Fusion"))
 
     def _misalignmentAccepted(self) -> bool:
         """Whether to fuse: asks once about volumes that are known not to lie on each other."""

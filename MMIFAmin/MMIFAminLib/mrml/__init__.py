@@ -9,12 +9,13 @@ from .colors import node_color_table, resolve_color_table
 from .compare import compare_layout, fit_views, show_compare
 from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, what_changed
 from .growing import GrowingVolume
+from .legend import hide_legend, legend_nodes, show_legend
 from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
 from .recoloring import Painting, paint, recolor
 from .registration import apply_registration, undo_registration
-from .taking import taken_for
+from .taking import label_maps, taken_for
 
 __all__ = [
     "GrowingVolume",
@@ -29,6 +30,9 @@ __all__ = [
     "fit_views",
     "fuse_nodes",
     "fuse_snapshot",
+    "hide_legend",
+    "label_maps",
+    "legend_nodes",
     "made_of",
     "node_color_table",
     "node_to_image",
@@ -43,6 +47,7 @@ __all__ = [
     "refresh",
     "resolve_color_table",
     "show_compare",
+    "show_legend",
     "snapshot",
     "snapshot_quality",
     "sources_of",

@@ -157,6 +157,8 @@ def check_source(node: vtkMRMLNode, role: str) -> None:
         raise InputError(f"The {role} volume '{node.GetName()}' is of an unknown kind ({node.GetNodeTagName()}).")
     if node.GetScene() is None:
         raise InputError(f"The {role} volume '{node.GetName()}' is in no scene; add it to the scene first.")
+    if node.GetScene().IsClosing():  # its transforms may be gone already, and it lies elsewhere
+        raise InputError(f"The scene of the {role} volume '{node.GetName()}' is being closed.")
     data = node.GetImageData()
     if data is None or data.GetNumberOfPoints() == 0 or data.GetPointData().GetScalars() is None:
         raise InputError(f"The {role} volume '{node.GetName()}' holds no voxels; load it again.")

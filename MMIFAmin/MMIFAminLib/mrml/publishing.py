@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
+from .legend import hide_legend
 from .nodes import Snapshot, snapshot
 from .recoloring import Painting, check_weight, paint, painted_with
 
@@ -48,6 +49,7 @@ def fuse_nodes(
     anatomicalWindow: str | tuple[float, float] = "auto",
     functionalWindow: str | tuple[float, float] = "auto",
     kind: str = "auto",
+    insist: bool = False,
     colorTable: ColorChoice = None,
     functionalWeight: float = 1.0,
     fuser: VolumeFuser | None = None,
@@ -58,10 +60,10 @@ def fuse_nodes(
 
     The output has the anatomical node's geometry and parent transform; the sources stay as they are. An existing
     `outputNode` is overwritten only once the fusion has succeeded. Windows and `kind` of the pair ("auto", "uptake",
-    "anatomical") are as in `VolumeFuser.fuse`; `colorTable` is a colour node, a ColorTable or a built-in name (None:
-    the functional node's own, unless it is grey); `functionalWeight` in [0, 1] scales its colourfulness. A `watcher`
-    is shown the slices as they come (`GrowingVolume`). Raises MMIFAminError with one sentence for the user, and
-    FusionCancelled when `progress(fraction, text)` returns False.
+    "anatomical") are as in `VolumeFuser.fuse`, `insist` fuses label maps too; `colorTable` is a colour node, a
+    ColorTable or a built-in name (None: the functional node's own, unless it is grey); `functionalWeight` in [0, 1]
+    scales its colourfulness. A `watcher` is shown the slices as they come (`GrowingVolume`). Raises MMIFAminError
+    with one sentence for the user, and FusionCancelled when `progress(fraction, text)` returns False.
     """
     source, scene = snapshot(anatomicalNode, functionalNode), anatomicalNode.GetScene()
     check_output(source, outputNode, rgb)
@@ -77,7 +79,7 @@ def fuse_nodes(
         "functional_window": functionalWindow,
         "kind": kind,
     }
-    fused = fuse_snapshot(source, fuser, **options, progress=progress, watcher=watcher)
+    fused = fuse_snapshot(source, fuser, **options, insist=insist, progress=progress, watcher=watcher)
     source = source.without_voxels()
     painting = paint(fused, table, functionalWeight) if rgb else None
     return publish(source, fused, scene, outputNode, painting, options)
@@ -91,6 +93,7 @@ def fuse_snapshot(
     anatomical_window: str | tuple[float, float] = "auto",
     functional_window: str | tuple[float, float] = "auto",
     kind: str = "auto",
+    insist: bool = False,
     progress: Progress | None = None,
     watcher: Watcher | None = None,
 ) -> FusedVolume:
@@ -103,6 +106,7 @@ def fuse_snapshot(
             anatomical_window=anatomical_window,
             functional_window=functional_window,
             kind=kind,
+            insist=insist,
             anatomical_modality=source.anatomical.modality,
             functional_modality=source.functional.modality,
             functional_unit=source.functional.unit,
@@ -164,6 +168,7 @@ def publish(
     name = f"{source.fused_name} {'colour' if rgb else 'grey'}"
     node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(name))
     _fill(node, source, data, name)
+    hide_legend(node)  # of what it showed before
     _record(node, source, fused, parameters, options)
     node.SetAttribute("MMIFAmin.name", name)
     _file_beside(node, scene.GetNodeByID(source.anatomical.id))
@@ -231,10 +236,12 @@ def _record(node, source: Snapshot, fused, parameters: dict, options: dict | Non
 
 
 def _file_beside(node, anatomicalNode) -> None:
-    """Put the output where the anatomical volume is in the data tree (same patient and study)."""
+    """Put the output where the anatomical volume is in the data tree: Slicer's *Export to DICOM* takes patient and study
+    from there."""
     tree = node.GetScene().GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     if tree is None or anatomicalNode is None:
         return
-    item, anatomical = tree.GetItemByDataNode(node), tree.GetItemByDataNode(anatomicalNode)
-    if item and anatomical:
+    if anatomical := tree.GetItemByDataNode(anatomicalNode):
+        # The application gives a new node an item by itself, but not while it processes a batch.
+        item = tree.GetItemByDataNode(node) or tree.CreateItem(tree.GetSceneItemID(), node)
         tree.SetItemParent(item, tree.GetItemParent(anatomical))

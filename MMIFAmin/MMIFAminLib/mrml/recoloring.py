@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..volume.geometry import resample_to
 from ..volume.intensity import Window
 from .colors import node_color_table, resolve_color_table
+from .legend import hide_legend
 from .nodes import node_to_image, voxels
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def recolor(
     if not data.GetPointData().HasArray(_FUSED) or not data.GetPointData().HasArray(_UPTAKE):
         _recover(node, functionalNode)
     _paint(data, table, functionalWeight)
+    hide_legend(node)  # of the former table
     parameters = json.loads(node.GetAttribute("MMIFAmin.parameters"))
     parameters |= painted_with(table, functionalWeight)
     node.SetAttribute("MMIFAmin.parameters", json.dumps(parameters))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import SimpleITK as sitk
 
 from ..display.color import values_of
+from ..errors import InputError
 from ..volume import geometry
 from ..volume.choices import choose, window_in_suv
 from ..volume.recognition import Hints
@@ -32,14 +33,29 @@ def taken_for(source: Snapshot, options: dict) -> dict:
     return choices.taken_for
 
 
+def label_maps(source: Snapshot) -> list[str]:
+    """The names of the volumes of a snapshot that look like label maps, which a fusion refuses unless told to insist."""
+    names = []
+    for volume in (source.anatomical, source.functional):
+        try:
+            geometry.check_not_labels(_voxels(volume))
+        except InputError:
+            names.append(volume.name)
+    return names
+
+
+def _voxels(volume: SourceVolume) -> sitk.Image:
+    assert volume.image is not None  # a snapshot lets go of its voxels only once it was fused
+    return volume.image
+
+
 def _hints(volume: SourceVolume) -> Hints:
     return Hints(volume.modality, volume.unit, volume.name)
 
 
 def _scalar(volume: SourceVolume) -> tuple[sitk.Image, bool]:
     """The values of a volume, all of them numbers, and whether they are but the luma of colours."""
-    image, luma = volume.image, False
-    assert image is not None  # a snapshot has let go of its voxels only once it was fused
+    image, luma = _voxels(volume), False
     if image.GetNumberOfComponentsPerPixel() > 1:
         values, palette = values_of(sitk.GetArrayViewFromImage(image)[..., :3])
         image, luma = geometry.image_like(image, values), palette is None
