@@ -45,7 +45,7 @@ class MMIFAmin(ScriptedLoadableModule):
 def registerSampleData() -> None:
     from MMIFAminLib.module import sample
 
-    sample.register(lambda source: MMIFAminLogic().loadSample(), os.path.join(RESOURCES, "Icons"))
+    sample.register(lambda source: MMIFAminLogic().loadSample(source.sampleName), os.path.join(RESOURCES, "Icons"))
 
 
 class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObservationMixin):

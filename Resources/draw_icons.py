@@ -1,4 +1,4 @@
-"""Draw the icons: a head with grey anatomy on one side and uptake on the other, and the thumbnail of the sample data.
+"""Draw the icons: a head with grey anatomy on one side and uptake on the other, and the thumbnails of the sample data.
 
 Run from anywhere in the project's environment: python Resources/draw_icons.py
 """
@@ -9,12 +9,14 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from MMIFAminLib.display.color import ColorTable
-from MMIFAminLib.module.sample import build_phantom_pair
-from MMIFAminLib.volume.geometry import resample_to, slice_view
+from MMIFAminLib import VolumeFuser
+from MMIFAminLib.module.sample import SAMPLES, Sample, build_pair
+from MMIFAminLib.volume.geometry import slice_view
+from MMIFAminLib.volume.simulation import LESIONS
 
 SIZE, SUPERSAMPLING = 128, 8
 ROOT = Path(__file__).resolve().parents[1]
+WINDOWS = {"head": "auto", "trunk": "0:10"}  # SUV
 ICONS = ROOT / "MMIFAmin" / "Resources" / "Icons"
 HEAT = np.array([[0.25, 0.0, 0.25], [0.75, 0.05, 0.1], [1.0, 0.45, 0.0], [1.0, 0.85, 0.2], [1.0, 1.0, 0.9]])
 
@@ -46,22 +48,25 @@ def draw() -> Image.Image:
     return Image.fromarray(rgba.round().astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
-def draw_sample() -> Image.Image:
-    """An axial slice of the sample pair: its MR on the left half, its PET in colours on the right half."""
-    mr, pet = build_phantom_pair()
-    view = slice_view(mr, "axial")
-    grey, uptake = (view.take(sitk.GetArrayFromImage(image)) for image in (mr, resample_to(pet, mr)[0]))
-    middle = len(grey) // 2 + 12
-    rgb = np.repeat(np.clip(grey[middle] / 900.0, 0, 1)[..., None], 3, axis=-1)
-    right = np.arange(rgb.shape[1]) >= rgb.shape[1] // 2
-    rgb[:, right] = ColorTable.named("pet-heat")(uptake[middle] / uptake.max())[:, right]
-    picture = Image.fromarray((rgb * 255).round().astype(np.uint8))
-    picture.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
-    return picture
+def draw_sample(sample: Sample, fuser: VolumeFuser) -> Image.Image:
+    """The axial slice of a sample pair through its first lesion, fused."""
+    fused = fuser.fuse(*build_pair(sample), functional_window=WINDOWS[sample.part])
+    k = fused.image.TransformPhysicalPointToIndex(LESIONS[sample.part][0].center)[2]
+    picture = slice_view(fused.image, "axial").take(sitk.GetArrayFromImage(fused.rgb("inferno"))[k : k + 1])[0]
+    shown = picture.max(axis=-1) > 25
+    (top, bottom), (left, right) = (np.flatnonzero(shown.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    image = Image.fromarray(np.ascontiguousarray(picture[top : bottom + 1, left : right + 1]))
+    scale = SIZE / max(image.size)
+    image = image.resize([round(n * scale) for n in image.size], Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (SIZE, SIZE))
+    square.paste(image, ((SIZE - image.width) // 2, (SIZE - image.height) // 2))
+    return square
 
 
 if __name__ == "__main__":
     ICONS.mkdir(parents=True, exist_ok=True)
     for target in (ICONS / "MMIFAmin.png", ROOT / "Resources" / "MMIFAmin.png"):
         draw().save(target, optimize=True)
-    draw_sample().save(ICONS / "MMIFAminPhantom.png", optimize=True)
+    fuser = VolumeFuser.load()
+    for sample in SAMPLES.values():
+        draw_sample(sample, fuser).save(ICONS / f"{sample.name}.png", optimize=True)

@@ -11,37 +11,41 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import SimpleITK as sitk
+import slicer
 from PIL import Image, ImageDraw, ImageFont
 from vtk.util.numpy_support import vtk_to_numpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
 
 from MMIFAminLib import VolumeFuser, mrml
-from MMIFAminLib.commandline.demo import build_demo_pair
+from MMIFAminLib.display import legend
 from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.module import views
-from MMIFAminLib.module.sample import build_phantom_pair
+from MMIFAminLib.module.sample import SAMPLES, build_pair
 from MMIFAminLib.mrml.compare import VIEWS
 from MMIFAminLib.volume import registration
+from MMIFAminLib.volume.simulation import LESIONS
 from support.scenes import FOUR_UP, Application, add_volume
 
 matplotlib.use("Agg")
 FOLDER = Path(__file__).resolve().parents[1] / "Resources" / "tutorial"
-HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
+WINDOWS = {"head": "auto", "trunk": "0:10"}  # SUV
 BAR, GAP = 20, 4  # pixels
 STANDARD = ("Red", "Green", "Yellow")
 
 
 class Session:
-    """An application with a pair of volumes, fused as a user would."""
+    """An application with a sample pair, fused as a user would, in views that go through its first lesion."""
 
-    def __init__(self, pair, names, colors, fuser, size=(300, 340)):
+    def __init__(self, sample, fuser, size=(300, 340)):
         self.application = Application(*size)
         self.scene = self.application.scene
-        self.anatomical = add_volume(self.scene, pair[0], names[0])
-        self.functional = add_volume(self.scene, pair[1], names[1], color_node=colors or inferno(self.scene))
+        pair, (x, y, z) = build_pair(sample), LESIONS[sample.part][0].center
+        self.place = (-x, -y, z)
+        self.anatomical = add_volume(self.scene, pair[0], sample.nodes[0])
+        self.functional = add_volume(self.scene, pair[1], sample.nodes[1], color_node=inferno(self.scene))
         self.source = mrml.snapshot(self.anatomical, self.functional)
-        self.made = mrml.fuse_snapshot(self.source, fuser)
+        self.made = mrml.fuse_snapshot(self.source, fuser, functional_window=WINDOWS[sample.part])
         windows = (self.made.anatomical_window, self.made.functional_window)
         for node, window in zip((self.anatomical, self.functional), windows):
             node.GetDisplayNode().AutoWindowLevelOff()
@@ -58,7 +62,6 @@ class Session:
             composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
             composite.SetForegroundOpacity(opacity)
             logic.FitSliceToVolume(self.anatomical, *self.application.size)
-        self.application.slices["Yellow"].GetSliceNode().SetSliceOffset(-38)  # the middle slice is the fissure
         return self.side_by_side(tags)
 
     def compare(self, plane="axial", opacity=0.0):
@@ -69,13 +72,41 @@ class Session:
         return self.side_by_side(VIEWS)
 
     def side_by_side(self, tags):
-        return beside([framed(self.application.picture(tag), *self.label(tag)) for tag in tags])
+        slicer.vtkMRMLSliceNode.JumpAllSlices(self.scene, *self.place, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
+        return beside([self.framed(tag, *self.label(tag)) for tag in tags])
 
     def label(self, tag):
         node = self.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}")
         background = self.application.slices[tag].GetSliceCompositeNode().GetBackgroundVolumeID()
         text = f"{node.GetLayoutLabel()}   {self.scene.GetNodeByID(background).GetName()}"
         return text, tuple(round(255 * c) for c in node.GetLayoutColor())
+
+    def framed(self, tag, text, color=(90, 90, 90)):
+        """A view under a bar with its label, as Slicer's view controllers have it, and with the patient's sides."""
+        picture = self.application.picture(tag)
+        height, width, _ = picture.shape
+        image = Image.new("RGB", (width, height + BAR), color)
+        image.paste(Image.fromarray(picture), (0, BAR))
+        draw = ImageDraw.Draw(image)
+        draw.text((6, 3), text, fill="white", font=ImageFont.load_default(13))
+        matrix = self.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}").GetSliceToRAS()
+        across = [matrix.GetElement(row, 0) for row in range(3)]
+        axis = int(np.argmax(np.abs(across)))
+        sides = ("LR", "PA", "IS")[axis][:: 1 if across[axis] > 0 else -1]
+        for side, x, anchor in zip(sides, (6, width - 6), ("lm", "rm")):
+            draw.text(
+                (x, BAR + height // 2), side, fill=(170, 170, 170), font=ImageFont.load_default(15), anchor=anchor
+            )
+        return image
+
+    def explained(self, picture, table="inferno", weight=1.0):
+        """`picture` of the fused volume above the legend of its colours."""
+        window = self.made.functional_window
+        square = legend.ColorSquare(ColorTable.named(table), window.low, window.high, "SUV", weight)
+        image = Image.new("RGB", (picture.width, picture.height + legend.HEIGHT))
+        image.paste(picture, (0, 0))
+        legend.draw_legend(image, square, picture.width // 2, picture.height, min(220, picture.width - 180))
+        return image
 
 
 def inferno(scene):
@@ -86,15 +117,6 @@ def inferno(scene):
     for index, color in enumerate(ColorTable.named("inferno")(np.linspace(0, 1, 256)).tolist()):
         node.SetColor(index, str(index), *color)
     return node.GetID()
-
-
-def framed(picture, text, color=(90, 90, 90)):
-    """A view under a bar with its label, as Slicer's view controllers have it."""
-    height, width, _ = picture.shape
-    image = Image.new("RGB", (width, height + BAR), color)
-    image.paste(Image.fromarray(picture), (0, BAR))
-    ImageDraw.Draw(image).text((6, 3), text, fill="white", font=ImageFont.load_default(13))
-    return image
 
 
 def beside(images):
@@ -110,10 +132,11 @@ def beside(images):
 def colors(session):
     """One view of the same fusion in several colours and weights."""
     tiles = []
-    for table, weight in (("pet-heat", 1.0), ("pet-heat", 0.4), ("hot-iron", 1.0), ("rainbow", 1.0)):
+    for table, weight in (("inferno", 1.0), ("inferno", 0.4), ("pet-heat", 1.0), ("rainbow", 1.0)):
         mrml.recolor(session.fused, table, weight)
         session.show(session.fused, tags=("Red",))
-        tiles.append(framed(session.application.picture("Red"), f"{table}, weight {weight:g}"))
+        tile = session.framed("Red", f"{table}, weight {weight:g}")
+        tiles.append(session.explained(tile, table, weight))
     mrml.recolor(session.fused)
     return beside(tiles)
 
@@ -131,7 +154,7 @@ def register(session):
     tiles = []
     for title in ("before", "after Register first"):
         session.show(session.anatomical, session.functional, 0.5, tags=("Red", "Green"))
-        tiles += [framed(session.application.picture(tag), title) for tag in ("Red", "Green")]
+        tiles += [session.framed(tag, title) for tag in ("Red", "Green")]
         if title == "before":
             mrml.apply_registration(session.functional, registration.register_rigid(*images))
     mrml.undo_registration(session.functional)
@@ -176,25 +199,23 @@ def panel(path):
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     fuser = VolumeFuser.load()
-    head = Session(build_demo_pair(), ("T1", "FDG-PET"), None, fuser)
-    phantom = Session(build_phantom_pair(), ("Phantom MR", "Phantom PET"), HEAT, fuser)
-    pictures = {
-        "compare": lambda: head.compare("axial"),
+    trunk = Session(SAMPLES["MMIFAminTrunk"], fuser, size=(300, 272))
+    pictures = {"compare": lambda: trunk.explained(trunk.compare("coronal"))}
+    head = Session(SAMPLES["MMIFAminHead"], fuser)
+    pictures |= {
         "inputs": lambda: beside(
-            [phantom.show(node, tags=("Red", "Green")) for node in (phantom.anatomical, phantom.functional)]
+            [head.show(node, tags=("Red", "Green")) for node in (head.anatomical, head.functional)]
         ),
-        "fused": lambda: phantom.show(phantom.fused),
-        "side_by_side": lambda: phantom.compare("coronal"),
-        "blend": lambda: phantom.compare("coronal", 0.5),
-        "colors": lambda: colors(phantom),
-        "register": lambda: register(phantom),
-        "quality": lambda: quality(phantom),
+        "fused": lambda: head.explained(head.show(head.fused)),
+        "side_by_side": lambda: head.compare("coronal"),
+        "blend": lambda: head.compare("coronal", 0.5),
+        "colors": lambda: colors(head),
+        "register": lambda: register(head),
+        "quality": lambda: quality(head),
     }
     for name, draw in pictures.items():
         picture = draw()
-        picture.quantize(255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-            FOLDER / f"{name}.png", optimize=True
-        )
+        picture.save(FOLDER / f"{name}.png", optimize=True)  # every colour as it is: no palette
         print(f"{name}.png", *picture.size)
     panel(FOLDER / "panel.png")
 

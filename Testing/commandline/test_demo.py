@@ -45,27 +45,12 @@ def test_grey_matter_takes_up_four_times_as_much_as_white_and_the_scanner_blurs_
 
 
 def test_the_uptake_before_the_scanner_is_that_of_the_tissues():
-    """Voxels of grey matter alone, of white alone, of both halves, far from the lesions: 8, 2 and 5 SUV."""
+    """Voxels of grey matter alone, of white alone, of both halves: 8, 2 and 5 SUV."""
     fractions = np.zeros((2, 5, 5, 5), np.float32)
     fractions[:, 0, 0, :3] = (1, 0, 0.5), (0, 1, 0.5)
     grey, white = (sitk.GetImageFromArray(fraction) for fraction in fractions)
-    for image in (grey, white):
-        image.SetOrigin((0.0, 0.0, -200.0))
     uptake = sitk.GetArrayFromImage(demo._uptake(grey, white))
     assert uptake[0, 0, :4] == pytest.approx([8, 2, 5, 0], abs=1e-6)
-
-
-def test_lesions_are_where_they_are_said_to_be(pair):
-    _, functional = pair
-    for lesion in (demo.HOT_LESION, demo.COLD_LESION):
-        mirrored = (-lesion.center[0], *lesion.center[1:])
-        change = value(functional, lesion.center) - value(functional, mirrored)
-        assert change * np.sign(lesion.change) > 0.3 * min(abs(lesion.change), value(functional, mirrored))
-    counts = sitk.GetArrayViewFromImage(functional)
-    hottest = functional.TransformIndexToPhysicalPoint(
-        [int(i) for i in np.unravel_index(counts.argmax(), counts.shape)[::-1]]
-    )
-    assert np.linalg.norm(np.subtract(hottest, demo.HOT_LESION.center)) < demo.HOT_LESION.width
 
 
 def test_the_pair_is_always_the_same(pair):

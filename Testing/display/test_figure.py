@@ -198,10 +198,11 @@ def test_the_legend_of_the_fused_colours_has_uptake_across_and_anatomy_up():
 
 
 def lesion_and_bladder():
-    """Uptake of a trunk: a large hot bladder, and a lesion that is less hot."""
+    """Uptake of a trunk: a large hot bladder with a tip as small as a lesion, and a lesion that is less hot."""
     points = Grid().points()
     values = np.full(points.shape[:-1], 0.1, np.float32)
-    values[np.linalg.norm(points - (0.0, 30.0, -30.0), axis=-1) < 28] = 8.0
+    for center, radius in (((0.0, 30.0, -30.0), 28), ((0.0, 30.0, 4.0), 9)):
+        values[np.linalg.norm(points - center, axis=-1) < radius] = 8.0
     values += 0.9 * np.exp2(-((np.linalg.norm(points - (40.0, -40.0, 30.0), axis=-1) / 6.0) ** 2))
     return Grid().image(values)
 
@@ -211,6 +212,13 @@ def test_the_planes_go_through_the_lesion_and_not_through_the_bladder():
     spot = hottest_spot(UNIT.to_unit(sitk.GetArrayViewFromImage(pet)), pet.GetSpacing()[::-1])
     place = pet.TransformIndexToPhysicalPoint(spot[::-1])
     assert np.linalg.norm(np.subtract(place, (40.0, -40.0, 30.0))) < 6
+
+
+def test_where_nothing_else_is_hot_they_go_through_the_large_piece():
+    uptake = np.full((40, 40, 40), 0.1, np.float32)
+    uptake[10:22, 12:24, 14:26] = 1.0
+    k, j, i = hottest_spot(uptake, (4.0, 4.0, 4.0))
+    assert 10 <= k < 22 and 12 <= j < 24 and 14 <= i < 26
 
 
 def test_preview_takes_the_hottest_spot_another_place_or_the_overlay():

@@ -5,7 +5,6 @@ import sys
 import textwrap
 import threading
 import types
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ class TestConsole:
         from MMIFAmin import MMIFAminLogic
 
         fused = MMIFAminLogic().fuse(anatomicalNode, functionalNode)
-        assert fused.GetName() == "Phantom MR + Phantom PET fused grey"
+        assert fused.GetName() == "Head MR + Head PET fused grey"
         colored = MMIFAminLogic().fuse(
             anatomicalNode,
             functionalNode,
@@ -91,12 +90,17 @@ class TestColours:
 class TestLoading:
     def test_opening_the_module_imports_nothing_heavy(self):
         code = """
-            import sys
+            import sys, types
             sys.path.insert(0, sys.argv[1])
             import slicer, numpy
             from bench.application import Bench
             before = set(sys.modules)
             bench = Bench()
+            bench.scene.SetCacheManager(slicer.vtkCacheManager())
+            sys.modules["SampleData"] = types.SimpleNamespace(SampleDataLogic=types.SimpleNamespace(
+                registerCustomSampleDataSource=lambda **source: None
+            ))
+            bench.app.startup[0]()
             bench.open()
             print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
             bench.close()
@@ -115,33 +119,6 @@ class TestLoading:
         assert record.title and record.categories and record.contributors and record.acknowledgementText
         assert "https://" in record.helpText and "esearch use only" in record.helpText
         assert bench.app.startup  # sample data are offered once the application has started
-
-    def test_the_sample_pair_is_offered_and_loads_without_a_network(self, bench, tmp_path, monkeypatch):  # noqa: F811
-        offered = []
-
-        class SampleDataLogic:
-            @staticmethod
-            def registerCustomSampleDataSource(**source):
-                offered.append(source)
-
-        module = types.ModuleType("SampleData")
-        module.SampleDataLogic = SampleDataLogic
-        monkeypatch.setitem(sys.modules, "SampleData", module)
-        cache = slicer.vtkCacheManager()
-        cache.SetRemoteCacheDirectory(str(tmp_path))
-        bench.scene.SetCacheManager(cache)
-        from MMIFAminLib.module import sample
-
-        monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
-        bench.app.startup[0]()
-        (source,) = offered
-        assert len(source["uris"]) == len(source["fileNames"]) == len(source["nodeNames"]) == 2
-        monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
-        nodes = source["customDownloader"](source)
-        assert [node.GetName() for node in nodes] == source["nodeNames"]
-        assert sorted(path.name for path in tmp_path.glob("*.nrrd")) == sorted(source["fileNames"])
-        again = source["customDownloader"](source)
-        assert np.array_equal(slicer.util.arrayFromVolume(again[0]), slicer.util.arrayFromVolume(nodes[0]))
 
 
 class TestChoices:
@@ -164,7 +141,7 @@ class TestChoices:
         assert "anatomical and a functional" in why()
         assert "MR or CT" in why(functional=functional)
         assert "PET, SPECT" in why(functional=None, anatomical=anatomical)
-        assert "'Phantom MR' is chosen twice" in why(functional=anatomical)
+        assert "'Head MR' is chosen twice" in why(functional=anatomical)
         assert why(functional=functional) == ""
         assert "Tick" in why(makeColor=False)
         assert "one of the sources" in why(makeGrey=True, fusedGrey=functional)
@@ -223,9 +200,10 @@ def console_blocks(repository):
 class TestDocumentation:
     def test_the_lines_of_the_console_page_run(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
         from bench.database import load_pet
-        from MMIFAminLib.module import logic, sample
+        from MMIFAminLib.module import logic, sample, selftest
 
-        monkeypatch.setattr(sample, "build_phantom_pair", partial(sample.build_phantom_pair, (6.0, 6.0, 20.0)))
+        small = selftest.small_pair(sample.SAMPLES["MMIFAminHead"])
+        monkeypatch.setattr(sample, "build_pair", lambda chosen: small)
         monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
         monkeypatch.setitem(logic._fusers, ("cpu", "fp32"), logic._fusers["auto", "auto"])
         load_pet(tmp_path / "pet")
@@ -238,7 +216,7 @@ class TestDocumentation:
         assert "PET-Rainbow2" in names["coloredNode"].GetAttribute("MMIFAmin.parameters")
 
     def test_the_batch_saves_what_can_be_fused(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
-        """Slicer's DICOM database is stood in for by one that loads the phantom pair for the study that has one."""
+        """Slicer's DICOM database is stood in for by one that loads the sample pair for the study that has one."""
         script = console_blocks(repository)[-1]
         for name in ("one", "two"):
             (tmp_path / "studies" / name).mkdir(parents=True)
@@ -270,5 +248,5 @@ class TestDocumentation:
         script = script.replace("/data/", f"{tmp_path}/")
         names = {}
         exec(compile(script, "console.md", "exec"), names)
-        assert saved == [("Phantom MR + Phantom PET fused grey", "one.nrrd")]
+        assert saved == [("Head MR + Head PET fused grey", "one.nrrd")]
         assert len(loaded) == 2

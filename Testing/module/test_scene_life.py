@@ -100,7 +100,7 @@ class TestClosing:
         bench.app.processEvents()
         bench.enter()
         assert panel.ui.colorSelector.currentNode().GetName() == output
-        assert panel.ui.functionalSelector.currentNode().GetName() == "Phantom PET"
+        assert panel.ui.functionalSelector.currentNode().GetName() == "Head PET"
 
 
 class TestRemoving:
@@ -121,7 +121,7 @@ class TestRemoving:
         fused(bench, panel)
         for selector in (panel.ui.anatomicalSelector, panel.ui.functionalSelector):
             offered = [selector.nodeFromIndex(index).GetName() for index in range(selector.nodeCount())]
-            assert offered == ["Phantom MR", "Phantom PET"]
+            assert offered == ["Head MR", "Head PET"]
         bench.scene.Clear(0)
         assert not panel.ui.functionalSelector.sortFilterProxyModel().hiddenNodeIDs, "IDs repeat in the next scene"
 
@@ -147,12 +147,12 @@ class TestOutOfDate:
         assert "out of date" not in output.GetName()
         panel.ui.registerButton.click()
         bench.wait(lambda: not panel._job.busy)
-        assert output.GetName() == "Phantom MR + Phantom PET fused colour (out of date)"
+        assert output.GetName() == "Head MR + Head PET fused colour (out of date)"
         assert "Out of date: a source was moved since. Fuse again." in panel.ui.statusLabel.text
         bench.wait(lambda: "Aligned" in panel.ui.alignmentLabel.text)
         case(bench).fuse(panel)
         assert panel.ui.colorSelector.currentNode() is output
-        assert output.GetName() == "Phantom MR + Phantom PET fused colour"
+        assert output.GetName() == "Head MR + Head PET fused colour"
         assert "Out of date" not in panel.ui.statusLabel.text
 
     def test_undoing_the_change_undoes_the_mark(self, bench, panel):
@@ -296,7 +296,7 @@ class TestWords:
         from MMIFAminLib.errors import InputError
 
         chosen(bench, panel)
-        slow(error=InputError("The functional volume 'Phantom PET' is empty; load it again."))
+        slow(error=InputError("The functional volume 'Head PET' is empty; load it again."))
         panel.ui.fuseButton.click()
         bench.wait(lambda: not panel._job.busy)
         assert {record.levelname for record in caplog.records} == {"WARNING"}

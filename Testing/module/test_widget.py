@@ -1,4 +1,4 @@
-"""The panel on the widget bench: the real `.ui` file, widget class, engine and MRML scene, with small phantoms."""
+"""The panel on the widget bench: the real `.ui` file, widget class, engine and MRML scene, with a small pair."""
 
 import threading
 import unittest
@@ -40,8 +40,8 @@ class TestSelection:
     def test_the_pair_is_preselected_and_found_aligned(self, bench, panel):
         case(bench).pair()
         bench.wait(lambda: panel.ui.functionalSelector.currentNode() is not None)
-        assert panel.ui.anatomicalSelector.currentNode().GetName() == "Phantom MR"
-        assert panel.ui.functionalSelector.currentNode().GetName() == "Phantom PET"
+        assert panel.ui.anatomicalSelector.currentNode().GetName() == "Head MR"
+        assert panel.ui.functionalSelector.currentNode().GetName() == "Head PET"
         assert panel.ui.colorTableSelector.currentNode().GetID() == PET_HEAT
         bench.wait(lambda: "Aligned" in panel.ui.alignmentLabel.text)
         assert "Mutual information" in panel.ui.alignmentLabel.toolTip
@@ -65,7 +65,7 @@ class TestSelection:
 
     def test_the_windows_that_were_chosen_are_shown(self, bench, panel):
         fused(bench, panel)
-        assert panel.ui.functionalHighSpinBox.value == pytest.approx(9.0, abs=3.0)  # the phantom's uptake: 8 in cortex
+        assert panel.ui.functionalHighSpinBox.value == pytest.approx(9.0, abs=3.0)  # grey matter takes up 8, blurred
         assert not panel.ui.functionalHighSpinBox.enabled
 
     def test_both_outputs_share_geometry_and_differ_in_kind(self, bench, panel):
@@ -127,10 +127,10 @@ class TestWork:
 
         chosen(bench, panel)
         nodes = bench.scene.GetNumberOfNodes()
-        slow(error=InputError("The functional volume 'Phantom PET' is empty; load it again."))
+        slow(error=InputError("The functional volume 'Head PET' is empty; load it again."))
         panel.ui.fuseButton.click()
         bench.wait(lambda: not panel._job.busy)
-        assert "'Phantom PET' is empty" in panel.ui.statusLabel.text
+        assert "'Head PET' is empty" in panel.ui.statusLabel.text
         assert "The volumes were not fused." in caplog.text  # what the dialog would show
         assert bench.scene.GetNumberOfNodes() == nodes
         assert panel.ui.fuseButton.enabled and panel.ui.fuseButton.text == "Fuse"
@@ -140,7 +140,7 @@ class TestWork:
         panel.ui.fuseButton.click()
         bench.scene.RemoveNode(functional)
         bench.wait(lambda: not panel._job.busy)
-        assert "Phantom MR + Phantom PET fused colour" in names(bench.scene, "vtkMRMLVectorVolumeNode")
+        assert "Head MR + Head PET fused colour" in names(bench.scene, "vtkMRMLVectorVolumeNode")
 
     def test_leaving_the_module_does_not_stop_the_fusion(self, bench, panel):
         chosen(bench, panel)
@@ -304,7 +304,7 @@ class TestQuality:
         bench.scene.RemoveNode(measured)
         bench.wait(lambda: not names(bench.scene, "vtkMRMLTableNode"))
         assert not names(bench.scene, "vtkMRMLPlotChartNode") + names(bench.scene, "vtkMRMLPlotSeriesNode")
-        assert sorted(names(bench.scene, "vtkMRMLVolumeNode")) == ["Phantom MR", "Phantom PET"]
+        assert sorted(names(bench.scene, "vtkMRMLVolumeNode")) == ["Head MR", "Head PET"]
         assert not panel.ui.compareButton.enabled and panel.ui.qualityTable.rowCount == 0
 
 

@@ -101,9 +101,9 @@ def test_every_slicer_test_is_registered(repository):
 def test_what_the_module_asks_of_its_resources_is_there(repository):
     module = repository / "MMIFAmin"
     code = "".join(path.read_text() for path in tree(module, "*.py") if "Testing" not in path.parts)
-    asked = {f"Icons/{name}" for name in re.findall(r'"(MMIFAmin\w*\.png)"', code)}
+    asked = {f"Icons/{name}.png" for name in re.findall(r'Sample\("(\w+)"', code)}
     asked |= set(re.findall(r'resourcePath\("([\w./]+)"\)', code))
-    assert {"Icons/MMIFAminPhantom.png", "UI/MMIFAmin.ui"} <= asked, "the patterns no longer find what is asked for"
+    assert {"Icons/MMIFAminHead.png", "UI/MMIFAmin.ui"} <= asked, "the patterns no longer find what is asked for"
     listed = packaged(repository, "MODULE_PYTHON_RESOURCES")
     assert [name for name in asked if f"Resources/{name}" not in listed] == []
 

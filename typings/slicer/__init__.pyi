@@ -26,6 +26,11 @@ class vtkMRMLTransformableNode(vtkMRMLNode):
 
 class vtkMRMLLinearTransformNode(vtkMRMLTransformableNode): ...
 
+class vtkMRMLSliceNode(vtkMRMLNode):
+    OffsetJumpSlice: int
+    @staticmethod
+    def JumpAllSlices(scene: vtkMRMLScene, r: float, a: float, s: float, jumpMode: int = ...) -> None: ...
+
 class vtkMRMLVolumeNode(vtkMRMLTransformableNode):
     ImageDataModifiedEvent: int
 

@@ -7,11 +7,10 @@ of 6 mm resolution with noise, on its own coarser, oblique grid.
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import gaussian_filter
 
 from .. import __version__
 from ..display import preview
@@ -19,33 +18,17 @@ from ..errors import InputError
 from ..evaluation.quality import measure_quality
 from ..files import make_folder, write_json, write_png, write_volume
 from ..volume.geometry import image_like
+from ..volume.simulation import LESIONS, scan, with_lesions
 
 if TYPE_CHECKING:
     from ..engine.fusion import VolumeFuser
     from ..engine.progress import Progress
 
-SEED = 152
 GREY_SUV, WHITE_SUV = 8.0, 2.0
-RESOLUTION = 6.0  # mm, full width at half maximum
-SPACING = (2.6, 2.6, 3.2)  # mm
-TILT = (8.0, -5.0, 12.0)  # degrees about x, y, z
-NOISE = 0.06  # standard deviation in grey matter, as a fraction of its uptake
 TABLE = "inferno"
 # The template has no fat and skin, which are the brightest in T1 and get white where windows are chosen automatically.
 T1_WINDOW = (0.0, 1350.0)
 _BORDER = 10  # mm of background kept around the head
-
-
-class Lesion(NamedTuple):
-    """A Gaussian change of the uptake: where (LPS, mm), how wide (mm, half maximum) and how much (SUV)."""
-
-    center: tuple[float, float, float]
-    width: float
-    change: float
-
-
-HOT_LESION = Lesion((44.0, -14.0, 22.0), 13.0, 10.0)
-COLD_LESION = Lesion((-42.0, 36.0, 24.0), 22.0, -6.0)
 
 
 def build_demo_pair() -> tuple[sitk.Image, sitk.Image]:
@@ -53,6 +36,12 @@ def build_demo_pair() -> tuple[sitk.Image, sitk.Image]:
 
     Raises InputError where nilearn, which ships the templates, is not installed.
     """
+    anatomical, uptake = build_head()
+    return anatomical, scan(with_lesions(uptake, LESIONS["head"]))
+
+
+def build_head() -> tuple[sitk.Image, sitk.Image]:
+    """T1 MR (int16, 1 mm) and the FDG uptake (float32, SUV) of the healthy tissues on its grid. Raises InputError."""
     try:
         from nilearn.datasets import load_mni152_gm_template, load_mni152_template, load_mni152_wm_template
     except ImportError as error:
@@ -63,7 +52,7 @@ def build_demo_pair() -> tuple[sitk.Image, sitk.Image]:
     )
     t1 = _crop(t1, sitk.GetArrayViewFromImage(t1) > 0.05)
     anatomical = sitk.Cast(sitk.Round(sitk.Clamp(t1, lowerBound=0.0) * 1000.0), sitk.sitkInt16)
-    return anatomical, _scan(_uptake(*(sitk.Resample(tissue, t1) for tissue in (grey, white))))
+    return anatomical, _uptake(*(sitk.Resample(tissue, t1) for tissue in (grey, white)))
 
 
 def _from_nifti(image) -> sitk.Image:
@@ -86,36 +75,8 @@ def _crop(image: sitk.Image, mask: np.ndarray) -> sitk.Image:
 
 
 def _uptake(grey: sitk.Image, white: sitk.Image) -> sitk.Image:
-    """Tracer uptake (SUV) at full resolution from tissue fractions, lesions included."""
-    uptake = GREY_SUV * sitk.GetArrayFromImage(grey) + WHITE_SUV * sitk.GetArrayFromImage(white)
-    k, j, i = (index.astype(np.float32) for index in np.ogrid[tuple(map(slice, uptake.shape))])
-    origin, spacing, direction = grey.GetOrigin(), grey.GetSpacing(), grey.GetDirection()
-    x, y, z = (origin[n] + direction[4 * n] * spacing[n] * index for n, index in enumerate((i, j, k)))
-    for center, width, change in (HOT_LESION, COLD_LESION):
-        distance = (x - center[0]) ** 2 + (y - center[1]) ** 2 + (z - center[2]) ** 2
-        uptake += change * np.exp(-4 * np.log(2) * distance / width**2)
-    return image_like(grey, np.clip(uptake, 0, None).astype(np.float32))
-
-
-def _scan(uptake: sitk.Image) -> sitk.Image:
-    """What a scanner of 6 mm resolution sees of `uptake`, with noise, on an oblique grid of its own."""
-    sigma = RESOLUTION / np.sqrt(8 * np.log(2))
-    seen = sitk.SmoothingRecursiveGaussian(uptake, sigma)
-    turn = sitk.Euler3DTransform()
-    turn.SetRotation(*np.deg2rad(TILT))
-    direction = np.array(turn.GetMatrix()).reshape(3, 3)
-    extent = np.abs(direction.T) @ (np.array(uptake.GetSize()) * uptake.GetSpacing())  # of the head, along its own axes
-    size = np.ceil(extent / SPACING).astype(int)
-    center = uptake.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in uptake.GetSize()])
-    origin = np.array(center) - direction @ ((size - 1) / 2 * SPACING)
-    scan = sitk.Resample(
-        seen, size.tolist(), sitk.Transform(), sitk.sitkLinear, origin.tolist(), SPACING, direction.ravel().tolist()
-    )
-    counts = sitk.GetArrayFromImage(scan)
-    # Counting noise grows with the square root of the uptake; reconstruction smooths it.
-    noise = gaussian_filter(np.random.default_rng(SEED).standard_normal(counts.shape), 0.6)
-    noise *= NOISE * GREY_SUV / noise.std() * np.sqrt(np.clip(counts, 0, None) / GREY_SUV)
-    return image_like(scan, np.clip(counts + noise, 0, None).astype(np.float32))
+    """Tracer uptake (float32, SUV) of tissue fractions."""
+    return image_like(grey, GREY_SUV * sitk.GetArrayFromImage(grey) + WHITE_SUV * sitk.GetArrayFromImage(white))
 
 
 def run_demo(output: str | Path, fuser: "VolumeFuser", *, progress: "Progress | None" = None) -> dict:
@@ -154,7 +115,7 @@ def run_demo(output: str | Path, fuser: "VolumeFuser", *, progress: "Progress | 
         table=TABLE,
         titles=("T1 MR", "FDG-PET (simulated)"),
         unit="SUV",
-        position=HOT_LESION.center,
+        position=LESIONS["head"][0].center,
         footer=f"MNI152 templates, MMIFAmin {__version__}. {fused.report['notice']}",
     )
     write_png(picture, output / "preview.png")

@@ -17,6 +17,7 @@ from .legend import GREY, HEIGHT, ColorBar, ColorSquare, draw_legend, font
 
 PLANES = ("axial", "coronal", "sagittal")
 _CELL, _GAP, _HEADER, _FOOTER = 330, 16, 48, HEIGHT + 26  # pixels
+_SIDE = 18  # pixels left and right of a slice, for the letters of the patient's sides
 _WHITE = (235, 235, 235)
 _CONTENT, _MARGIN = 0.05, 6.0  # what counts as more than background, and the mm kept around it
 
@@ -67,7 +68,7 @@ def montage(columns: Sequence[Column], *, position: Sequence[float] | None = Non
         _draw_column(canvas, column, number, rows)
     top = _HEADER
     for row in rows:
-        ImageDraw.Draw(canvas).text((_GAP, top), row.view.plane, GREY, font(15), anchor="lt")
+        ImageDraw.Draw(canvas).text((_GAP, top - 4), row.view.plane, GREY, font(14), anchor="ls")  # in the gap above
         top += row.height + _GAP
     ImageDraw.Draw(canvas).text((_GAP, size[1] - 14), footer, GREY, font(14), anchor="ls")
     return canvas
@@ -91,14 +92,14 @@ def _common_grid(columns: Sequence[Column]) -> sitk.Image:
 
 
 def _rows(columns, arrays, grid: sitk.Image, center: Sequence[int], box: Sequence[slice]) -> list[_Row]:
-    """The three planes through `center`, all at one scale: the widest fills a cell."""
+    """The three planes through `center`, all at one scale: the widest fills a cell but for its sides."""
     views = _views(grid)
     cells = [
         [_bytes(c.paint(*(_slice(view, array, center, box) for array in group))) for c, group in zip(columns, arrays)]
         for view in views
     ]
     sizes = [[n * mm for n, mm in zip(shown[0].shape, view.pixel_spacing)] for view, shown in zip(views, cells)]
-    scale = _CELL / max(width for _, width in sizes)
+    scale = (_CELL - 2 * _SIDE) / max(width for _, width in sizes)
     return [
         _Row(view, shown, max(1, round(width * scale)), max(1, round(height * scale)))
         for view, shown, (height, width) in zip(views, cells, sizes)
@@ -115,7 +116,7 @@ def _draw_column(canvas: Image.Image, column: Column, number: int, rows: Sequenc
         picture = Image.fromarray(row.cells[number]).convert("RGB").resize(size, Image.Resampling.BICUBIC)
         canvas.paste(picture, (middle - row.width // 2, top))
         for side, edge in zip(row.view.edges, (-1, 1)):  # left and right
-            beside = min(row.width // 2 + 12, _CELL // 2 - 8)
+            beside = row.width // 2 + _SIDE // 2
             draw.text((middle + edge * beside, top + row.height // 2), side, GREY, font(17), anchor="mm")
         top += row.height + _GAP
     if column.legend:

@@ -17,7 +17,7 @@ from ..errors import InputError
 from . import packages, roles, state, suv, units
 from .console import ConsoleLogic
 from .source_logic import SourceLogic
-from .view_logic import DEFAULT_COLORS, ViewLogic, under
+from .view_logic import ViewLogic, under
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
@@ -257,16 +257,16 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
 
     # Sample --------------------------------------------------------------------------------------------------------
 
-    def loadSample(self) -> list:
-        """Load the sample pair (written into the cache first if needed); returns the anatomical and functional node."""
+    def loadSample(self, name: str = "MMIFAminHead") -> list:
+        """Load a sample pair, made in the cache first, and show a lesion; returns the anatomical and functional node."""
         from . import sample
 
         cache = slicer.mrmlScene.GetCacheManager()
         folder = cache.GetRemoteCacheDirectory() if cache is not None else slicer.app.temporaryPath
         Path(folder).mkdir(parents=True, exist_ok=True)
-        paths = sample.write_sample(folder)
-        nodes = [slicer.util.loadVolume(str(path), {"name": name}) for path, name in zip(paths, sample.FILES.values())]
-        nodes[1].GetDisplayNode().SetAndObserveColorNodeID(DEFAULT_COLORS)
+        nodes = sample.load(sample.SAMPLES[name], folder)
+        colors = self.defaultColors(None)
+        nodes[1].GetDisplayNode().SetAndObserveColorNodeID(colors.GetID() if colors is not None else None)
         return nodes
 
 

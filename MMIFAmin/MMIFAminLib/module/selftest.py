@@ -1,11 +1,12 @@
 """The cases of the module's self-test: they run inside Slicer, and on the widget bench of the project's own tests.
 
-Small phantoms throughout, so that all of it takes seconds on a CPU. Cases that fuse are skipped, and say so, where
+A sample pair, shrunk, throughout, so that all of it takes seconds on a CPU. Cases that fuse are skipped, and say so, where
 PyTorch is not installed: a test never installs packages.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import tempfile
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest as Base
 
     from MMIFAmin import MMIFAminLogic
+
+    from .sample import Sample
 else:
     Base = object  # the application's test base comes with the class that this one is mixed into
 
-SPACING = (6.0, 6.0, 20.0)
+SHRINK = (4, 4, 12)  # along i, j, k
 
 
 class SelfTestCases(Base):
@@ -56,7 +59,7 @@ class SelfTestCases(Base):
         before = slicer.util.arrayFromVolume(functional).copy()
         fused = self.logic().fuse(anatomical, functional)
         self.assertEqual(fused.GetClassName(), "vtkMRMLScalarVolumeNode")
-        self.assertEqual(fused.GetName(), "Phantom MR + Phantom PET fused grey")
+        self.assertEqual(fused.GetName(), "Head MR + Head PET fused grey")
         self.assertEqual(_ijk_to_ras(fused), _ijk_to_ras(anatomical))
         values = slicer.util.arrayFromVolume(fused)
         self.assertEqual(values.shape, slicer.util.arrayFromVolume(anatomical).shape)
@@ -88,7 +91,7 @@ class SelfTestCases(Base):
         nodes = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaisesRegex(InputError, "functional"):
             logic.fuse(anatomical, None)  # pyright: ignore[reportArgumentType] - what it refuses
-        with self.assertRaisesRegex(InputError, "Phantom MR"):
+        with self.assertRaisesRegex(InputError, "Head MR"):
             logic.fuse(anatomical, anatomical)
         functional.SetOrigin(5000.0, 0.0, 0.0)
         with self.assertRaises(GeometryError):
@@ -215,8 +218,8 @@ class SelfTestCases(Base):
             slicer.mrmlScene.SetURL(path)
             slicer.mrmlScene.Connect()
         self.until(lambda: widget.ui.anatomicalSelector.currentNode() is not None)
-        self.assertEqual(widget.ui.anatomicalSelector.currentNode().GetName(), "Phantom MR")
-        self.assertEqual(widget.ui.functionalSelector.currentNode().GetName(), "Phantom PET")
+        self.assertEqual(widget.ui.anatomicalSelector.currentNode().GetName(), "Head MR")
+        self.assertEqual(widget.ui.functionalSelector.currentNode().GetName(), "Head PET")
         self.assertEqual(widget.ui.planeComboBox.currentIndex, 2)
         self.assertEqual(widget.ui.anatomicalWindowComboBox.currentIndex, 5)
         self.assertEqual(widget.ui.anatomicalHighSpinBox.value, 321.0)
@@ -239,8 +242,8 @@ class SelfTestCases(Base):
         """A small registered MR and PET volume in the scene."""
         from . import sample
 
-        images, names = sample.build_phantom_pair(SPACING), sample.FILES.values()
-        nodes = [add_volume(image, name) for image, name in zip(images, names)]
+        head = sample.SAMPLES["MMIFAminHead"]
+        nodes = [add_volume(image, name) for image, name in zip(small_pair(head), head.nodes)]
         nodes[1].GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLPETProceduralColorNodePET-Heat")
         return tuple(nodes)
 
@@ -277,6 +280,16 @@ class SelfTestCases(Base):
             self.assertLess(time.monotonic(), end, "waited in vain")
             slicer.app.processEvents()
             time.sleep(0.01)
+
+
+@functools.cache
+def small_pair(head: Sample) -> tuple:
+    """The pair of a sample in few voxels."""
+    import SimpleITK as sitk
+
+    from . import sample
+
+    return tuple(sitk.BinShrink(image, SHRINK) for image in sample.build_pair(head))
 
 
 def add_volume(image: sitk.Image, name: str) -> vtkMRMLScalarVolumeNode:

@@ -59,9 +59,14 @@ def show_as_suv(node: vtkMRMLScalarVolumeNode, suv: Suv) -> None:
         "units": _said(node.GetVoxelValueUnits()),
     }
     _scale(node, suv.factor, vtk.VTK_DOUBLE if scalars == vtk.VTK_DOUBLE else vtk.VTK_FLOAT)
-    node.SetVoxelValueQuantity(_entry(*_QUANTITY))
-    node.SetVoxelValueUnits(_entry(*_UNITS[suv.kind]))
+    mark_suv(node, suv.kind)
     node.SetAttribute(_SHOWN, json.dumps(before, default=str))
+
+
+def mark_suv(node: vtkMRMLScalarVolumeNode, kind: str = "suv") -> None:
+    """Have the node say that its values are SUV of a kind of ``files.suv``."""
+    node.SetVoxelValueQuantity(_entry(*_QUANTITY))
+    node.SetVoxelValueUnits(_entry(*_UNITS[kind]))
 
 
 def undo_suv(node: vtkMRMLScalarVolumeNode) -> float:

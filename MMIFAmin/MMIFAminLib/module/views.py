@@ -29,15 +29,31 @@ def show_over(
 ) -> None:
     """Show the fused volume over `underNode` in the slice views (not those of the comparison).
 
-    An `opacity` of 0 shows the source alone, 1 the fused volume alone, linear between. `fit` fits the views to it.
+    An `opacity` of 0 shows the source alone, 1 the fused volume alone, linear between. `fit` fits the views to it,
+    unless they showed `underNode` already: then they stay where they are.
     """
+    under = underNode.GetID() if underNode is not None else None
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         if composite.GetLayoutName() not in VIEWS:
-            composite.SetBackgroundVolumeID(underNode.GetID() if underNode is not None else None)
+            fit = fit and (under is None or composite.GetBackgroundVolumeID() != under)
+            composite.SetBackgroundVolumeID(under)
             composite.SetForegroundVolumeID(fusedNode.GetID())
             composite.SetForegroundOpacity(opacity)
     if fit:
         slicer.util.setSliceViewerLayers(fit=True)
+
+
+def show_place(
+    anatomicalNode: vtkMRMLScalarVolumeNode,
+    functionalNode: vtkMRMLScalarVolumeNode,
+    place: tuple[float, float, float],
+) -> None:
+    """Show two sources one over the other in the slice views, through `place` (LPS, mm)."""
+    slicer.util.setSliceViewerLayers(
+        background=anatomicalNode, foreground=functionalNode, foregroundOpacity=0.5, fit=True
+    )
+    x, y, z = place
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, -x, -y, z, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
 
 
 def blend(underNode: vtkMRMLScalarVolumeNode | None, fusedNode: vtkMRMLScalarVolumeNode, opacity: float) -> None:

@@ -174,7 +174,8 @@ def resample_to(
     resampler.SetOutputPixelType(sitk.sitkFloat32)
     message = ""
     if fraction < 1:
-        message = f"{functional_name} covers {100 * fraction:.3g} % of {anatomical_name}; the rest counts as background"
+        percent = min(100 * fraction, 99.9)  # rounded, not all of it would be "100 %"
+        message = f"{functional_name} covers {percent:.3g} % of {anatomical_name}; the rest counts as background"
     smooth = _anti_aliased(functional, anatomical, lambda done: tick(0.5 * done))
     return _executed(resampler, smooth, lambda done: tick(0.5 + 0.5 * done)), Overlap(fraction, message)
 

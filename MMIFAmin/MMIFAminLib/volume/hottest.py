@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import gaussian_filter, label, maximum_filter
+from scipy.ndimage import binary_dilation, gaussian_filter, label, maximum_filter
 
 from ..errors import InputError
 from .geometry import check_volume, index_to_physical
 
 _CORE, _AROUND = 2.5, 10.0  # mm: standard deviations of a lesion's scale and of its surroundings'
 _STEP = 2.0  # mm: finer than this, voxels tell nothing more
+_HOT, _ORGAN = 0.9, 3e4  # the window's end, and how much of it in one piece (mm3) is a bladder, heart or brain
+_BORDER = 8.0  # mm: how far such a piece shines
+_PLAIN = 0.1  # how much a lesion exceeds its surroundings at least
 _SAME = 0.5  # share of its maximum down to which uptake that hangs together is one spot
 PEAK_RADIUS = 10 * (3 / (4 * math.pi)) ** (1 / 3)
 """Of a sphere of 1 ml, in mm: 6.2."""
@@ -84,9 +87,9 @@ def _peak(uptake, place, to_lps) -> float:
 def hottest_spot(uptake: np.ndarray, spacing: Sequence[float]) -> tuple[int, int, int]:
     """The voxel (k, j, i) where `uptake` (K, J, I), within its window in [0, 1], most exceeds its surroundings.
 
-    Uptake at the scale of a lesion less that around it (difference of Gaussians, 2.5 and 10 mm). Within the window a full
-    bladder, heart or brain is no higher than a lesion, and being large it exceeds its surroundings less. `spacing`: mm along
-    K, J, I. What is not a number counts as none.
+    Uptake at the scale of a lesion less that around it (difference of Gaussians, 2.5 and 10 mm). What lies in or beside
+    a piece of more than 30 ml at the window's end, as a full bladder, counts only where nothing else stands out.
+    `spacing`: mm along K, J, I. What is not a number counts as none.
     """
     steps = [max(1, int(_STEP / mm)) for mm in spacing]
     coarse = np.nan_to_num(uptake[tuple(slice(None, None, step) for step in steps)].astype(np.float32))
@@ -94,6 +97,20 @@ def hottest_spot(uptake: np.ndarray, spacing: Sequence[float]) -> tuple[int, int
     widths = [step * mm for step, mm in zip(steps, spacing)]
     contrast = gaussian_filter(coarse, [_CORE / mm for mm in widths])
     contrast -= gaussian_filter(coarse, [_AROUND / mm for mm in widths])
+    elsewhere = np.where(_organs(coarse, widths), 0, contrast)
+    if elsewhere.max() >= _PLAIN:
+        contrast = elsewhere
     place = np.unravel_index(int(contrast.argmax()), contrast.shape)
     k, j, i = (int(index) * step for index, step in zip(place, steps))
     return k, j, i
+
+
+def _organs(uptake: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Where large pieces at the window's end are, and their surroundings: bool, like `uptake`."""
+    pieces = np.empty(uptake.shape, np.int32)
+    label(uptake >= _HOT, output=pieces)
+    large = np.bincount(pieces.ravel()) * np.prod(spacing) > _ORGAN
+    large[0] = False
+    reach = [round(_BORDER / mm) for mm in spacing]
+    k, j, i = np.meshgrid(*(np.arange(-n, n + 1) * mm for n, mm in zip(reach, spacing)), indexing="ij")
+    return binary_dilation(large[pieces], k**2 + j**2 + i**2 <= _BORDER**2)
