@@ -366,7 +366,7 @@ def test_the_picture_goes_through_the_place_that_is_named(head, tmp_path, untrai
         pictures.append(np.asarray(Image.open(path)))
     assert (pictures[0] != pictures[1]).any() and pictures[2].shape[1] > pictures[0].shape[1]
     capsys.readouterr()
-    for wrong, message in (("1,2", "R,A,S"), ("0,0,9000", "outside")):
-        asked = ["--preview", str(tmp_path / "x.png"), "--preview-at", wrong]
-        assert main(["fuse", *sources, *written, *asked]) == 2
-        assert message in capsys.readouterr().err
+    for wrong, message in (("1,2", "R,A,S"), ("-3,0,9000", "The place R -3, A 0, S 9000 mm lies outside")):
+        asked = ["-o", str(tmp_path / "x.nrrd"), "--preview", str(tmp_path / "x.png"), "--preview-at", wrong]
+        assert main(["fuse", *sources, *asked]) == 2
+        assert message in capsys.readouterr().err and not list(tmp_path.glob("x.*")), "told before the work"

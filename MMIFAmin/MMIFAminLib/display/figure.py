@@ -60,7 +60,7 @@ def montage(columns: Sequence[Column], *, position: Sequence[float] | None = Non
     arrays = [[sitk.GetArrayViewFromImage(image) for image in column.images] for column in columns]
     box, center = _content(columns, arrays, grid.GetSpacing()[::-1])
     if position is not None:
-        center = _voxel(grid, position)
+        center = voxel_at(grid, position)
     rows = _rows(columns, arrays, grid, center, box)
     size = (len(columns) * (_CELL + _GAP) + _GAP, _HEADER + sum(row.height + _GAP for row in rows) + _FOOTER)
     canvas = Image.new("RGB", size)
@@ -235,11 +235,15 @@ def _content(columns, arrays, spacing: Sequence[float]) -> tuple[list[slice], li
     return box, center
 
 
-def _voxel(image: sitk.Image, position: Sequence[float]) -> list[int]:
-    """Array index (k, j, i) of a point in LPS mm."""
+def voxel_at(image: sitk.Image, position: Sequence[float]) -> list[int]:
+    """Array index (k, j, i) of a point in LPS mm. Raises InputError, in RAS as viewers show it, for one outside."""
     index = image.TransformPhysicalPointToIndex([float(x) for x in position])
     if any(not 0 <= i < n for i, n in zip(index, image.GetSize())):
-        raise InputError(f"The position {tuple(position)} (LPS, mm) lies outside the volume.")
+        left, back, head = position
+        raise InputError(
+            f"The place R {0 - left:g}, A {0 - back:g}, S {head:g} mm lies outside the anatomical volume, which covers "
+            f"{geometry.extent(image)}."
+        )
     return list(index[::-1])
 
 

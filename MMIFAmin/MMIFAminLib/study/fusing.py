@@ -93,6 +93,7 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
             table=table,
             weight=options.functional_weight,
             titles=outputs.titles(sources, options),
+            unit=files[1].about.unit or "",
             position=options.preview_at,
             overlay=options.preview_overlay,
             footer=f"MMIFAmin {__version__}. {facts['notice']}",

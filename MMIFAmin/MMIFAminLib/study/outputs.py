@@ -39,7 +39,11 @@ def check_fuse_outputs(options: argparse.Namespace) -> None:
 
 
 def check_fuse_sources(options: argparse.Namespace, files: tuple[VolumeFile, ...]) -> None:
-    """Tell before the work what cannot be one DICOM series."""
+    """Tell before the work what cannot be one DICOM series, or shown in the picture."""
+    if options.preview and options.preview_at:
+        from ..display.figure import voxel_at
+
+        voxel_at(files[0].image, options.preview_at)
     if options.dicom:
         from ..files.dicom_out import check_series
 
