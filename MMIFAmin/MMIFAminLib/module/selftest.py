@@ -162,7 +162,7 @@ class SelfTestCases(Base):
         widget, fused = self.fusedPanel()
         (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
         self.assertIs(legend.GetDisplayableNode(), fused)
-        self.assertEqual(legend.GetTitleText(), "Phantom PET")  # whose unit is not known
+        self.assertEqual(legend.GetTitleText(), "Head PET")  # whose unit is not known
         widget.ui.legendCheckBox.checked = False
         self.assertFalse(legend.GetVisibility())
 
