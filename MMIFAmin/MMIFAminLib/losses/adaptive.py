@@ -2,11 +2,12 @@
 
 Fusion methods are compared by their ranks in many measures, and what a little more of a measure is worth depends on how
 close the competitors are: where four of them lie within a hair, a small gain overtakes them all; where none is near, it
-changes nothing. So at every validation the field is looked at from where the network then stands, and the terms'
-weights follow. The network's weights are trained on training images, the few weights here on the validation images.
+changes nothing. So from time to time the field is looked at from where the network then stands, and the terms' weights
+follow. Everything here is learned on the images of the training cases; how others do on them is ``training.field``'s.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -44,32 +45,52 @@ _UNIT = 1.1  # weight of a term that is worth the whole field; keeps the sum in 
 BOUNDS = (0.1, 50.0)  # of a weight
 
 
+class Standing(NamedTuple):
+    """How the network does on the images of one patient, and how its competitors do there: means over the images."""
+
+    own: dict[str, float]
+    """``{metric: score}`` of the network."""
+    values: dict[str, float]
+    """``{term: value}`` of the loss."""
+    field: dict[str, dict[str, float]]
+    """``{method: {metric: score}}`` of every competitor, at least one."""
+
+
 class AdaptiveLoss(nn.Module):
     """A weighted sum of terms, with weights of its own for each of ``kinds`` kinds of image pairs.
 
-    ``weights`` ``{term: weight}`` are what every kind begins with; ``adapt`` moves them towards what the terms are
+    ``weights`` ``{term: weight}`` are what every kind begins with; ``learn`` moves them towards what the terms are
     worth, by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times
-    a metric's ``STEP`` matter, and those behind count as ``behind`` times as far away. ``anchors`` ``{term: weight}``
-    are added with constant weights: a classical method meets these terms exactly, so that there is nothing to win.
+    a metric's ``STEP`` matter. ``anchors`` ``{term: weight}`` are added with constant weights: a classical method meets
+    these terms exactly, so that there is nothing to win. With ``uptake`` ``{term: weight}`` there is one kind more, the
+    last: measured uptake, which no ranks judge, with these weights and no others.
     """
 
     log_weights: torch.Tensor
+    constants: torch.Tensor
 
     def __init__(
         self,
         weights: dict[str, float],
         rate: float = 0.4,
         reach: float = 1.5,
-        behind: float = 1.0,
         anchors: dict[str, float] | None = None,
+        uptake: dict[str, float] | None = None,
         kinds: int = 1,
     ) -> None:
         super().__init__()
+        anchors, uptake = anchors or {}, uptake or {}
         self.names = tuple(weights)
-        self.rate, self.reach, self.behind = rate, reach, behind
-        self.anchors = dict(anchors or {})
-        start = torch.tensor([float(weight) for weight in weights.values()])
-        self.register_buffer("log_weights", start.log().repeat(kinds, 1))
+        self.anchors = (*anchors, *(name for name in uptake if name not in (*weights, *anchors)))
+        self.rate, self.reach = rate, reach
+        tasks = [weights | anchors] * kinds
+        table = torch.tensor([[float(row.get(name, 0)) for name in self._terms] for row in (*tasks, uptake)])
+        self.register_buffer("log_weights", table[:, : len(weights)].log())
+        self.register_buffer("constants", table[:, len(weights) :])
+
+    @property
+    def _terms(self) -> tuple[str, ...]:
+        return self.names + self.anchors
 
     def forward(
         self, a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, kind: torch.Tensor
@@ -77,13 +98,11 @@ class AdaptiveLoss(nn.Module):
         """Sources and fused ``(N, 1, H, W)`` in [0, 1] and the number of each one's kind ``(N,)`` to the loss, the
         value of every term, and its mean weight.
         """
-        values = {name: TERMS[name](a, b, f) for name in (*self.names, *self.anchors)}
-        report = {name: value.mean() for name, value in values.items()}
-        loss = sum((weight * report[name] for name, weight in self.anchors.items()), f.new_zeros(()))
-        for name, weight in zip(self.names, self.log_weights.exp()[kind].unbind(dim=1)):
-            loss = loss + (weight * values[name]).mean()
-            report[f"weight of {name}"] = weight.mean()
-        return loss, report
+        values = torch.stack([TERMS[name](a, b, f) for name in self._terms], dim=1)
+        weights = torch.cat((self.log_weights.exp(), self.constants), dim=1)[kind]
+        report = dict(zip(self._terms, values.mean(dim=0)))
+        report |= {f"weight of {name}": weight for name, weight in zip(self.names, weights.mean(dim=0))}
+        return (weights * values).sum(dim=1).mean(), report
 
     def weights(self, kind: int) -> dict[str, float]:
         """The weights that the terms have for ``kind`` now."""
@@ -91,17 +110,26 @@ class AdaptiveLoss(nn.Module):
 
     @torch.no_grad()
     def take_over(self, kind: int, learned: dict[str, float]) -> None:
-        """Begin for ``kind`` with the weights that an earlier stage has learned; those of another set of terms are left
+        """Begin for ``kind`` with the weights that an earlier run has learned; those of another set of terms are left
         aside.
         """
         if set(learned) == set(self.names):
             self.log_weights[kind] = torch.tensor([learned[name] for name in self.names]).log()
 
-    def learn(self, kind: int, own: dict[str, float], values: dict[str, float], field: list[dict[str, float]]) -> None:
-        """Learn for ``kind`` from a validation: ``own`` ``{metric: mean}``, ``values`` ``{term: mean}`` and the scores
-        ``{metric: mean}`` of every competitor, at least one, on the same images.
+    def learn(self, kind: int, patients: list[Standing], done: float = 0.0) -> None:
+        """Learn for ``kind`` from how the network stands on each of ``patients``; ``done`` is the share of the run behind it.
+
+        What a term is worth is the mean over patients, so that a lead over a competitor which one patient has and the
+        next does not keeps its term's weight up.
         """
-        self.adapt(kind, {name: worth(name, values[name], own, field, self.reach, self.behind) for name in self.names})
+        self.adapt(
+            kind,
+            {
+                name: sum(worth(name, p.values[name], p.own, list(p.field.values()), self.reach) for p in patients)
+                / len(patients)
+                for name in self.names
+            },
+        )
 
     @torch.no_grad()
     def adapt(self, kind: int, worths: dict[str, float]) -> None:
@@ -111,20 +139,17 @@ class AdaptiveLoss(nn.Module):
         self.log_weights[kind].lerp_(wanted.round(decimals=4), self.rate)
 
 
-def worth(
-    name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float, behind: float
-) -> float:
+def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of
     every competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself;
     the density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of
-    ratios. A competitor ahead can be overtaken, one behind need only be kept there: it counts as ``behind`` times as
-    far away.
+    ratios: one ahead can be overtaken, one behind must be kept there.
     """
     density = 0.0
     for metric in MEASURES[name]:
         width, here = reach * STEP[metric], max(own[metric], 1e-3)
         leads = (math.log(max(scores[metric], 1e-3) / here) / width for scores in field)
-        density += sum(math.exp(-lead if lead > 0 else behind * lead) for lead in leads) / (2 * width * len(field))
+        density += sum(math.exp(-abs(lead)) for lead in leads) / (2 * width * len(field))
     return density / max(1 - value, 1e-6)

@@ -85,8 +85,8 @@ def list_networks(plan: Ablation, output: Path) -> list[Trained]:
 
 
 def _changed(base: Config, variant: Variant, seed: int, steps: int) -> Config:
-    # Six validations, at which an adaptive loss learns.
-    values = base.to_dict() | {"seed": seed, "steps": steps, "validate_every": max(1, steps // 6)}
+    # Twenty looks, at which an adaptive loss learns.
+    values = base.to_dict() | {"seed": seed, "steps": steps, "look_every": max(1, steps // 20)}
     try:
         return Config.from_dict(merge(values, variant.change))
     except InputError as error:

@@ -43,11 +43,17 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class LesionTerm:
-    """Weight of the lesion response in samples that show uptake, and the share of the change asked for."""
+class UptakePairs:
+    """Pairs of anatomy and measured uptake beside those of the tasks: ``samples`` of every batch.
 
-    weight: float = 0.0
-    recovery: float = 0.5
+    ``body`` and ``templates`` are folders below the data folder: a CT in HU with uptake in SUV (``ct.nrrd``, ``fdg.nrrd``), and
+    average heads (``T1.nii.gz``, ``PET.nii.gz``, ...). ``phantoms`` is how many phantoms are made. "" and 0: none.
+    """
+
+    samples: int = 0
+    body: str = ""
+    templates: str = ""
+    phantoms: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,15 +61,16 @@ class Variation:
     """By how much training pairs are varied beyond flips, so that few cases are not learned by heart.
 
     ``share`` is the probability of each variation: turned by up to ``angle`` degrees and scaled by up to ``scale``,
-    both images alike; grey levels raised to a power of up to ``gamma`` or its inverse, each image on its own.
-    ``partner`` is the probability that the second image comes from another pair of the task: what fusion is asked for
-    does not change.
+    both images alike; grey levels raised to a power of up to ``gamma`` or its inverse, and windowed anew with up to the share
+    ``window`` cut away at either end, each image on its own. ``partner`` is the probability that the second image comes from
+    another pair of the task, laid over the first by its moments: what fusion is asked for does not change.
     """
 
     share: float = 0.0
     angle: float = 0.0
     scale: float = 0.0
     gamma: float = 1.0
+    window: float = 0.0
     partner: float = 0.0
 
     def __post_init__(self) -> None:
@@ -72,6 +79,7 @@ class Variation:
             ("angle", 0, 180),
             ("scale", 0, 0.9),
             ("gamma", 1, 10),
+            ("window", 0, 0.45),
             ("partner", 0, 1),
         ):
             if not low <= getattr(self, key) <= high:
@@ -86,8 +94,10 @@ class Config:
     90 degrees; ``overshoot`` weighs the part of the fused
     image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32;
     ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that
-    the exponential mean of the network's weights keeps from step to step, and this mean is what is validated, what an
-    adaptive loss learns from, and what is written in the end (0: the weights of the last step).
+    the exponential mean of the network's weights keeps from step to step, and this mean is what is looked at, what an
+    adaptive loss learns from, and what is written in the end (0: the weights of the last step). Every ``look_every`` steps
+    the network is compared with its competitors on ``look_pairs`` training pairs of each task; validation pairs are scored
+    once, at the end.
     """
 
     name: str
@@ -102,7 +112,7 @@ class Config:
     rotate: bool = False
     vary: Variation = Variation()
     architecture: Architecture = Architecture()
-    lesion: LesionTerm = LesionTerm()
+    uptake: UptakePairs = UptakePairs()
     overshoot: float = 10.0
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -114,18 +124,22 @@ class Config:
     threads: int = 1
     log_every: int = 50
     checkpoint_every: int = 200
-    validate_every: int = 1000
-    validation_pairs: int = 12
+    look_every: int = 500
+    look_pairs: int = 12
 
     def __post_init__(self) -> None:
         sizes = ("steps", "batch", "patch", "threads")
-        for key in (*sizes, "log_every", "checkpoint_every", "validate_every", "validation_pairs"):
+        for key in (*sizes, "log_every", "checkpoint_every", "look_every", "look_pairs"):
             if getattr(self, key) < 1:
                 raise InputError(f"{key} is {getattr(self, key)}: it must be at least 1.")
         if not self.tasks:
             raise InputError("tasks is empty: name at least one kind of image pair.")
         if self.patch < 32:
             raise InputError(f"patch is {self.patch}: the loss needs patches of at least 32 pixels.")
+        if not 0 <= self.uptake.samples < self.batch:
+            raise InputError(
+                f"uptake.samples is {self.uptake.samples}: it must leave samples of the batch for the tasks."
+            )
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}: it must be at least 0 and below 1.")
         if self.checkpoint_every % self.log_every:

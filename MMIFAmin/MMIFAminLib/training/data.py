@@ -1,5 +1,7 @@
 """Image pairs for training and validation: checked all at once, held in memory, drawn by step number."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -9,10 +11,9 @@ import torch
 from monai.data.dataloader import DataLoader
 from monai.data.dataset import Dataset
 from monai.transforms.compose import Compose
-from monai.transforms.intensity.dictionary import RandAdjustContrastd
 from monai.transforms.spatial.dictionary import RandAffined
 from monai.transforms.utility.dictionary import EnsureTyped
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter
 
 from ..display import color
 from ..errors import InputError
@@ -21,10 +22,13 @@ from .config import Config, Task, Variation
 
 _WINDOW = (0.4, 1.0)  # of the window that measured uptake fills, without its lesion
 _BLUR = (1.5, 2.5)  # pixels; largest sigma for the anatomical image and for uptake
+UPTAKE = "uptake"
+"""The kind of pairs of anatomy and measured uptake, beside the tasks."""
+
 _TRIES = 50  # draws of a patch before one with less foreground is accepted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One pair: ``anatomical`` and ``functional`` (luma) are uint8 (H, W); ``uptake``, where the functional image is
     colour-coded and the task asks for it, is float32 (H, W) in [0, 1].
@@ -35,6 +39,11 @@ class Case:
     anatomical: np.ndarray
     functional: np.ndarray
     uptake: np.ndarray | None = None
+
+    @property
+    def patient(self) -> str:
+        """Whose image this is: the name without the three digits at its end that count slices, if it has them."""
+        return re.sub(r"(?<=.)\d{3}$", "", self.name)
 
 
 def load_cases(config: Config, data: str | Path) -> tuple[dict[str, list[Case]], dict[str, list[Case]]]:
@@ -99,51 +108,63 @@ class DrawPatch:
     "task": int}``; ``uptake`` says that ``b`` shows uptake, ``task`` counts the configuration's tasks from 0.
     """
 
-    def __init__(self, config: Config, cases: dict[str, list[Case]]) -> None:
+    def __init__(self, config: Config, cases: dict[str, list[Case]], uptake: Sequence[Case] = ()) -> None:
         self.config = config
         self.cases = [(task, cases[task.name]) for task in config.tasks]
-        self.vary = _variation(config.vary) if config.vary.share else None
+        self.uptake = uptake
+        self.turn = _turn(config.vary) if config.vary.share else None
 
     def __call__(self, number: int) -> dict[str, torch.Tensor | bool | int]:
-        """Sample ``number``; tasks take turns within a batch."""
+        """Sample ``number``; within a batch the pairs of uptake come first, then the tasks take turns."""
         rng = np.random.default_rng((self.config.seed, number))
-        index = number % self.config.batch % len(self.cases)
-        task, cases = self.cases[index]
-        a, b, uptake = self._patch(rng, task, self._case(rng, cases))
+        index = number % self.config.batch - self.config.uptake.samples
+        if index < 0:
+            index, cases, swap, share = len(self.cases), self.uptake, 0.0, 1.0
+        else:
+            index %= len(self.cases)
+            task, cases = self.cases[index]
+            swap, share = task.swap, task.uptake
+        a, b, uptake = self._patch(rng, share, self._case(rng, cases))
         for _ in range(_TRIES - 1):
             if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
                 break
-            a, b, uptake = self._patch(rng, task, self._case(rng, cases))
+            a, b, uptake = self._patch(rng, share, self._case(rng, cases))
         if rng.random() < 0.5:
             a, b = a[:, ::-1], b[:, ::-1]
         if self.config.rotate:
             turns = int(rng.integers(4))
             a, b = np.rot90(a, turns), np.rot90(b, turns)
-        if rng.random() < task.swap:
+        if rng.random() < swap:
             a, b, uptake = b, a, False
-        pair = {key: torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0) for key, image in (("a", a), ("b", b))}
         lesion = torch.from_numpy(rng.random(5, dtype=np.float32))
-        if self.vary:
-            self.vary.set_random_state(int(rng.integers(2**32)))
-            varied = cast(dict[str, torch.Tensor], self.vary(pair))
-            pair = {key: image.clamp(0, 1) for key, image in varied.items()}
+        pair = self._varied(rng, a, b)
         return {**pair, "lesion": lesion, "uptake": uptake, "task": index}
 
-    def _case(self, rng: np.random.Generator, cases: list[Case]) -> Case:
+    def _varied(self, rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> dict[str, torch.Tensor]:
+        """``a`` and ``b`` as tensors ``(1, H, W)``, varied as the configuration asks for."""
+        vary = self.config.vary
+        if self.turn is None:
+            return {key: torch.from_numpy(np.ascontiguousarray(x))[None] for key, x in (("a", a), ("b", b))}
+        a, b = (_window(rng, _bend(rng, x, vary), vary) for x in (a, b))
+        pair = {key: torch.from_numpy(np.ascontiguousarray(x))[None] for key, x in (("a", a), ("b", b))}
+        self.turn.set_random_state(int(rng.integers(2**32)))
+        turned = cast(dict[str, torch.Tensor], self.turn(pair))
+        return {key: image.clamp(0, 1) for key, image in turned.items()}
+
+    def _case(self, rng: np.random.Generator, cases: Sequence[Case]) -> Case:
         case = cases[rng.integers(len(cases))]
         partner = self.config.vary.partner
-        if partner and rng.random() < partner:
+        if partner and case.task != UPTAKE and rng.random() < partner:
             other = cases[rng.integers(len(cases))]
-            if other.functional.shape == case.functional.shape:
-                return replace(case, functional=other.functional, uptake=other.uptake)
+            return laid_over(case, other)
         return case
 
-    def _patch(self, rng: np.random.Generator, task: Task, case: Case) -> tuple[np.ndarray, np.ndarray, bool]:
+    def _patch(self, rng: np.random.Generator, share: float, case: Case) -> tuple[np.ndarray, np.ndarray, bool]:
         size = self.config.patch
         height, width = case.anatomical.shape
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
         part = (slice(y, y + size), slice(x, x + size))
-        as_uptake = rng.random() < task.uptake
+        as_uptake = rng.random() < share
         a = _unit(case.anatomical[part])
         if case.uptake is None or not as_uptake:
             return a, _unit(case.functional[part]), False
@@ -152,10 +173,37 @@ class DrawPatch:
         return gaussian_filter(a, rng.uniform(0, _BLUR[0])), gaussian_filter(b, rng.uniform(0, _BLUR[1])), True
 
 
-def training_loader(config: Config, cases: dict[str, list[Case]], first_step: int, rank: int, world: int) -> DataLoader:
+def laid_over(case: Case, other: Case) -> Case:
+    """``case`` with the functional image of ``other``, moved and stretched so that place and extent of the two heads agree.
+
+    Place and extent are mean and deviation of the coordinates where either image of a pair is above 12 of 255.
+    """
+    middle, extent = _moments(case)
+    other_middle, other_extent = _moments(other)
+    stretch = other_extent / extent
+    offset = other_middle - stretch * middle
+    shape = case.anatomical.shape
+
+    def moved(image: np.ndarray) -> np.ndarray:
+        return affine_transform(image, stretch, offset, shape, order=1)
+
+    uptake = None if other.uptake is None else moved(other.uptake)
+    return replace(case, functional=moved(other.functional), uptake=uptake)
+
+
+def _moments(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    inside = np.nonzero(np.maximum(case.anatomical, case.functional) > 12)
+    if not len(inside[0]):
+        return np.zeros(2), np.ones(2)
+    return np.mean(inside, axis=1), np.maximum(np.std(inside, axis=1), 1.0)
+
+
+def training_loader(
+    config: Config, cases: dict[str, list[Case]], uptake: Sequence[Case], first_step: int, rank: int, world: int
+) -> DataLoader:
     """Batches from step ``first_step`` (counted from 0) to the end, the share of process ``rank`` of ``world``."""
     numbers = range(first_step * config.batch, config.steps * config.batch)
-    samples = Dataset(numbers, DrawPatch(config, cases))
+    samples = Dataset(numbers, DrawPatch(config, cases, uptake))
     share = range(rank, len(numbers), world)
     return DataLoader(samples, batch_size=config.batch // world, sampler=share, num_workers=0)
 
@@ -165,12 +213,25 @@ def subset(cases: list[Case], count: int) -> list[Case]:
     return [cases[index * len(cases) // count] for index in range(count)] if count < len(cases) else cases
 
 
-def _variation(vary: Variation) -> Compose:
-    """The random changes of a pair ``{"a", "b": (1, H, W) in [0, 1]}`` that ``vary`` asks for."""
+def _turn(vary: Variation) -> Compose:
+    """The random turning and scaling of a pair ``{"a", "b": (1, H, W) in [0, 1]}`` that ``vary`` asks for."""
     turn = {"rotate_range": float(np.deg2rad(vary.angle)), "scale_range": (vary.scale, vary.scale)}
     affine = RandAffined(("a", "b"), prob=vary.share, mode="bilinear", padding_mode="zeros", **turn)
-    bends = [RandAdjustContrastd(key, prob=vary.share, gamma=(1 / vary.gamma, vary.gamma)) for key in ("a", "b")]
-    return Compose([affine, *bends, EnsureTyped(("a", "b"), track_meta=False)])
+    return Compose([affine, EnsureTyped(("a", "b"), track_meta=False)])
+
+
+def _bend(rng: np.random.Generator, image: np.ndarray, vary: Variation) -> np.ndarray:
+    if rng.random() >= vary.share:
+        return image
+    return image ** np.float32(vary.gamma ** rng.uniform(-1, 1))
+
+
+def _window(rng: np.random.Generator, image: np.ndarray, vary: Variation) -> np.ndarray:
+    """``image`` as another window would show it: dark and bright ends cut away, the rest stretched."""
+    if not vary.window or rng.random() >= vary.share:
+        return image
+    low, high = rng.uniform(0, vary.window), 1 - rng.uniform(0, vary.window)
+    return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
 def _unit(levels: np.ndarray) -> np.ndarray:

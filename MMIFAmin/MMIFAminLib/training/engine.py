@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import distributed
@@ -20,14 +20,15 @@ from ..engine.weights import load_weights, save_weights
 from ..errors import InputError, MMIFAminError
 from ..files.writing import write_csv
 from ..losses.adaptive import AdaptiveLoss
-from ..losses.goals import GoalLoss
 from ..network import MMIFAMIN
 from .config import Config, load_config
-from .data import Case, load_cases, subset, training_loader
+from .data import UPTAKE, Case, load_cases, subset, training_loader
+from .field import Field, read_peers
 from .plots import draw_progress
-from .record import CHECKPOINT, LOG, VALIDATION, Log, load_checkpoint, save_checkpoint
+from .record import CHECKPOINT, LOG, LOOKS, Log, load_checkpoint, save_checkpoint
 from .step import TrainingStep
-from .validation import competitors, fuse_case, read_peers, score_cases, score_classical, summarize, term_means
+from .uptake import load_uptake
+from .validation import fuse_case, score_cases, standings, summarize
 
 
 def train(
@@ -41,7 +42,7 @@ def train(
     """Train one network; return the path of its weights, ``output/<name>.safetensors``.
 
     `config` is a Config, a YAML file or the name of a shipped configuration; `data` the folder that holds the tasks'
-    folders; `output` gets ``checkpoint.pt``, ``log.csv``, ``validation.csv``, ``progress.png``, the scores of every
+    folders; `output` gets ``checkpoint.pt``, ``log.csv``, ``looks.csv``, ``progress.png``, the scores of every
     validation pair (``scores.csv``), the weights and their model card. With `resume` a run continues from its last
     checkpoint and ends as if it had not been interrupted. Under torchrun every process calls this and shares the batch.
     `progress` gets the fraction done and a text. Raises InputError for a bad configuration, bad data or an output
@@ -49,18 +50,36 @@ def train(
     """
     source = "CONFIG" if isinstance(config, Config) else Path(config).name
     config = config if isinstance(config, Config) else load_config(config)
+    pairs = Pairs(*load_cases(config, data), load_uptake(config.uptake, data, config.patch), Field(read_peers(data)))
+    return train_on(config, pairs, output, source=source, resume=resume, progress=progress)
+
+
+class Pairs(NamedTuple):
+    """What a run is trained on, what it is scored on at the end, both by task, and who competes."""
+
+    train: dict[str, list[Case]]
+    held: dict[str, list[Case]]
+    uptake: list[Case]
+    field: Field
+
+
+def train_on(
+    config: Config,
+    pairs: Pairs,
+    output: str | Path,
+    *,
+    source: str = "CONFIG",
+    resume: bool = False,
+    progress: Callable[[float, str], object] | None = None,
+) -> Path:
+    """``train`` on given ``pairs``; the model card names the configuration ``source``."""
     output = Path(output)
     if (output / CHECKPOINT).is_file() and not resume:
         raise InputError(f"{output} already holds a run: continue it with --resume or choose another folder.")
     _require_ignite()
-    train_cases, val_cases = load_cases(config, data)
     torch.set_num_threads(config.threads)  # before anything is computed: sums depend on it in their last bits
     with _processes(config) as (rank, world):
-        peers = read_peers(data)
-        known = {row["task"] for row in peers}
-        peers += score_classical([case for task, cases in val_cases.items() if task not in known for case in cases])
-        run = Run(config, train_cases, val_cases, peers, output, source, rank, world, progress)
-        run.train()
+        Run(config, pairs, output, source, rank, world, progress).train()
     return output / f"{config.name}.safetensors"
 
 
@@ -70,9 +89,7 @@ class Run:
     def __init__(
         self,
         config: Config,
-        train_cases: dict[str, list[Case]],
-        val_cases: dict[str, list[Case]],
-        peers: list[dict],
+        pairs: Pairs,
         output: Path,
         source: str = "CONFIG",
         rank: int = 0,
@@ -82,7 +99,7 @@ class Run:
         from monai.utils.misc import set_determinism
 
         self.config, self.output, self.source, self.rank, self.world = config, output, source, rank, world
-        self.train_cases, self.val_cases, self.peers = train_cases, val_cases, peers
+        self.pairs = pairs
         self.progress = progress or (lambda fraction, text: None)
         torch.set_num_threads(config.threads)
         set_determinism(config.seed)
@@ -104,7 +121,7 @@ class Run:
         self.started = time.monotonic() - self.seconds
         self.sums: dict[str, list[float]] = {}
         output.mkdir(parents=True, exist_ok=True)
-        self.log, self.validation = Log(output / LOG, self.step), Log(output / VALIDATION, self.step)
+        self.log, self.looks = Log(output / LOG, self.step), Log(output / LOOKS, self.step)
         # A single process computes with the module itself, so that its results do not depend on DDP. With several, DDP
         # hands what the loss learns in the first one to the others, as buffers.
         self.parallel = DistributedDataParallel(self.model) if world > 1 else self.model
@@ -122,7 +139,9 @@ class Run:
             trainer = SupervisedTrainer(
                 device=self.device,
                 max_epochs=1,
-                train_data_loader=training_loader(config, self.train_cases, self.step, self.rank, self.world),
+                train_data_loader=training_loader(
+                    config, self.pairs.train, self.pairs.uptake, self.step, self.rank, self.world
+                ),
                 epoch_length=config.steps,
                 network=self.parallel,
                 optimizer=self.optimizer,
@@ -136,10 +155,8 @@ class Run:
             if self.rank == 0:
                 every = Events.ITERATION_COMPLETED
                 trainer.add_event_handler(every(every=config.log_every), self._write_log)
-                trainer.add_event_handler(every(every=config.validate_every), self._validate)
+                trainer.add_event_handler(every(every=config.look_every), self._look)
                 trainer.add_event_handler(every(every=config.checkpoint_every), self._save)
-            if self.rank == 0 and self.step == 0 and isinstance(self.model.loss, GoalLoss):
-                self._set_goals(self.model.loss)
             trainer.run()
             if self.rank == 0:
                 self._save(trainer)
@@ -195,8 +212,6 @@ class Run:
         self.seconds = time.monotonic() - self.started
         means = {name: sum(values) / len(values) for name, values in self.sums.items()}
         self.sums.clear()
-        if self.config.lesion.weight > 0:
-            means.setdefault("lesion", float("nan"))  # where lesions are rarer than rows
         rate = self.scheduler.get_last_lr()[0]
         self.log.add({"step": self.step, "seconds": round(self.seconds, 1), "learning_rate": rate} | means)
         remaining = self.seconds / self.step * (self.config.steps - self.step)
@@ -205,47 +220,31 @@ class Run:
             f"step {self.step} of {self.config.steps}, loss {means['loss']:.4f}, {remaining / 60:.0f} min left",
         )
 
-    def _set_goals(self, loss: GoalLoss) -> None:
-        """Let the ``loss`` choose its goals from where the network starts."""
-        cases, summary = self._scored()
-        for row in summary:
-            task, field = self._standing(row["task"], cases[row["task"]])
-            if field:
-                loss.aim(task, row, field)
-
-    def _standing(self, name: str, cases: list[Case]) -> tuple[int, list[dict[str, float]]]:
-        """The number of the task called ``name``, and the scores of its competitors on ``cases``."""
-        field = competitors({(case.task, case.name) for case in cases}, self.peers)
-        return [task.name for task in self.config.tasks].index(name), list(field.values())
-
-    def _scored(self) -> tuple[dict[str, list[Case]], list[dict]]:
-        """The cases of every task that are looked at during the run, and how the network does on them."""
-        cases = {task: subset(cases, self.config.validation_pairs) for task, cases in self.val_cases.items()}
-        rows = score_cases(self._network, [case for task in cases.values() for case in task])
-        return cases, summarize(rows, self.peers)
-
-    def _validate(self, engine) -> None:
-        cases, summary = self._scored()
-        self.validation.add(*({"step": self.step} | row | self._adapt(row, cases[row["task"]]) for row in summary))
+    def _look(self, engine) -> None:
+        """Compare the network with its competitors on some training pairs, as they are; an adaptive loss learns from it."""
+        cases = {task: subset(cases, self.config.look_pairs) for task, cases in self.pairs.train.items()}
+        ranks = []
+        for number, (task, pairs) in enumerate(cases.items()):
+            rows = score_cases(self._network, pairs)
+            (row,) = summarize(rows, pairs, self.pairs.field)
+            self.looks.add({"step": self.step} | row | self._adapt(number, pairs, rows))
+            ranks.append(f"{task} {row['mean_rank']:.2f}")
         panels = {}
         for task, pairs in cases.items():
             case = pairs[len(pairs) // 2]
             panels[task] = (case.anatomical, case.functional, fuse_case(self._network, case))
         title = f"{self.config.name}, step {self.step} of {self.config.steps}"
-        draw_progress(self.output / "progress.png", self.log.rows, self.validation.rows, panels, title)
-        found = ", ".join(f"{row['task']} {row['mean_rank']:.2f}" for row in summary)
-        self.progress(self.step / self.config.steps, f"step {self.step}, mean rank: {found}")
+        draw_progress(self.output / "progress.png", self.log.rows, self.looks.rows, panels, title)
+        done = self.step / self.config.steps
+        self.progress(done, f"step {self.step}, mean rank on training pairs: {', '.join(ranks)}")
 
-    def _adapt(self, own: dict, cases: list[Case]) -> dict[str, float]:
-        """Let an adaptive loss learn from the scores ``own`` of one task; returns the weights that its terms then
-        have.
-        """
+    def _adapt(self, task: int, cases: list[Case], rows: list[dict]) -> dict[str, float]:
+        """Let an adaptive loss learn from the scores ``rows`` of ``cases``; returns the weights that its terms then have."""
         loss = self.model.loss
         if not isinstance(loss, AdaptiveLoss):
             return {}
-        task, field = self._standing(own["task"], cases)
-        if field:
-            loss.learn(task, own, term_means(self._network, cases, loss.names), field)
+        patients = standings(self._network, cases, rows, self.pairs.field, loss.names)
+        loss.learn(task, patients, self.step / self.config.steps)
         return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:
@@ -253,15 +252,17 @@ class Run:
         save_checkpoint(self.output / CHECKPOINT, self.config, self.step, self.seconds, **self._state())
 
     def _finish(self) -> None:
-        rows = score_cases(self._network, [case for cases in self.val_cases.values() for case in cases])
+        cases = [case for cases in self.pairs.held.values() for case in cases]
+        rows = score_cases(self._network, cases)
         write_csv(rows, self.output / "scores.csv")
-        card = self._card(summarize(rows, self.peers))
+        card = self._card(summarize(rows, cases, self.pairs.field))
         save_weights(self._network, self.output / f"{self.config.name}.safetensors", card)
         self.progress(1.0, f"wrote {self.config.name}.safetensors")
 
     def _card(self, summary: list[dict]) -> dict:
         config, loss = self.config, self.model.loss
-        tasks = [(task.name, len(self.train_cases[task.name]), len(self.val_cases[task.name])) for task in config.tasks]
+        pairs = self.pairs
+        tasks = [(task.name, len(pairs.train[task.name]), len(pairs.held[task.name])) for task in config.tasks]
         return {
             "name": config.name,
             "description": "MMIF-AMIN: fusion of two registered images, grey levels in [0, 1]",
@@ -284,7 +285,7 @@ class Run:
 
     def _kinds(self) -> list[str]:
         """Names of the kinds of pairs that the loss tells apart: the tasks, then measured uptake."""
-        return [*(task.name for task in self.config.tasks), "uptake"]
+        return [*(task.name for task in self.config.tasks), UPTAKE]
 
     def _loss_weights(self, loss: AdaptiveLoss) -> dict[str, dict[str, float]]:
         """What an adaptive loss has learned: the weight of each term for each kind of pair."""

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files.writing import atomic_path, write_csv
 from .config import Config
 
-CHECKPOINT, LOG, VALIDATION = "checkpoint.pt", "log.csv", "validation.csv"
+CHECKPOINT, LOG, LOOKS = "checkpoint.pt", "log.csv", "looks.csv"
 # Where and how fast a run is computed may change when it is resumed; what is computed may not.
 _FREE = ("threads", "device")
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..losses.adaptive import AdaptiveLoss
-from ..losses.lesion import lesion_shortfall, plant_lesions
+from ..losses.lesion import plant_lesions
 from ..network import MMIFAMIN
 from .config import Config
 
@@ -27,7 +27,7 @@ def build_loss(config: Config) -> nn.Module:
         raise InputError(f"loss.name is {config.loss.name!r}: choose {', '.join(_LOSSES)}.")
     module = importlib.import_module(f"MMIFAminLib.losses.{config.loss.name}")
     kind = getattr(module, _LOSSES[config.loss.name])
-    own: dict[str, Any] = {"kinds": len(config.tasks) + 1} if issubclass(kind, AdaptiveLoss) else {}
+    own: dict[str, Any] = {"kinds": len(config.tasks)} if issubclass(kind, AdaptiveLoss) else {}
     try:
         return kind(**config.loss.options, **own)
     except TypeError as error:
@@ -56,19 +56,13 @@ class TrainingStep(nn.Module):
         Where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake, it gets a lesion (luma is no measure of it), and
         the loss takes it as a kind of pair of its own.
         """
-        clean, anatomical = b[uptake], a[uptake]
-        with_lesion, profile = plant_lesions(clean, lesion[uptake])
         b = b.clone()
-        b[uptake] = with_lesion
+        b[uptake] = plant_lesions(b[uptake], lesion[uptake])
         fused = self._fuse(a, b, uptake)
         clipped = fused.clamp(0, 1)
         loss, terms = self.loss(a, b, clipped, torch.where(uptake, len(self.config.tasks), task))
         parts = dict(terms, overshoot=(fused - clipped).square().mean())
         loss = loss + self.config.overshoot * parts["overshoot"]
-        if self.config.lesion.weight > 0 and uptake.any():
-            change = clipped[uptake] - self._fuse(anatomical, clean, uptake[uptake]).clamp(0, 1)
-            parts["lesion"] = lesion_shortfall(with_lesion - clean, change, profile, self.config.lesion.recovery)
-            loss = loss + self.config.lesion.weight * parts["lesion"]
         return loss, {name: value.detach() for name, value in parts.items()}
 
     def _fuse(self, a: torch.Tensor, b: torch.Tensor, uptake: torch.Tensor) -> torch.Tensor:

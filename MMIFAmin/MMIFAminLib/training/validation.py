@@ -1,17 +1,16 @@
-"""Scores of a network on validation pairs, as published methods are scored: 8-bit luma, mean rank of nine metrics."""
+"""Scores of a network on image pairs, as published methods are scored: 8-bit luma, mean rank of nine metrics."""
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..evaluation import metrics
-from ..evaluation.baselines import BASELINES
+from ..losses.adaptive import Standing
 from ..losses.terms import TERMS
 from ..network import MMIFAMIN
 from .data import Case
+from .field import Field, mean_scores
 
 OURS = "MMIF-AMIN"
 
@@ -39,29 +38,6 @@ def score_cases(network: MMIFAMIN, cases: list[Case]) -> list[dict]:
     ]
 
 
-def read_peers(data: str | Path) -> list[dict]:
-    """Scores of the published methods, from ``reference/peers_val.csv`` beside the data folder; empty where absent."""
-    path = Path(data).resolve().parent / "reference" / "peers_val.csv"
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def score_classical(cases: list[Case]) -> list[dict]:
-    """Scores of the classical fusions of ``cases``, in the form of ``read_peers``: the field where no other is
-    known.
-    """
-    rows = []
-    for case in cases:
-        sources = [image.astype(np.float32) / np.float32(255) for image in (case.anatomical, case.functional)]
-        for name, fuse in BASELINES.items():
-            fused = np.rint(fuse(*sources) * 255).astype(np.uint8)
-            scores = metrics.score(case.anatomical, case.functional, fused)
-            rows.append({"task": case.task, "id": case.name, "method": name} | scores)
-    return rows
-
-
 @torch.no_grad()
 def term_means(network: MMIFAMIN, cases: list[Case], names: Sequence[str]) -> dict[str, float]:
     """The mean of each term of the loss over the fused images of ``cases``."""
@@ -73,27 +49,29 @@ def term_means(network: MMIFAMIN, cases: list[Case], names: Sequence[str]) -> di
     return dict(zip(names, np.mean(values, axis=0).tolist()))
 
 
-def competitors(pairs: set[tuple[str, str]], peers: list[dict]) -> dict[str, dict[str, float]]:
-    """The mean scores of every method in ``peers`` that has all of ``pairs``, given by task and id."""
-    scores: dict[str, list[dict]] = {}
-    for row in peers:
-        if (row["task"], row["id"]) in pairs:
-            scores.setdefault(row["method"], []).append(row)
-    # A method that lacks some of the pairs would be compared on others.
-    return {method: _mean(found, metrics.RANKED) for method, found in scores.items() if len(found) == len(pairs)}
+def standings(
+    network: MMIFAMIN, cases: Sequence[Case], rows: Sequence[dict], field: Field, terms: Sequence[str]
+) -> list[Standing]:
+    """How ``network`` stands on each patient of ``cases``, pairs of one task of which ``rows`` are its scores."""
+    patients = dict.fromkeys(case.patient for case in cases)
+    found = []
+    for patient in patients:
+        own = [(case, row) for case, row in zip(cases, rows) if case.patient == patient]
+        images = [case for case, _ in own]
+        scores = mean_scores([row for _, row in own])
+        found.append(Standing(scores, term_means(network, images, terms), field.on(images)))
+    return found
 
 
-def summarize(rows: list[dict], peers: list[dict]) -> list[dict]:
-    """One row for each task: mean of every metric, ``mean_rank`` among the peers on the same pairs (NaN without)."""
+def summarize(rows: Sequence[dict], cases: Sequence[Case], field: Field) -> list[dict]:
+    """One row for each task: mean of every metric of ``rows``, the scores of ``cases`` in the same order, and ``mean_rank``
+    among the competitors on the same pairs.
+    """
     summary = []
     for task in dict.fromkeys(row["task"] for row in rows):
         own = [row for row in rows if row["task"] == task]
-        mean = _mean(own, [metric.name for metric in metrics.METRICS])
-        table = competitors({(task, row["id"]) for row in own}, peers)
-        rank = metrics.rank_methods(table | {OURS: mean})[OURS] if table else float("nan")
+        mean = mean_scores(own, [metric.name for metric in metrics.METRICS])
+        table = field.on([case for case in cases if case.task == task])
+        rank = metrics.rank_methods(table | {OURS: mean})[OURS]
         summary.append({"task": task, "pairs": len(own), "mean_rank": rank} | mean)
     return summary
-
-
-def _mean(rows: list[dict], names) -> dict[str, float]:
-    return {name: float(np.mean([float(row[name]) for row in rows])) for name in names}

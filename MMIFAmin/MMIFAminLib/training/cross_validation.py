@@ -1,0 +1,86 @@
+"""How well a recipe does on patients it never saw: trained several times, each time without some of the patients."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..evaluation import metrics
+from ..files.writing import atomic_path, write_csv
+from .config import Config, load_config
+from .data import Case, load_cases
+from .engine import Pairs, train_on
+from .field import Field, mean_scores, read_peers
+from .record import read_log
+from .uptake import load_uptake
+from .validation import OURS
+
+
+def cross_validate(
+    config: Config | str | Path,
+    data: str | Path,
+    output: str | Path,
+    *,
+    folds: int = 4,
+    progress: Callable[[float, str], object] | None = None,
+) -> Path:
+    """Train ``config`` once for each of ``folds`` groups of patients, without them, and score them; return the path of the table.
+
+    The patients of ``train`` and ``val`` of each task are dealt out to the folds in turn (a task with fewer patients than folds
+    is trained on all of them in the others). `output` gets a folder for each fold, ``patients.csv`` (a row for each patient: mean
+    metrics and ``mean_rank`` among the competitors of ``field``) and ``patients.md``, renewed after each fold. Run again after an
+    interruption, it goes on where it stopped. Raises InputError as ``train`` does.
+    """
+    config, source = (config, "CONFIG") if isinstance(config, Config) else (load_config(config), Path(config).name)
+    output = Path(output)
+    train, val = load_cases(config, data)
+    uptake, field = load_uptake(config.uptake, data, config.patch), Field(read_peers(data))
+    found: list[dict] = []
+    for fold in range(folds):
+        held = {task: held_out(train[task] + val[task], fold, folds) for task in train}
+        kept = {task: [c for c in train[task] + val[task] if c not in held[task]] for task in train}
+
+        def tell(fraction: float, text: str, fold=fold) -> None:
+            if progress:
+                progress((fold + fraction) / folds, f"fold {fold + 1} of {folds}: {text}")
+
+        folder = output / f"fold-{fold}"
+        if not (folder / "scores.csv").is_file():
+            train_on(config, Pairs(kept, held, uptake, field), folder, source=source, resume=True, progress=tell)
+        cases = [case for task in held.values() for case in task]
+        found += [{"fold": fold} | row for row in by_patient(cases, read_log(folder / "scores.csv"), field)]
+        write_csv(found, output / "patients.csv")
+        with atomic_path(output / "patients.md") as temporary:
+            Path(temporary).write_text(to_markdown(found), encoding="utf-8")
+    return output / "patients.md"
+
+
+def held_out(cases: Sequence[Case], fold: int, folds: int) -> list[Case]:
+    """Those of ``cases`` whose patients are the share of ``fold``: every ``folds``-th patient, in the order of their names."""
+    patients = sorted({case.patient for case in cases})
+    chosen = set(patients[fold::folds])
+    return [case for case in cases if case.patient in chosen]
+
+
+def by_patient(cases: Sequence[Case], rows: Sequence[dict], field: Field) -> list[dict]:
+    """One row for each patient of ``cases``, whose scores are ``rows``: task, patient, pairs, ``mean_rank``, mean metrics."""
+    scored = {(row["task"], row["id"]): row for row in rows}
+    found = []
+    for task, patient in dict.fromkeys((case.task, case.patient) for case in cases):
+        own = [case for case in cases if (case.task, case.patient) == (task, patient)]
+        mean = mean_scores([scored[task, case.name] for case in own])
+        rank = metrics.rank_methods(field.on(own) | {OURS: mean})[OURS]
+        found.append({"task": task, "patient": patient, "pairs": len(own), "mean_rank": round(rank, 4)} | mean)
+    return found
+
+
+def to_markdown(rows: Sequence[dict]) -> str:
+    """The table of ``rows``: for each task the mean rank over patients, its spread, and each patient's."""
+    lines = ["| task | patients | mean rank | standard deviation | worst | each |", "|---|---|---|---|---|---|"]
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        ranks = [float(row["mean_rank"]) for row in own]
+        each = ", ".join(f"{row['patient']}: {float(row['mean_rank']):.2f}" for row in own)
+        spread = f"{np.std(ranks, ddof=1):.2f}" if len(ranks) > 1 else ""
+        lines.append(f"| {task} | {len(own)} | {np.mean(ranks):.2f} | {spread} | {max(ranks):.2f} | {each} |")
+    return "\n".join(lines) + "\n"
