@@ -7,10 +7,10 @@ from PIL import Image
 
 from MMIFAminLib.evaluation.baselines import laplacian_pyramid
 from MMIFAminLib.evaluation.metrics import RANKED, score
-from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, worth
-from MMIFAminLib.losses.goals import GoalLoss, goal
+from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, Standing, worth
+from MMIFAminLib.losses.goals import GoalLoss
 from MMIFAminLib.losses.information import InformationLoss
-from MMIFAminLib.losses.lesion import lesion_shortfall, plant_lesions
+from MMIFAminLib.losses.lesion import plant_lesions
 from MMIFAminLib.losses.shortfall import ShortfallLoss
 from MMIFAminLib.losses.terms import TERMS
 from MMIFAminLib.losses.uncertainty import UncertaintyLoss
@@ -133,16 +133,14 @@ def test_a_term_is_worth_what_it_can_overtake():
         return [{"SSIM": 1.2 * ratio, "SF": 10.0, "AG": 4.0}] * count
 
     # All competitors level: half of them within the reach on either side; SSIM = 2 (1 - structure) grows by 1 / 0.6.
-    level = worth("structure", 0.4, own, field(0), 2, 1)
+    level = worth("structure", 0.4, own, field(0), 2)
     assert level == pytest.approx(1 / (4 * STEP["SSIM"]) / 0.6)
-    assert worth("structure", 0.4, own, field(1), 2, 1) == pytest.approx(level / np.e)
-    assert worth("structure", 0.4, own, field(-2), 2, 1) == pytest.approx(level / np.e**2)  # ahead and behind alike
-    assert worth("structure", 0.4, own, field(-1), 2, 3) == pytest.approx(level / np.e**3)
-    assert worth("structure", 0.4, own, field(1), 2, 3) == pytest.approx(level / np.e)
-    assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2, 1) == pytest.approx(level / 4)
+    assert worth("structure", 0.4, own, field(1), 2) == pytest.approx(level / np.e)
+    assert worth("structure", 0.4, own, field(-2), 2) == pytest.approx(level / np.e**2)  # ahead and behind alike
+    assert worth("structure", 0.4, own, field(0, 1) + field(50, 3), 2) == pytest.approx(level / 4)
     both = 1 / (4 * STEP["SF"]) + 1 / (4 * STEP["AG"])
-    assert worth("sharpness", 0.5, own, field(0), 2, 1) == pytest.approx(both / 0.5)
-    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2, 1))
+    assert worth("sharpness", 0.5, own, field(0), 2) == pytest.approx(both / 0.5)
+    assert np.isfinite(worth("structure", 1.0, {"SSIM": -0.1}, [{"SSIM": 0.0}], 2))
 
 
 def ahead(metric, steps):
@@ -150,34 +148,70 @@ def ahead(metric, steps):
     return float(np.exp(steps * STEP[metric]))
 
 
-def test_a_goal_is_the_furthest_competitor_within_reach_or_the_next_behind():
-    def chosen(*steps):
-        return goal("MI", {"MI": 1.0}, [{"MI": ahead("MI", value)} for value in steps], 2.0)
+def standing(**leads):
+    """A patient on whom competitors are so many steps ahead: ``{method: {metric: steps}}``; the network has 1 in all."""
+    metrics = next(iter(leads.values()))
+    field = {method: {name: ahead(name, steps) for name, steps in given.items()} for method, given in leads.items()}
+    return Standing(dict.fromkeys(metrics, 1.0), {}, field)
 
-    assert chosen(-3, -1, 0.5, 1.9, 2.1) == pytest.approx(ahead("MI", 1.9))
-    assert chosen(-3, -1, 2.1) == pytest.approx(ahead("MI", -1))
-    assert chosen(2.1) == chosen(0) == 1.0
+
+def test_a_goal_is_the_furthest_competitor_within_reach_or_the_next_behind():
+    def chosen(**steps):
+        loss = GoalLoss({"mutual_information": 1.0}, reach=2.0, begin=0.0)
+        loss.learn(0, [standing(**{name: {"MI": value} for name, value in steps.items()})], 1.0)
+        return loss.goals[0]["MI"]
+
+    assert chosen(a=-3, b=-1, c=0.5, d=1.9, e=2.1) == "d"
+    assert chosen(a=-3, b=-1, e=2.1) == "b"
+    assert chosen(e=2.1, f=9) == "e"
 
 
 def test_goals_stay_and_weights_grow_behind_them():
-    loss = GoalLoss({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0}, rate=0.5, reach=2.0, margin=0.25, kinds=2)
-    own = {"SSIM": 1.0, "ENfg": 1.0, "SF": 1.0, "AG": 1.0}
-    field = [
-        {"SSIM": ahead("SSIM", 1), "ENfg": ahead("ENfg", -0.25), "SF": ahead("SF", -5), "AG": ahead("AG", -0.5)},
-        {"SSIM": ahead("SSIM", 3), "ENfg": ahead("ENfg", 9), "SF": ahead("SF", 9), "AG": ahead("AG", 9)},
-    ]
-    loss.aim(0, own, field)
-    assert dict(zip(loss.metrics, loss.goals[0].tolist())) == pytest.approx(field[0])
-    loss.learn(0, own, {}, field[1:])  # who competes later changes no goal
+    loss = GoalLoss(
+        {"structure": 8.0, "entropy": 4.0, "sharpness": 4.0}, pace=0.5, reach=2.0, margin=0.25, begin=0.5, kinds=2
+    )
+    near = {"SSIM": 1, "ENfg": -0.25, "SF": -5, "AG": -0.5}
+    far = {"SSIM": 3, "ENfg": 9, "SF": 9, "AG": 9}
+    loss.learn(0, [standing(near=near, far=far)], 0.5)
+    assert loss.goals == {0: dict.fromkeys(near, "near")}
     learned = loss.weights(0)
-    # SSIM is a step behind: by rate; entropy has its margin: not at all; of sharpness the worse metric counts.
+    # SSIM is a step behind: by the pace; entropy has its margin: not at all; of sharpness the worse metric counts.
     assert learned["structure"] / learned["entropy"] == pytest.approx(2 * np.exp(0.5), rel=1e-3)
     assert learned["sharpness"] / learned["entropy"] == pytest.approx(np.exp(0.5 * -0.25), rel=1e-3)
     assert sum(learned.values()) == pytest.approx(16)
     assert loss.weights(1) == pytest.approx({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0})
+    loss.learn(0, [standing(near=near, far=near)], 0.6)
+    assert loss.goals == {0: dict.fromkeys(near, "near")}, "who comes near later changes no goal"
     again = GoalLoss({"structure": 1.0, "entropy": 1.0, "sharpness": 1.0}, kinds=2)
     again.load_state_dict(loss.state_dict())  # of a run that is resumed
-    assert torch.equal(again.goals[0], loss.goals[0]) and again.weights(0) == pytest.approx(learned)
+    assert again.goals == loss.goals and again.weights(0) == pytest.approx(loss.weights(0))
+
+
+def test_a_lead_counts_as_it_is_on_the_weaker_patients():
+    loss = GoalLoss({"structure": 1.0, "entropy": 1.0}, pace=0.1, margin=0.0, begin=0.0, weak=0.25)
+    patients = [standing(other={"SSIM": s, "ENfg": e}) for s, e in ((-9, 0), (-9, 0), (-9, 0), (2, 0), (2, 0))]
+    loss.learn(0, patients, 1.0)
+    assert loss.weights(0)["structure"] > loss.weights(0)["entropy"], "ahead on the mean, behind on two of five"
+
+
+def test_goals_begin_late_and_worth_is_a_mean_over_patients():
+    weights = {"structure": 2.0}
+    first, second = (
+        Standing({"SSIM": 1.2}, {"structure": 0.4}, {"other": {"SSIM": 1.2 * ahead("SSIM", steps)}}) for steps in (3, 5)
+    )
+    loss = GoalLoss(weights, rate=1.0, reach=2.0, begin=0.5)
+    loss.learn(0, [first, second], 0.4)
+    assert not loss.goals
+    wanted = np.mean([worth("structure", 0.4, s.own, list(s.field.values()), 2) for s in (first, second)])
+    assert loss.weights(0)["structure"] == pytest.approx(1.1 * wanted, rel=1e-3)
+
+
+def test_uptake_has_weights_of_its_own(phantom):
+    given = {"structure": 2.0, "invention": 30.0}
+    loss = AdaptiveLoss({"structure": 5.0}, anchors={"intensity": 1.0}, uptake=given, kinds=1)
+    value, report = loss(*phantom, torch.tensor([1, 1]))
+    expected = sum(weight * TERMS[name](*phantom).mean().item() for name, weight in given.items())
+    assert value.item() == pytest.approx(expected, rel=1e-5) and report["weight of structure"] == 2.0
 
 
 def test_shortfall_weights_grow_with_the_shortfall_of_each_image(phantom):
@@ -219,23 +253,7 @@ def test_information_follows_the_source_with_detail():
 def test_lesions_are_planted_as_drawn():
     b = torch.full((2, 1, 64, 64), 0.5)
     draws = torch.tensor([[0.5, 0.5, 0.0, 1.0, 0.9], [0.5, 0.5, 1.0, 0.0, 0.1]])
-    changed, profile = plant_lesions(b, draws)
+    changed = plant_lesions(b, draws)
     assert changed[0, 0, 32, 32].item() == pytest.approx(0.8) and changed[1, 0, 32, 32].item() == pytest.approx(0.4)
-    for image, width in zip(profile[:, 0], (6, 15)):  # full width at half maximum, pixels
-        assert (image[32] >= 0.5).sum().item() == pytest.approx(width, abs=1)
-
-
-def test_lesion_shortfall_is_zero_for_a_response_and_grows_when_inverted():
-    b = torch.full((1, 1, 64, 64), 0.5)
-    changed, profile = plant_lesions(b, torch.tensor([[0.5, 0.5, 0.5, 0.5, 0.1]]))
-    change = changed - b
-    assert lesion_shortfall(change, 0.6 * change, profile, 0.5).item() == pytest.approx(0, abs=1e-6)
-    assert lesion_shortfall(change, 0 * change, profile, 0.5).item() == pytest.approx(0.5, abs=1e-3)
-    assert lesion_shortfall(change, -change, profile, 0.5).item() == pytest.approx(1.5, abs=1e-3)
-
-
-def test_a_lesion_that_nobody_could_see_counts_for_little():
-    profile = torch.ones(1, 1, 8, 8)
-    change = 1e-4 * profile
-    assert lesion_shortfall(change, -100 * change, profile, 0.7) < 1
-    assert lesion_shortfall(0 * change, 0 * change, 0 * profile, 0.7) == 0
+    for image, width in zip((changed - b).abs()[:, 0], (6, 15)):  # full width at half maximum, pixels
+        assert (image[32] >= 0.5 * image.max()).sum().item() == pytest.approx(width, abs=1)

@@ -19,14 +19,18 @@ TINY = {
     "learning_rate": 0.01,
     "log_every": 2,
     "checkpoint_every": 2,
-    "validate_every": 4,
-    "validation_pairs": 1,
+    "look_every": 4,
+    "look_pairs": 2,
     "architecture": {"idn_blocks": 1, "idn_growth": 4, "channels": 12, "transformer_blocks": 1, "decoder_width": 8},
     "loss": {
         "name": "adaptive",
-        "options": {"weights": {"structure": 1, "edge_transfer": 2}, "anchors": {"intensity": 1, "gradient": 5}},
+        "options": {
+            "weights": {"structure": 1, "edge_transfer": 2},
+            "anchors": {"intensity": 1, "gradient": 5},
+            "uptake": {"structure": 3, "invention": 7},
+        },
     },
-    "lesion": {"weight": 0.5},
+    "uptake": {"samples": 1, "phantoms": 2},
     "tasks": [
         {"name": "CT", "train": "train/CT", "val": "val/CT", "anatomical": "MRI", "functional": "CT", "swap": 0.5},
         {

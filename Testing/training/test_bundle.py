@@ -35,7 +35,7 @@ def network():
 @pytest.fixture(scope="module")
 def bundle(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
-    card = {"config": Config.from_dict(TINY | {"steps": 2, "validate_every": 2}).to_dict()}
+    card = {"config": Config.from_dict(TINY | {"steps": 2, "look_every": 2}).to_dict()}
     save_weights(network, folder / "tiny.safetensors", card)
     return export_bundle(folder / "out", folder / "tiny.safetensors")
 

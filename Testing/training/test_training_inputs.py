@@ -1,5 +1,6 @@
 """Training: the configuration, the checks of the data, and the samples that are drawn from it."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.training import Config, load_config, train
 from MMIFAminLib.training.config import SHIPPED as CONFIGS
-from MMIFAminLib.training.data import DrawPatch, load_cases, training_loader
+from MMIFAminLib.training.config import UptakePairs
+from MMIFAminLib.training.data import Case, DrawPatch, laid_over, load_cases, training_loader
 from MMIFAminLib.training.step import build_loss
+from MMIFAminLib.training.uptake import load_uptake
 from support.tiny_run import TINY, data, write_config  # noqa: F401 (data is a fixture)
 
 SHIPPED = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if not path.stem.startswith("ablation")]
@@ -38,6 +41,9 @@ def test_shipped_configurations_load_and_come_back(name):
         ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
         ({"precision": "int4"}, ["int4", "bf16"]),
         ({"vary": {"gamma": 0.5}}, ["vary.gamma", "0.5"]),
+        ({"uptake": {"samples": 4}}, ["uptake.samples", "4", "tasks"]),
+        ({"uptake": {"samples": 1}}, ["uptake.samples", "phantoms"]),
+        ({"uptake": {"samples": 1, "body": "body"}}, ["ct.nrrd"]),
     ],
 )
 def test_a_bad_configuration_is_named(tmp_path, data, changes, words):
@@ -58,6 +64,7 @@ def test_a_configuration_extends_another(tmp_path):
     assert config.loss.options == {
         "weights": {"edge_transfer": 2, "entropy": 0.5},
         "anchors": {"intensity": 1, "gradient": 5},
+        "uptake": {"structure": 3, "invention": 7},
     }
     assert (config.steps, len(config.tasks)) == (3, 1) and config.architecture == other.architecture
     with pytest.raises(InputError, match="nowhere.yaml.*shipped configurations:.*medical"):
@@ -99,7 +106,7 @@ def test_all_problems_of_the_data_are_named_at_once(tmp_path, data):
 def test_uptake_of_real_pairs_is_read(shared):
     task = {"name": "PET", "anatomical": "MRI", "functional": "PET", "uptake": 1.0}
     task |= {"train": "harvard/val/PET-MRI", "val": "harvard/val/CT-MRI"}
-    config = Config.from_dict(TINY | {"tasks": [task | {"val": "harvard/val/PET-MRI"}]})
+    config = Config.from_dict(TINY | {"uptake": {}, "tasks": [task | {"val": "harvard/val/PET-MRI"}]})
     cases = load_cases(config, shared / "data")[0]["PET"]
     assert all(case.uptake is not None and case.uptake.min() >= 0 and case.uptake.max() <= 1 for case in cases)
     # Warm yellow is brighter in luma than the hotter red: uptake is not luma on another scale.
@@ -112,15 +119,15 @@ def test_uptake_of_real_pairs_is_read(shared):
 
 def test_samples_are_a_function_of_seed_and_number(data):
     config = Config.from_dict(TINY)
-    cases = load_cases(config, data)[0]
-    whole = list(training_loader(config, cases, 0, 0, 1))
+    cases, uptake = load_cases(config, data)[0], load_uptake(config.uptake, data, config.patch)
+    whole = list(training_loader(config, cases, uptake, 0, 0, 1))
     assert len(whole) == config.steps
-    resumed = list(training_loader(config, cases, 5, 0, 1))
+    resumed = list(training_loader(config, cases, uptake, 5, 0, 1))
     assert all(torch.equal(x[key], y[key]) for x, y in zip(whole[5:], resumed) for key in x)
-    first, second = (list(training_loader(config, cases, 0, rank, 2)) for rank in (0, 1))
+    first, second = (list(training_loader(config, cases, uptake, 0, rank, 2)) for rank in (0, 1))
     for x, y, z in zip(whole, first, second):
         assert torch.equal(x["a"], torch.stack((y["a"], z["a"]), dim=1).flatten(0, 1))
-    other = list(training_loader(replace(config, seed=6), cases, 0, 0, 1))
+    other = list(training_loader(replace(config, seed=6), cases, uptake, 0, 0, 1))
     assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(whole, other))
     assert not torch.equal(whole[0]["a"], whole[1]["a"])
 
@@ -129,7 +136,7 @@ VARY = {"share": 1.0, "angle": 30, "scale": 0.2}
 
 
 def drawn(data, vary, count=12):
-    config = Config.from_dict(TINY | {"vary": vary, "tasks": TINY["tasks"][:1]})
+    config = Config.from_dict(TINY | {"vary": vary, "tasks": TINY["tasks"][:1], "uptake": {}})
     cases = load_cases(config, data)[0]
     return [DrawPatch(config, cases)(number) for number in range(count)], cases["CT"]
 
@@ -157,7 +164,7 @@ def test_both_images_are_turned_alike_and_their_grey_levels_bent_apart(data, tmp
 
 
 def test_the_second_image_can_come_from_another_pair(data):
-    config = Config.from_dict(TINY | {"vary": {"partner": 1.0}})
+    config = Config.from_dict(TINY | {"vary": {"partner": 1.0}, "uptake": {}})
     cases = load_cases(config, data)[0]
     pairs = {(case.anatomical.tobytes(), case.functional.tobytes()) for case in cases["CT"]}
     draw = DrawPatch(config, cases)
@@ -165,8 +172,62 @@ def test_the_second_image_can_come_from_another_pair(data):
     assert 10 < sum((case.anatomical.tobytes(), case.functional.tobytes()) not in pairs for case in chosen) < 30
 
 
+def test_a_partner_is_laid_over_place_and_extent():
+    rows, columns = np.mgrid[:64, :80]
+
+    def disc(row, column, height, width):
+        return np.where(((rows - row) / height) ** 2 + ((columns - column) / width) ** 2 < 1, 200, 0).astype(np.uint8)
+
+    case = Case("CT", "1001", disc(30, 40, 20, 16), disc(30, 40, 20, 16))
+    other = Case("CT", "2001", disc(36, 30, 10, 24), disc(36, 30, 10, 24) // 2)
+    moved = laid_over(case, other)
+    assert moved.anatomical is case.anatomical and moved.functional.dtype == np.uint8
+    inside, wanted = moved.functional > 50, case.anatomical > 0
+    assert (inside & wanted).sum() / (inside | wanted).sum() > 0.93
+    assert set(np.unique(moved.functional[16:44, 30:50])) == {100}
+    black = Case("CT", "3001", np.zeros((64, 80), np.uint8), np.zeros((64, 80), np.uint8))
+    assert np.array_equal(laid_over(black, other).functional.shape, (64, 80))
+
+
+def test_windows_cut_away_dark_and_bright_ends(data):
+    plain, shown = (drawn(data, vary)[0] for vary in ({}, {"share": 1.0, "window": 0.4}))
+    for x, y in zip(plain, shown):
+        slope = [image.flatten().diff().abs().max() for image in (x["a"], y["a"])]
+        order = y["a"].flatten()[x["a"].flatten().argsort()]
+        assert slope[1] > slope[0] and (order.diff() >= 0).all()
+
+
+def test_the_patient_of_a_pair_is_its_name_without_the_slice():
+    blank = np.zeros((1, 1), np.uint8)
+    assert [Case("CT", name, blank, blank).patient for name in ("34002", "041", "brain", "p7-012")] == [
+        "34",
+        "041",
+        "brain",
+        "p7-",
+    ]
+
+
+def test_pairs_of_uptake_have_lesions_in_white_bone(shared):
+    pairs = UptakePairs(samples=1, body="body", templates="templates", phantoms=3)
+    cases = load_uptake(pairs, shared / "data", 128)
+    kinds = Counter(case.name.rstrip("0123456789") for case in cases)
+    assert (
+        set(kinds) == {"body", "T1-PET", "T2-PET", "PD-PET", "T1-SPECT", "T2-SPECT", "phantom"}
+        and kinds["phantom"] == 3
+    )
+    assert all(case.task == "uptake" and case.uptake.dtype == np.float32 for case in cases)
+    assert all(case.uptake.min() >= 0 and case.uptake.max() <= 1 for case in cases)
+    body = [case for case in cases if case.name.startswith("body")]
+    assert len(body) == 67 and max(case.uptake.max() for case in body) == 1
+    white = [(case.anatomical > 250, case.uptake) for case in load_uptake(UptakePairs(phantoms=40), shared, 128)]
+    assert any((bone & (u > 0.5)).sum() > 20 for bone, u in white), "hot bone"
+    assert any((bone & (u < 0.02)).sum() > 20 for bone, u in white), "cold bone"
+    with pytest.raises(InputError, match="T1-PET.*400"):
+        load_uptake(UptakePairs(templates="templates"), shared / "data", 400)
+
+
 def test_uptake_is_shown_in_wider_windows(data):
-    config = Config.from_dict(TINY)
+    config = Config.from_dict(TINY | {"uptake": {}})
     cases = load_cases(config, data)[0]
     samples = [DrawPatch(config, cases)(number) for number in range(40)]
     hottest = max(case.uptake.max() for case in cases["PET"])

@@ -137,9 +137,18 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train a network by a configuration; checkpoints, logs, weights and model card land in the output folder."""
-    from ..training import train
+    """Train a network by a configuration; checkpoints, logs, weights and model card land in the output folder.
 
+    With --folds as many networks, each without some of the patients, and a table of how they do on those.
+    """
+    from ..training import train
+    from ..training.cross_validation import cross_validate
+
+    if options.folds is not None:
+        with progress_bar() as progress:
+            table = cross_validate(options.config, options.data, options.output, folds=options.folds, progress=progress)
+        print(table.read_text(encoding="utf-8"), end="")
+        return
     with progress_bar() as progress:
         weights = train(options.config, options.data, options.output, resume=options.resume, progress=progress)
     print(f"{weights}: trained; the model card, scores and log lie beside it.")

@@ -181,6 +181,12 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, required=True, metavar="DIR", help="where checkpoints, logs and weights go"
     )
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
+    train.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="cross-validation: train N networks, each without some of the patients, and tell how they do on those",
+    )
 
     ablate = command(
         "ablate",

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from .. import __version__, network
-from ..engine.weights import load_weights
+from ..engine.weights import WeightsInfo, load_weights
 from ..errors import InputError, MMIFAminError
 from ..files.writing import atomic_path, write_json
 from . import stacked
-from .config import load_config
+from .config import Config, load_config
 
 _README = """\
 # {name}: MMIF-AMIN, fusion of two medical images
@@ -187,9 +187,16 @@ def _inference(architecture: dict) -> dict:
     }
 
 
+def _configuration(info: WeightsInfo) -> Config:
+    """What the weights were trained with, or the recipe where that was of a time when configurations had other keys."""
+    try:
+        return Config.from_dict(info.card["config"])
+    except (KeyError, InputError):
+        return load_config("medical")
+
+
 def _train(info) -> dict:
-    config = info.card.get("config") or load_config("medical").to_dict()
-    config = config | {"start": f"$@bundle_root + '/models/{info.path.name}'"}
+    config = _configuration(info).to_dict() | {"start": f"$@bundle_root + '/models/{info.path.name}'"}
     return {
         "imports": ["$from MMIFAminLib import training"],
         "bundle_root": ".",

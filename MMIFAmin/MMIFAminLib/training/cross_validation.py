@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from ..evaluation import metrics
 from ..files.writing import atomic_path, write_csv
 from .config import Config, load_config
@@ -29,8 +30,10 @@ def cross_validate(
     The patients of ``train`` and ``val`` of each task are dealt out to the folds in turn (a task with fewer patients than folds
     is trained on all of them in the others). `output` gets a folder for each fold, ``patients.csv`` (a row for each patient: mean
     metrics and ``mean_rank`` among the competitors of ``field``) and ``patients.md``, renewed after each fold. Run again after an
-    interruption, it goes on where it stopped. Raises InputError as ``train`` does.
+    interruption, it goes on where it stopped. Raises InputError as ``train`` does, and for fewer than 2 folds.
     """
+    if folds < 2:
+        raise InputError(f"{folds} folds leave no patients to train on: choose 2 or more.")
     config, source = (config, "CONFIG") if isinstance(config, Config) else (load_config(config), Path(config).name)
     output = Path(output)
     train, val = load_cases(config, data)
