@@ -72,3 +72,15 @@ def test_the_committed_pages_are_up_to_date(repository, shared):
     command = [sys.executable, "docs/make_results.py", "--shared", shared, "--check"]
     result = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_further_methods_and_the_authors_images_have_tables_of_their_own(results):
+    def scores(method, name, value):
+        return row(method, name, value) | {"task": "PET-MRI"}
+
+    own = [scores("MMIF-AMIN", "1", 3), scores("MMIF-AMIN", "2", 3)]
+    peers = [scores("peer", "1", 1), scores("peer", "2", 9)]
+    wider = results.wider_field(own, peers, [scores("later", "1", 2), scores("later", "2", 2)], results.ranked_table)
+    assert "later" in wider and wider.count("| peer | 1.00 |") == 1 and results.wider_field(own, peers, [], None) == ""
+    theirs = results.authors(own, peers, [scores("authors", "1", 2)], results.ranked_table)
+    assert "(1 pair)" in theirs and "| **MMIF-AMIN** | **1.00** |" in theirs and "| authors | 2.00 |" in theirs
