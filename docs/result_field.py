@@ -5,7 +5,9 @@ from collections.abc import Callable
 Rows = list[dict]
 
 
-def wider_field(own: Rows, peers: Rows, more: Rows, ranked_table: Callable[[Rows], tuple[str, dict[str, float]]]) -> str:
+def wider_field(
+    own: Rows, peers: Rows, more: Rows, ranked_table: Callable[[Rows], tuple[str, dict[str, float]]]
+) -> str:
     """The tables of every task with the methods of `more` in the field; "" where there are none."""
     if not more:
         return ""

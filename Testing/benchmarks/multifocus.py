@@ -1,4 +1,4 @@
-"""Multi-focus fusion, a task of another kind: one photograph is sharp where the other is blurred. Makes the pairs and scores them.
+"""Multi-focus fusion: one photograph is sharp where the other is blurred. Makes pairs, and scores what fuses them.
 
     python Testing/benchmarks/multifocus.py make --data DATA             # DATA/multifocus/{train,val}/{near,far}
     mmifamin train --config multifocus --data DATA --output runs/multifocus
@@ -25,7 +25,18 @@ from MMIFAminLib.evaluation.baselines import BASELINES
 from MMIFAminLib.files import images
 from MMIFAminLib.files.writing import write_csv
 
-TRAIN = ("astronaut", "brick", "camera", "chelsea", "coins", "grass", "gravel", "hubble_deep_field", "immunohistochemistry", "moon")
+TRAIN = (
+    "astronaut",
+    "brick",
+    "camera",
+    "chelsea",
+    "coins",
+    "grass",
+    "gravel",
+    "hubble_deep_field",
+    "immunohistochemistry",
+    "moon",
+)
 VAL = ("coffee", "rocket", "retina", "page", "text")
 CROPS, SIZE = 12, 160
 RESULTS = Path(__file__).resolve().parent / "results"
