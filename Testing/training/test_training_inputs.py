@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 import yaml
 from PIL import Image
@@ -16,6 +17,7 @@ from MMIFAminLib.training.config import UptakePairs
 from MMIFAminLib.training.data import Case, DrawPatch, laid_over, load_cases, training_loader
 from MMIFAminLib.training.step import build_loss
 from MMIFAminLib.training.uptake import load_uptake
+from MMIFAminLib.volume.geometry import on_cubes
 from support.tiny_run import TINY, data, write_config  # noqa: F401 (data is a fixture)
 
 SHIPPED = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if not path.stem.startswith("ablation")]
@@ -233,3 +235,12 @@ def test_uptake_is_shown_in_wider_windows(data):
     hottest = max(case.uptake.max() for case in cases["PET"])
     shown = [sample["b"].max().item() for sample in samples if sample["uptake"]]
     assert len(shown) > 8 and 0.2 * hottest < min(shown) < 0.6 * hottest and max(shown) <= hottest
+
+
+def test_volumes_on_cubes_keep_place_and_values():
+    image = sitk.GetImageFromArray(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    image.SetSpacing((2, 2, 4))
+    image.SetOrigin((5, -3, 7))
+    fine = on_cubes(image, 2.0)
+    assert fine.GetSize() == (4, 3, 4) and fine.GetSpacing() == (2, 2, 2) and fine.GetOrigin() == (5, -3, 7)
+    assert fine[1, 2, 0] == image[1, 2, 0] and fine[1, 2, 1] == (image[1, 2, 0] + image[1, 2, 1]) / 2

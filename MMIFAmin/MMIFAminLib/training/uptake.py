@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
+from ..engine.volumes import voxels
 from ..errors import InputError
 from ..files.volumes import read_volume
-from ..volume.geometry import resample_to
+from ..volume.geometry import on_cubes, resample_to
 from .config import UptakePairs
 from .data import UPTAKE, Case
 
@@ -42,9 +42,9 @@ def load_uptake(pairs: UptakePairs, data: str | Path, smallest: int) -> list[Cas
 
 def _body(folder: Path) -> list[Case]:
     ct, pet = read_volume(folder / "ct.nrrd"), read_volume(folder / "fdg.nrrd")
-    ct = _finer(ct)
-    uptake = np.clip(sitk.GetArrayFromImage(resample_to(pet, ct)[0]) / _SUV, 0, 1)
-    values = sitk.GetArrayFromImage(ct)
+    ct = on_cubes(ct, _SPACING)
+    uptake = np.clip(voxels(resample_to(pet, ct)[0]) / _SUV, 0, 1)
+    values = voxels(ct)
     cases = []
     for number in range(2, len(values), 4):
         low, high = _CT_WINDOWS[number // 4 % len(_CT_WINDOWS)]
@@ -56,19 +56,12 @@ def _heads(folder: Path) -> list[Case]:
     volumes = {name: read_volume(folder / f"{name}.nii.gz") for name in {name for pair in _HEADS for name in pair}}
     cases = []
     for number, (first, second) in enumerate(_HEADS):
-        head = _finer(volumes[first])
-        a, u = (sitk.GetArrayFromImage(resample_to(volumes[name], head)[0]) for name in (first, second))
+        head = on_cubes(volumes[first], _SPACING)
+        a, u = (voxels(resample_to(volumes[name], head)[0]) for name in (first, second))
         a, u = a / np.percentile(a, 99.8), u / np.percentile(u, 99.9)
         slices = range(20 + 2 * number, len(a) - 10, 10)
         cases += [_case(f"{first}-{second}{index:03}", a[index], u[index]) for index in slices]
     return cases
-
-
-def _finer(image: sitk.Image) -> sitk.Image:
-    size = [round(n * s / _SPACING) for n, s in zip(image.GetSize(), image.GetSpacing())]
-    return sitk.Resample(
-        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [_SPACING] * 3, image.GetDirection()
-    )
 
 
 def _phantom(number: int) -> Case:

@@ -180,6 +180,13 @@ def resample_to(
     return _executed(resampler, smooth, lambda done: tick(0.5 + 0.5 * done)), Overlap(fraction, message)
 
 
+def on_cubes(image: sitk.Image, spacing: float) -> sitk.Image:
+    """``image`` interpolated linearly on voxels of ``spacing`` mm in all directions, from its first voxel on."""
+    size = [round(n * s / spacing) for n, s in zip(image.GetSize(), image.GetSpacing())]
+    grid = (image.GetOrigin(), [spacing] * image.GetDimension(), image.GetDirection())
+    return sitk.Resample(image, size, sitk.Transform(), sitk.sitkLinear, *grid)
+
+
 def extent(image: sitk.Image) -> str:
     """The box that ``image`` fills, in RAS millimetres, as text: "R -90..90, A -126..90, S -72..108 mm"."""
     corners = (index_to_physical(image) @ _corners(image.GetSize(), margin=0.5))[:3] * _LPS_TO_RAS[:, None]
