@@ -152,10 +152,10 @@ class DrawPatch:
         return {key: image.clamp(0, 1) for key, image in turned.items()}
 
     def _case(self, rng: np.random.Generator, cases: Sequence[Case]) -> Case:
-        case = cases[rng.integers(len(cases))]
+        case = cases[int(rng.integers(len(cases)))]
         partner = self.config.vary.partner
         if partner and case.task != UPTAKE and rng.random() < partner:
-            other = cases[rng.integers(len(cases))]
+            other = cases[int(rng.integers(len(cases)))]
             return laid_over(case, other)
         return case
 
@@ -185,7 +185,8 @@ def laid_over(case: Case, other: Case) -> Case:
     shape = case.anatomical.shape
 
     def moved(image: np.ndarray) -> np.ndarray:
-        return affine_transform(image, stretch, offset, shape, order=1)
+        # SciPy's stub knows a number only.
+        return affine_transform(image, stretch, offset, shape, order=1)  # pyright: ignore[reportArgumentType]
 
     uptake = None if other.uptake is None else moved(other.uptake)
     return replace(case, functional=moved(other.functional), uptake=uptake)
