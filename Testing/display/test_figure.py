@@ -39,6 +39,16 @@ def test_the_picture_does_not_depend_on_how_a_volume_is_stored(orientation):
     np.testing.assert_array_equal(picture(Column("MR", [stored]), position=center), expected)
 
 
+@pytest.mark.parametrize("voxels", [70, 110])  # above a million voxels every second one is looked at
+def test_what_is_empty_is_cut_away_but_for_6_mm(voxels):
+    """40 x 20 x 10 mm of content: the picture shows 52 x 32 x 22 mm of it, the widest as 330 pixels."""
+    array, start = np.zeros((voxels,) * 3, np.float32), voxels // 4 * 2 - 14
+    array[start + 10 : start + 20, start + 5 : start + 25, start : start + 40] = 1.0
+    axial, others = round(330 * 32 / 52), round(330 * 22 / 52)
+    size = montage([Column("", [sitk.GetImageFromArray(array)])]).size
+    assert size == (330 + 2 * 16, 48 + axial + 2 * others + 3 * 16 + HEIGHT + 26)
+
+
 def test_the_sides_of_the_patient_are_where_radiologists_look_for_them():
     """One bright ball in a head: at its place, left, front and top of the patient, in each of the three rows."""
     grid = Grid()
