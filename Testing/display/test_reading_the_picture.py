@@ -56,7 +56,7 @@ def test_the_legend_prints_the_window_and_each_value_at_its_own_colours():
     footer = slice(shown.shape[0] - 78 - 60, None)  # the legend is under the slices, or beside the last of them
     grey, chroma = shown.min(axis=-1), np.ptp(shown, axis=-1)
     low, high = (find_text(grey[footer], text) for text in ("12", "47"))
-    assert low and len(low) == len(high)
+    assert len(low) == len(high) == 2  # below the functional volume and below the fused one
 
     def strongest(place):
         row, column = int(place[0]) + footer.start, int(place[1])
