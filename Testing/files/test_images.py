@@ -57,6 +57,9 @@ def test_partners_have_equal_names_and_the_others_are_named(tmp_path):
         save(tmp_path / "mr", name, GREY)
     for name in ("b.png", "c.JPG", "d.png"):
         save(tmp_path / "pet", name, GREY)
+    save(tmp_path / "mr", "._d.png", GREY)  # what macOS leaves beside d.png
+    (tmp_path / "mr" / "notes.txt").write_text("no image")
+    (tmp_path / "mr" / "d.png").mkdir()
     matches, lonely = match_folders(tmp_path / "mr", tmp_path / "pet")
     assert [(match.name, *(path.name for path in match.paths)) for match in matches] == [
         ("b", "b.tif", "b.png"),
