@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MMIFAminLib.errors import InputError
-from MMIFAminLib.volume.choices import Kind, check_kind, choose
+from MMIFAminLib.volume.choices import Kind, check_kind, choose, window_in_suv
 from MMIFAminLib.volume.recognition import Hints
 
 SPACINGS = ((10.0, 10.0, 10.0), (12.0, 12.0, 12.0))
@@ -98,3 +98,14 @@ def test_kinds_of_pairs_are_listed_where_another_is_asked_for():
         check_kind(kind)
     with pytest.raises(InputError, match="'pet'; choose one of auto, uptake, anatomical"):
         check_kind("pet")
+
+
+def test_a_window_in_suv_is_for_values_in_suv():
+    in_suv, in_bqml = Hints(modality="PT", unit="GML"), Hints(modality="PT", unit="BQML")
+    assert window_in_suv(" SUV:2:8", in_suv) == "2:8"
+    for other in ("2:8", "uptake", (2.0, 8.0)):
+        assert window_in_suv(other, in_bqml) == other
+    with pytest.raises(InputError, match="suv:2:8 is in SUV, the functional volume in BQML"):
+        window_in_suv("suv:2:8", in_bqml)
+    with pytest.raises(InputError, match="in an unknown unit"):
+        window_in_suv("suv:2:8", Hints())
