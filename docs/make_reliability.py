@@ -4,8 +4,8 @@
     python docs/make_reliability.py --check    # fails if a table is not that of the CSVs
 
 The CSVs in Testing/benchmarks/results are made by ``make fuzz`` (fuzz.csv), ``Testing/campaigns/faults.py``
-(faults.csv) and ``Testing/campaigns/bounds.py`` (bounds.csv), and ``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and
-``<!-- end -->``.
+(faults.csv), ``Testing/campaigns/damaged_dicom.py`` (damaged_dicom.csv), ``Testing/campaigns/bounds.py`` (bounds.csv) and
+``Testing/benchmarks/local_range.py`` (local_range.csv). A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
 """
 
 from pages import DOCS, fill_in, read, table
@@ -24,6 +24,13 @@ def fuzz(rows: list[dict]) -> str:
         fused, refused = (counts.get((campaign, outcome), 0) for outcome in ("fused", "refused"))
         body.append([what, fused + refused, fused, refused])
     return table(["what", "tried", "fused", "refused"], body)
+
+
+def damaged_dicom(rows: list[dict]) -> str:
+    counts = {row["outcome"]: int(row["files"]) for row in rows}
+    refused, read_all, tried = counts.get("refused", 0), counts.get("read", 0), sum(counts.values())
+    header = ["what", "tried", "refused in one line", "read", "anything else"]
+    return table(header, [["damaged DICOM files", tried, refused, read_all, tried - refused - read_all]])
 
 
 def faults(rows: list[dict]) -> str:
@@ -68,6 +75,7 @@ def tables() -> dict[str, str]:
     """Every table of the page, by name."""
     return {
         "fuzz": fuzz(read("fuzz.csv")),
+        "damaged dicom": damaged_dicom(read("damaged_dicom.csv")),
         "faults": faults(read("faults.csv")),
         "scene": scene(read("faults.csv")),
         "bounds": bounds(read("bounds.csv")),

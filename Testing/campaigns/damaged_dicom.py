@@ -1,6 +1,6 @@
 """Damage DICOM files and read them: each gives a volume or one clear line, nothing else.
 
-    python Testing/campaigns/damaged_dicom.py [--count 600] [--seed 0]
+    python Testing/campaigns/damaged_dicom.py [--count 600] [--seed 0] [--csv FILE]
 
 Cut short, bytes changed, bytes lost or doubled, in single-frame and multi-frame objects, plain and compressed. Exit code
 1 if any reading ended in another way, printed on the error stream, or took longer than 20 s.
@@ -20,6 +20,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.volumes import read_volume_file
+from MMIFAminLib.files.writing import write_csv
 from support.dicom import Written, write_enhanced, write_series
 
 SYNTAXES = (None, None, RLELossless, JPEG2000Lossless, JPEGLSLossless)
@@ -81,11 +82,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--csv", type=Path, help="write the counts")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         outcomes = campaign(options.count, options.seed, Path(name))
     for what, number in outcomes.most_common():
         print(f"{number:6} {what}")
+    if options.csv:
+        write_csv([{"outcome": what, "files": number} for what, number in sorted(outcomes.items())], options.csv)
     return 1 if set(outcomes) - {"read", "refused"} else 0
 
 

@@ -171,10 +171,11 @@ def test_a_real_world_value_mapping_counts_where_it_is_the_unit(tmp_path):
     assert_read_as(read_volume(tmp_path / "ct"), ct)
 
 
-def test_float_pixel_data_are_read(tmp_path):
-    values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
-    ds = header("MR", "1.2.840.10008.5.1.4.1.1.30", 5, 6, np.float32, NumberOfFrames=4)
-    ds.FloatPixelData = values.tobytes()
+@pytest.mark.parametrize("keyword, dtype", [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)])
+def test_float_pixel_data_are_read(tmp_path, keyword, dtype):
+    values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(dtype)
+    ds = header("MR", "1.2.840.10008.5.1.4.1.1.30", 5, 6, dtype, NumberOfFrames=4)
+    setattr(ds, keyword, values.tobytes())
     for name in ("BitsStored", "HighBit", "PixelRepresentation"):
         delattr(ds, name)
     frames = []
@@ -259,6 +260,7 @@ def test_a_cd_is_listed_and_each_series_can_be_chosen(tmp_path):
     assert [item.description for item in contents.series] == [name for name, _, _ in MANY]
     assert [bool(item.aside) for item in contents.series] == [False, False, True, True, True, True]
     assert {(item.images, item.columns, item.rows) for item in contents.series} == {(4, 12, 10)}
+    assert [item.unit for item in contents.series[:4]] == ["HU", "BQML", "", "HU"]
     for which, uid in {"#2": "1.2.9.2", "1.2.9.4": "1.2.9.4", "NAC": "1.2.9.3", "whole": "1.2.9.5"}.items():
         assert read_volume_file(f"{folder}::{which}").about.series_uid == uid
     for which, words in {"#7": "no series", "nothing": "no series", "PT": "3 series are"}.items():
@@ -278,19 +280,33 @@ def test_roles_are_plain_or_they_are_not(tmp_path):
         ("two", second, "several could be meant"),
         ("nac", [MANY[0], MANY[2]], "no attenuation-corrected PET"),
         ("frame", elsewhere, "frames of reference"),
+        ("patients", [MANY[0], ("pet", "PT", {"CorrectedImage": ["ATTN"], "PatientID": "P2"})], "several patients"),
         ("pets", [MANY[1]], "no CT or MR"),
     ):
         with pytest.raises(InputError, match=words):
             plain_pair(list_series(write_many(tmp_path / name, chosen)))
 
 
-def test_objects_without_an_image_are_named(tmp_path):
-    ds = header("RTSTRUCT", "1.2.840.10008.5.1.4.1.1.481.3", 1, 1, np.int16)
-    del ds.Rows
+@pytest.mark.parametrize(
+    "modality, sop, name",
+    [
+        ("RTSTRUCT", "1.2.840.10008.5.1.4.1.1.481.3", "an RT structure set, not an image"),
+        ("RTDOSE", "1.2.840.10008.5.1.4.1.1.481.2", "an RT dose, which is computed from a plan, not an image"),
+        ("SEG", "1.2.840.10008.5.1.4.1.1.66.4", "a segmentation, which is a label map, not an image"),
+    ],
+)
+def test_objects_that_are_no_image_of_the_patient_are_named(tmp_path, modality, sop, name):
+    ds = header(modality, sop, 4, 4, np.uint16, PixelData=bytes(32))
+    if modality == "RTSTRUCT":
+        del ds.Rows, ds.PixelData
+    else:
+        ds["PixelData"].VR = "OW"
     ds.save_as(tmp_path / "rs.dcm", enforce_file_format=True)
-    for path in (tmp_path / "rs.dcm", tmp_path):
-        with pytest.raises(InputError, match="an RT structure set"):
-            read_volume(path)
+    with pytest.raises(InputError, match=name):
+        read_volume(tmp_path / "rs.dcm")
+    with pytest.raises(InputError, match=f"holds no DICOM images; it holds {name.removesuffix(', not an image')}"):
+        read_volume(tmp_path)
+    assert list_series(tmp_path).series == ()
 
 
 def test_a_legacy_converted_series_is_the_series(tmp_path):

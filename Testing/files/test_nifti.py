@@ -68,6 +68,23 @@ def test_names_do_not_matter(tmp_path):
         np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / name)), VALUES.T)
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair, nib.AnalyzeImage])
+@pytest.mark.parametrize("packed", [(), (".hdr",), (".img",), (".hdr", ".img")], ids=str)
+def test_both_files_of_a_pair_may_be_compressed(tmp_path, kind, packed):
+    nib.save(kind(VALUES, AFFINE), tmp_path / "a.img")
+    for ending in packed:
+        path = tmp_path / f"a{ending}"
+        path.with_name(f"a{ending}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    for path in sorted(tmp_path.iterdir()):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(path)), VALUES.T)
+    header, data = sorted(tmp_path.iterdir())
+    data.write_bytes(data.read_bytes()[:-90])
+    assert "truncated" in refusal(header)
+    data.unlink()
+    assert "beside it" in refusal(header)
+
+
 @pytest.mark.parametrize("ending", ["mgz", "mgh"])
 def test_freesurfers_volumes_are_read(tmp_path, ending):
     nib.save(nib.MGHImage(VALUES.astype(np.float32), AFFINE), tmp_path / f"a.{ending}")

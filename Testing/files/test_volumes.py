@@ -1,5 +1,6 @@
 """Volume files: what is read is whole, what is written is whole or absent, every refusal is one clear line."""
 
+import gzip
 import os
 import struct
 import subprocess
@@ -89,6 +90,43 @@ def test_one_time_point_in_4d_is_a_volume(tmp_path):
         sitk.WriteImage(sitk.JoinSeries([volume] * count), str(tmp_path / f"{count}.nii.gz"))
     np.testing.assert_array_equal(array_of(read_volume(tmp_path / "1.nii.gz")), array_of(volume))
     assert "2 time points" in refusal(tmp_path / "2.nii.gz")
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("dtype, name", [(np.int16, "short"), (np.uint8, "uchar")])
+def test_a_sequence_of_slicer_has_frames(tmp_path, first, dtype, name):
+    """Three frames of 8 bits are no colours."""
+    frames = np.stack([array_of(head(SMALL, scale=100 + 10 * n, dtype=np.int16)) for n in range(3)]).astype(dtype)
+    sizes, axes, kinds = list(map(str, SMALL.size)), ["(4,0,0)", "(0,4,0)", "(0,0,4)"], ["domain"] * 3
+    for part, more in ((sizes, "3"), (axes, "none"), (kinds, "list")):
+        part.insert(0 if first else 3, more)
+    header = f"NRRD0004\ntype: {name}\ndimension: 4\nspace: left-posterior-superior\nsizes: {' '.join(sizes)}\n"
+    header += f"space directions: {' '.join(axes)}\nkinds: {' '.join(kinds)}\nencoding: raw\nendian: little\n\n"
+    stored = np.moveaxis(frames, 0, -1) if first else frames
+    (tmp_path / "a.seq.nrrd").write_bytes(header.encode() + stored.tobytes())
+    assert "3 time points" in refusal(tmp_path / "a.seq.nrrd")
+    for number in (1, 2, 3):
+        found = read_volume_file(tmp_path / "a.seq.nrrd", frame=number).image
+        np.testing.assert_array_equal(array_of(found), frames[number - 1])
+    with pytest.raises(InputError, match="no frame 4"):
+        read_volume_file(tmp_path / "a.seq.nrrd", frame=4)
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "is empty"),
+        (b"PK\x03\x04 and more", "ZIP archive"),
+        (gzip.compress(b"NRRD0004\n"), "compressed with gzip and holds no"),
+        (b"<!doctype html><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid 1\n", "Git LFS"),
+        (b"%PDF-1.7", "PDF"),
+        (b"nothing that is known", "format that is not known"),
+    ],
+)
+def test_what_is_no_volume_is_called_by_its_name(tmp_path, content, reason):
+    (tmp_path / "a.nrrd").write_bytes(content)
+    assert reason in refusal(tmp_path / "a.nrrd")
 
 
 def test_shared_volumes_are_read_without_a_complaint(shared, capfd):

@@ -14,5 +14,7 @@ def refusal(path):
     with pytest.raises(InputError) as error:
         read_volume(path)
     text = str(error.value)
-    assert text.startswith(str(path.parent / path.stem)) and "\n" not in text  # or the data file beside it
+    assert (
+        text.startswith(str(path.parent / path.name.split(".")[0])) and "\n" not in text
+    )  # or the data file beside it
     return text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MMIFAminLib.volume.hounsfield import hounsfield_scale
+from MMIFAminLib.volume.hounsfield import display_window, hounsfield_scale
 from MMIFAminLib.volume.intensity import background_value, choose_window
 from MMIFAminLib.volume.labels import looks_like_labels
 from MMIFAminLib.volume.recognition import Hints, recognise
@@ -82,6 +82,24 @@ def test_a_ct_of_other_units_gets_the_brain_window_in_these():
     assert hounsfield_scale(np.clip(hu, 0, 300)) is None, "no air and no fat: no more a CT than an MR"
 
 
+@pytest.mark.parametrize("low, high", [(-135, 215), (-100, 900), (0, 300)])
+def test_a_ct_in_the_grey_levels_of_a_wide_window_is_shown_about_as_by_the_brain_window(low, high):
+    levels = np.clip((ct_head() - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    for role in ("anatomical", "functional"):
+        shows = recognise(levels, SPACING, role)
+        assert (shows.kind, shows.scale) == ("ct", None)
+        window = choose_window(levels, role=role, shows=shows)
+        hu = np.array([window.low, window.high]) / 255 * (high - low) + low
+        assert -40 <= hu[0] <= 10 and 60 <= hu[1] <= 120, hu
+        assert "display window" in window.origin
+
+
+def test_grey_levels_that_already_are_the_brain_window_stay_whole():
+    levels = np.clip(ct_head() / 100 * 255, 0, 255).astype(np.uint8)
+    assert display_window(levels) is None
+    assert choose_window(levels).origin.startswith("MR")
+
+
 def test_head_and_trunk_get_their_windows():
     head, body = recognise(ct_head(), SPACING, "anatomical"), trunk()[0]
     assert (head.kind, head.region) == ("ct", "head")
@@ -156,6 +174,17 @@ def test_images_of_flat_patches_are_no_label_maps():
     assert not looks_like_labels(exact), "a digital phantom in HU"
     smooth = np.exp(-np.sum(points((40, 80, 80), (1, 1, 1)) ** 2, axis=-1) / 1500)
     assert not looks_like_labels(np.rint(smooth * 15).astype(np.uint8)), "coarse steps of a smooth image"
+
+
+def test_no_real_mr_is_taken_for_a_ct_of_a_display_window(shared):
+    places = [*(shared / "data/volumes").glob("*_mr.nrrd"), *(shared / "data/harvard/val").glob("*/MRI/*.png")]
+    assert len(places) > 100
+    white = 0
+    for path in places:
+        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        white += np.mean(array == array.max()) >= 0.03
+        assert display_window(array) is None, path
+    assert white > 3  # so that the width of the tissue told them
 
 
 def test_real_volumes_are_what_they_are(shared):

@@ -30,7 +30,10 @@ def series(options: argparse.Namespace) -> None:
         for number, one in enumerate(contents.series, 1)
     ]
     columns = ("", "patient", "study", "modality", "description", "images", "size", "unit", "set aside")
-    print_table(f"DICOM series in {contents.folder}", columns, lines)
+    if lines:
+        print_table(f"DICOM series in {contents.folder}", columns, lines)
+    else:
+        print(f"{contents.folder} holds no DICOM images.")
     if contents.others:
         print(f"Besides: {', '.join(contents.others)}.")
     for path in contents.damaged:

@@ -347,5 +347,10 @@ def _numbers(value, length):
 
 
 def line(error: BaseException) -> str:
-    """The first line of what ``error`` says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:150].rstrip(" .:;")
+    """One line of what ``error`` says, the first that means something."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if len(lines) > 1 and lines[0].endswith(
+        "all available plugins:"
+    ):  # pydicom's: what the first decoder met says more
+        lines = lines[1:]
+    return lines[0].strip()[:150].rstrip(" .:;")

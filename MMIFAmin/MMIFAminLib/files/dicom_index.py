@@ -21,7 +21,7 @@ _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _OBJECTS = {
     "RTSTRUCT": "an RT structure set",
     "RTPLAN": "an RT plan",
-    "RTDOSE": "an RT dose",
+    "RTDOSE": "an RT dose, which is computed from a plan",
     "RTRECORD": "an RT treatment record",
     "SEG": "a segmentation, which is a label map",
     "SR": "a structured report",
@@ -198,7 +198,8 @@ def plain_pair(contents: Contents) -> tuple[Series, Series]:
         missing = "no CT or MR" if not anatomical else "no attenuation-corrected PET or SPECT"
         reason = f"{missing} among them can be chosen by itself"
     elif len(places) > 1:
-        reason = "they are of several studies or frames of reference"
+        several = len({patient for patient, _, _ in places}) > 1
+        reason = f"they are of several {'patients' if several else 'studies or frames of reference'}"
     else:
         reason = "several could be meant"
     raise InputError(
@@ -267,7 +268,9 @@ def _series(uid, items):
     corrections = (
         None if corrections in (None, "") else tuple([corrections] if isinstance(corrections, str) else corrections)
     )
-    unit = _text(first, "Units") or ("HU" if _text(first, "Modality") == "CT" else "")
+    unit = _text(first, "Units") or _text(first, "RescaleType").replace("US", "")
+    if _text(first, "Modality") == "CT" and not _text(first, "RescaleType"):
+        unit = "HU"
     return Series(
         uid=uid,
         study_uid=_text(first, "StudyInstanceUID"),

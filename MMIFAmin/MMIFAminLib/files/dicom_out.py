@@ -20,7 +20,10 @@ from .about import About
 from .writing import atomic_folder
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from collections.abc import Sequence
+
+    from highdicom import SOPClass
+    from pydicom import DataElement, Dataset
 
 DESCRIPTION = "MMIFAmin fused, research only"
 SCALE = 1000.0
@@ -29,22 +32,19 @@ SCALE = 1000.0
 _STEPS = 50000  # stored values from 0: the slope is then a short decimal
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_IDENTITY = ("PatientName", "PatientID", "StudyInstanceUID")  # copied even where they break the standard's form
-_PATIENT = (
-    "SpecificCharacterSet PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID "
-    "PatientBirthDate PatientSex PatientBirthTime OtherPatientIDs OtherPatientIDsSequence OtherPatientNames EthnicGroup "
-    "PatientSpeciesDescription PatientSpeciesCodeSequence PatientBreedDescription ResponsiblePerson PatientComments "
-    "PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence ClinicalTrialSponsorName "
-    "ClinicalTrialProtocolID ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName ClinicalTrialSubjectID "
-    "ClinicalTrialSubjectReadingID "
-)
-_STUDY = (
-    "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
-    "IssuerOfAccessionNumberSequence StudyDescription PhysiciansOfRecord ReferencedStudySequence ProcedureCodeSequence "
-    "PatientAge PatientSize PatientWeight PatientSexNeutered AdmissionID AdditionalPatientHistory PregnancyStatus "
-    "ClinicalTrialTimePointID ClinicalTrialTimePointDescription"
-)
-_EMPTY = "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber"
+_IDENTITY = ("PatientName", "PatientID", "StudyInstanceUID")  # kept even where they break the standard's form
+_ENUMERATED = {
+    "PatientSex": "M F O",
+    "SmokingStatus": "YES NO UNKNOWN",
+    "QualityControlSubject": "YES NO",
+    "PatientIdentityRemoved": "YES NO",
+    "Laterality": "R L",
+    "ScanningSequence": "SE IR GR EP RM",
+    "MRAcquisitionType": "2D 3D",
+}
+_IN_ITEMS = dict.fromkeys(
+    ("ReferencedStudySequence", "ReferencedPatientSequence"), ["ReferencedSOPClassUID", "ReferencedSOPInstanceUID"]
+) | {"OtherPatientIDsSequence": ["PatientID", "TypeOfPatientID"]}
 _BODY = ("BodyPartExamined", "Laterality", "PatientPosition")
 _MR = (
     "ScanningSequence",
@@ -139,10 +139,12 @@ def _prefix(root):
 # --- what all images of the series say ---
 
 
-def _series(abouts, anonymous, colours, new_uid):
+def _series(abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Sequence[str]) -> SOPClass:
     """The attributes of every image: patient, study, series, equipment, and how it was derived."""
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import UID, ExplicitVRLittleEndian
+    from highdicom import SOPClass
+    from highdicom.sr import CodedConcept
+    from pydicom.dataset import Dataset
+    from pydicom.uid import ExplicitVRLittleEndian
 
     from .. import __version__
 
@@ -150,26 +152,35 @@ def _series(abouts, anonymous, colours, new_uid):
     home = None if anonymous else next((about for about in abouts if about.datasets), None)
     modality = anatomical.modality if anatomical.modality in _CLASSES and not colours else "OT"
     now = datetime.datetime.now()
-    ds = Dataset()
-    ds.file_meta = meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.SOPClassUID = meta.MediaStorageSOPClassUID = UID(_CLASSES.get(modality, _CAPTURE))
-    for name in _EMPTY.split():
-        setattr(ds, name, "")
-    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = new_uid
+    study, series, frame_of_reference = new_uid
+    sop_class = _CLASSES.get(modality, _CAPTURE)
+    ds = SOPClass(
+        study_instance_uid=study,
+        series_instance_uid=series,
+        series_number=1000 + _number(home),
+        sop_instance_uid=series,  # each slice has its own
+        sop_class_uid=sop_class,
+        instance_number=1,
+        modality=modality,
+        manufacturer="MMIFAmin",
+        manufacturer_model_name="MMIFAmin",
+        software_versions=__version__,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        series_description=DESCRIPTION,
+        series_date=now.date(),
+        series_time=now.time(),
+        content_date=now.date(),
+        content_time=now.time(),
+    )
+    ds.FrameOfReferenceUID = frame_of_reference
     if home:
-        _copy(home.datasets[0], ds, f"{_PATIENT}{_STUDY}".split())
-        ds.FrameOfReferenceUID = anatomical.frame_of_reference_uid or home.frame_of_reference_uid or new_uid[2]
+        told = _allowed(home.datasets[0], sop_class)
+        ds.copy_patient_and_study_information(told)
+        _copy(told, ds, ["SpecificCharacterSet"])
+        ds.FrameOfReferenceUID = anatomical.frame_of_reference_uid or home.frame_of_reference_uid or frame_of_reference
     elif anonymous:
         ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "Patient, study and sources left out by MMIFAmin"
     ds.PositionReferenceIndicator = ""
-    ds.Modality = modality
-    ds.SeriesNumber = 1000 + _number(home)
-    ds.SeriesDescription = DESCRIPTION
-    ds.SeriesDate = ds.ContentDate = ds.InstanceCreationDate = now.strftime("%Y%m%d")
-    ds.SeriesTime = ds.ContentTime = ds.InstanceCreationTime = now.strftime("%H%M%S")
-    ds.Manufacturer = ds.ManufacturerModelName = "MMIFAmin"
-    ds.SoftwareVersions = __version__
     ds.ImageType = ["DERIVED", "SECONDARY", *{"CT": ["AXIAL"], "MR": ["OTHER"]}.get(modality, [])]
     ds.AcquisitionNumber = None
     ds.BurnedInAnnotation = "NO"
@@ -178,10 +189,10 @@ def _series(abouts, anonymous, colours, new_uid):
     ds.DerivationDescription = (
         f"{what} fused by MMIF-AMIN (MMIFAmin {__version__}). Research use only, not for diagnosis"
     )
-    ds.DerivationCodeSequence = [_code("113085", "Spatial resampling")]
+    ds.DerivationCodeSequence = [CodedConcept("113085", "DCM", "Spatial resampling")]
     _lossy(ds, *abouts)
-    if anatomical.datasets:
-        _copy(anatomical.datasets[0], ds, _BODY)
+    shown = _allowed(anatomical.datasets[0], sop_class) if anatomical.datasets else Dataset()
+    _copy(shown, ds, _BODY)
     if "Laterality" not in ds:
         ds.Laterality = ""
     if modality in _CLASSES and "PatientPosition" not in ds:
@@ -192,7 +203,7 @@ def _series(abouts, anonymous, colours, new_uid):
         ds.ScanningSequence, ds.SequenceVariant = "RM", "NONE"
         ds.ScanOptions = ds.MRAcquisitionType = ""
         ds.RepetitionTime = ds.EchoTime = ds.EchoTrainLength = None
-        _copy(anatomical.datasets[0] if anatomical.datasets else Dataset(), ds, _MR)
+        _copy(shown, ds, _MR)
     else:
         ds.ConversionType, ds.PatientOrientation = "WSD", ""
     return ds
@@ -203,31 +214,43 @@ def _number(home):
     return int(number) if number not in (None, "") else 0
 
 
-def _copy(source: Dataset, target: Dataset, names):
-    """Copy the named attributes that ``source`` has, as they are, but for values that DICOM does not allow."""
+def _allowed(source: Dataset, sop_class: str) -> Dataset:
+    """What ``source`` says, but for what is empty, breaks the standard's form or is private; as of an object of ``sop_class``."""
+    from pydicom.dataset import Dataset
+
+    kept = Dataset()
+    for element in source:
+        if element.value not in (None, "") and not element.tag.is_private and _is_allowed(element):
+            kept.add(copy.deepcopy(element))
+    kept.SOPClassUID = sop_class  # whose modules of patient and study highdicom knows
+    return kept
+
+
+def _is_allowed(element: DataElement) -> bool:
     from pydicom import config
     from pydicom.valuerep import validate_value
 
+    name = element.keyword
+    if name in _IDENTITY:
+        return True
+    if element.VR == "SQ":
+        needed = ["CodeMeaning"] if name.endswith("CodeSequence") else _IN_ITEMS.get(name, [])
+        return all(len(item) and all(item.get(part) for part in needed) for item in element.value)
+    values = [str(value) for value in (element.value if element.VM > 1 else [element.value])]
+    if name in _ENUMERATED and not set(values) <= set(_ENUMERATED[name].split()):
+        return False
+    try:
+        for value in values:
+            validate_value(element.VR, value, config.RAISE)
+    except ValueError:
+        return False
+    return True
+
+
+def _copy(source: Dataset, target: Dataset, names: Sequence[str]) -> None:
     for name in names:
-        if name not in source:
-            continue
-        element = source[name]
-        if name not in _IDENTITY and element.VR != "SQ":
-            try:
-                for value in element.value if element.VM > 1 else [element.value]:
-                    validate_value(element.VR, str(value) if value is not None else None, config.RAISE)
-            except ValueError:
-                continue
-        if element.value not in (None, "") or name in target:
-            target.add(copy.deepcopy(element))
-
-
-def _code(value, meaning):
-    from pydicom.dataset import Dataset
-
-    ds = Dataset()
-    ds.CodeValue, ds.CodingSchemeDesignator, ds.CodeMeaning = value, "DCM", meaning
-    return ds
+        if name in source:
+            target.add(source[name])
 
 
 def _lossy(ds, *abouts):
@@ -236,7 +259,8 @@ def _lossy(ds, *abouts):
     lossy = [header for header in headers if str(header.get("LossyImageCompression", "")) == "01"]
     if lossy:
         ds.LossyImageCompression = "01"
-        _copy(lossy[0], ds, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+        told = _allowed(lossy[0], ds.SOPClassUID)
+        _copy(told, ds, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"])
     elif headers and all(str(header.get("LossyImageCompression", "")) == "00" for header in headers):
         ds.LossyImageCompression = "00"
 
@@ -304,6 +328,7 @@ class _Source:
 
 
 def _refer(ds, sources, image, k):
+    from highdicom.sr import CodedConcept
     from pydicom.dataset import Dataset
 
     by_study: dict[str, list] = {}
@@ -316,7 +341,7 @@ def _refer(ds, sources, image, k):
             items.append(item)
             purposed = copy.copy(item)
             purposed.PurposeOfReferenceCodeSequence = [
-                _code("121322", "Source image for image processing operation"),
+                CodedConcept("121322", "DCM", "Source image for image processing operation"),
             ]
             images.append(purposed)
         series = Dataset()

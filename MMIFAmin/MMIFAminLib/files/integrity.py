@@ -40,20 +40,73 @@ def check_dimensions(path: str | Path) -> None:
             raise InputError(f"{path} has a damaged header: NDims = {dimensions[0]}")
 
 
-def check_complete(path: Path, declared: int) -> None:
-    """Raise :class:`InputError` when file ``path``, of a format known here, cannot hold its ``declared`` bytes."""
-    data, ratio = path, 1
-    if path.suffix.lower() in (".hdr", ".img"):
-        data = path.with_suffix(".img")
-        path = path.with_suffix(".hdr")
-        if not (data.is_file() and path.is_file()):
-            return
+_NO_VOLUME = (
+    (b"PK\x03\x04", "is a ZIP archive: unpack it first"),
+    (b"\x1f\x8b", "is compressed with gzip and holds no NIfTI, Analyze or MGH volume: unpack it first"),
+    (b"%PDF", "is a PDF document"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file that it points to"),
+    (b"<!DOCTYPE", "is a web page, not the file that was to be downloaded"),
+    (b"<html", "is a web page, not the file that was to be downloaded"),
+)
+
+
+def check_content(path: Path) -> None:
+    """Say what ``path`` holds where its first bytes tell that it is no volume: nothing, an archive, a web page."""
+    head = head_of(path, unpacked=False)
+    if not head:
+        raise InputError(f"{path} is empty: copy it again")
+    for start, reason in _NO_VOLUME:
+        if head[: len(start)].lower() == start.lower():
+            raise InputError(f"{path} {reason}")
+
+
+def head_of(path: Path, unpacked: bool = True) -> bytes:
+    """The first 64 KB of ``path``, decompressed where it is gzip, under whatever name, unless not ``unpacked``."""
     with open(path, "rb") as file:
         head = file.read(1 << 16)
-    if head[:2] == b"\x1f\x8b":
-        _check_gzip(path, declared)
+    if unpacked and head[:2] == b"\x1f\x8b":
+        try:
+            return zlib.decompressobj(31).decompress(head, 1 << 16)
+        except zlib.error:
+            return b""
+    return head
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether the values that an NRRD file has at each voxel are a list of volumes, as in 3D Slicer's .seq.nrrd."""
+    head = head_of(path).split(b"\n\n")[0]
+    return head.startswith(b"NRRD") and re.search(rb"^kinds:.*\blist\b", head, re.MULTILINE) is not None
+
+
+def pair_of(path: Path) -> tuple[Path, Path] | None:
+    """Header and data file of the pair (.hdr and .img, each perhaps .gz) that ``path`` is one of; None for other names."""
+    stem = path.name[:-3] if path.suffix.lower() == ".gz" else path.name
+    if not stem.lower().endswith((".hdr", ".img")):
+        return None
+
+    def one(ending: str) -> Path:
+        if stem.lower().endswith(ending):
+            return path
+        names = [stem[:-4] + part + packed for packed in ("", ".gz") for part in (ending, ending.upper())]
+        return next(
+            (path.with_name(name) for name in names if path.with_name(name).is_file()), path.with_name(names[0])
+        )
+
+    return one(".hdr"), one(".img")
+
+
+def check_complete(path: Path, declared: int) -> None:
+    """Raise :class:`InputError` when file ``path``, of a format known here, cannot hold its ``declared`` bytes."""
+    pair = pair_of(path)
+    header, data = pair or (path, path)
+    if not (header.is_file() and data.is_file()):
         return
-    if (needed := _nifti_bytes(head)) is None:
+    head, ratio = head_of(header), 1
+    needed = _nifti_bytes(head)
+    if head_of(data, unpacked=False)[:2] == b"\x1f\x8b":
+        _check_gzip(data, needed or declared)
+        return
+    if needed is None:
         needed = declared
         if (place := _text_header_data(path, head)) is None:
             return
@@ -65,21 +118,18 @@ def check_complete(path: Path, declared: int) -> None:
 
 def data_file(path: Path) -> Path:
     """The file that holds the voxels of ``path``: itself, or the one that its header names (.hdr, .mhd, .nhdr)."""
-    if path.suffix.lower() in (".hdr", ".img"):
-        return path.with_suffix(".img")
-    with open(path, "rb") as file:
-        place = _text_header_data(path, file.read(1 << 16))
+    if pair := pair_of(path):
+        return pair[1]
+    place = _text_header_data(path, head_of(path, unpacked=False))
     return place[0] if place else path
 
 
-def _check_gzip(path, declared):
+def _check_gzip(path: Path, needed: int) -> None:
     """Decompress ``path`` (.nii.gz) to its end: lengths and checksum must be right."""
-    needed, length = declared, 0
+    length = 0
     try:
         with gzip.open(path) as file:
             while block := file.read(1 << 20):
-                if not length:
-                    needed = _nifti_bytes(block) or declared
                 length += len(block)
                 if length > needed + (1 << 20):
                     break
@@ -165,6 +215,7 @@ _REASONS = (
     ("spacing is not supported", "its voxel spacing is not above 0; correct its header"),
     ("Bad direction", "its direction matrix is singular; correct its header"),
     ("allocat", "it does not fit into memory"),
+    ("number of domain axes", "it has a fourth axis that is no list of volumes; save one time point as a volume"),
     ("xpected", "it is truncated or damaged"),
     ("data read error", "it is truncated or damaged"),
 )

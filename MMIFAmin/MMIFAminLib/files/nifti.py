@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import zlib
 from math import prod
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError, SeveralVolumes
 from .dicom_frames import line
-from .integrity import check_complete
+from .integrity import check_complete, head_of, pair_of
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MM = {"meter": 1000.0, "micron": 0.001}
@@ -29,15 +28,19 @@ RGB24 = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 def kind_of(path: Path) -> str | None:
     """ "NIfTI-1", "NIfTI-2", "Analyze" or "MGH", by the first bytes of ``path`` (decompressed); None for others."""
-    header = path.with_suffix(".hdr") if path.suffix.lower() == ".img" and path.with_suffix(".hdr").is_file() else path
-    head = _head(header)
+    pair = pair_of(path)
+    head = head_of(pair[0] if pair and pair[0].is_file() else path)
     for order in "<>":
         size = struct.unpack_from(order + "i", head)[0] if len(head) >= 348 else 0
         if size == 348:
             return "NIfTI-1" if head[344:347] in (b"n+1", b"ni1") else "Analyze" if _is_analyze(head, order) else None
         if size == 540 and head[4:7] in (b"n+2", b"ni2"):
             return "NIfTI-2"
-    if len(head) >= 90 and path.suffix.lower() in (".mgz", ".mgh") and _MGH_HEADER.unpack_from(head)[0] == 1:
+    if (
+        len(head) >= 90
+        and path.name.lower().endswith((".mgz", ".mgh", ".mgh.gz"))
+        and _MGH_HEADER.unpack_from(head)[0] == 1
+    ):
         return "MGH"
     return None
 
@@ -65,17 +68,6 @@ def read_nifti(path: Path, kind: str, limit: int, frame: int | None = None) -> t
     return image, warnings
 
 
-def _head(path):
-    with open(path, "rb") as file:
-        head = file.read(1 << 12)
-    if head[:2] == b"\x1f\x8b":
-        try:
-            head = zlib.decompressobj(31).decompress(head, 1 << 12)
-        except zlib.error:
-            return b""
-    return head
-
-
 def _is_analyze(head, order):
     dims = struct.unpack_from(order + "8h", head, 40)
     return 1 <= dims[0] <= 7 and all(n > 0 for n in dims[1 : 1 + dims[0]])
@@ -86,13 +78,13 @@ def _open(path, kind):
     from nibabel.fileholders import FileHolder
 
     classes = {"NIfTI-1": nib.Nifti1Image, "NIfTI-2": nib.Nifti2Image, "Analyze": nib.AnalyzeImage, "MGH": nib.MGHImage}
-    magic = _head(path)
+    magic = head_of(path)
     single = kind == "MGH" or magic[344:347] == b"n+1" or magic[4:7] == b"n+2"
     try:
         if single:
             return classes[kind].from_file_map({"image": FileHolder(fileobj=_stream(path))})
         pair = {"NIfTI-1": nib.Nifti1Pair, "NIfTI-2": nib.Nifti2Pair}.get(kind, classes[kind])
-        header, image = path.with_suffix(".hdr"), path.with_suffix(".img")
+        header, image = pair_of(path) or (path.with_suffix(".hdr"), path.with_suffix(".img"))
         if not (header.is_file() and image.is_file()):
             raise InputError(f"{path} cannot be read: the data file beside it (.img, .hdr) is missing")
         return pair.from_file_map(

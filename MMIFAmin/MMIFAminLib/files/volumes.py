@@ -17,7 +17,15 @@ from .about import About, VolumeFile
 from .dicom_frames import quiet
 from .dicom_index import Contents, Series, check_undamaged, index_file, index_folder, is_dicom, select
 from .dicom_volume import read_series
-from .integrity import MAX_VOXELS, captured_stderr, check_complete, check_dimensions, itk_reason
+from .integrity import (
+    MAX_VOXELS,
+    captured_stderr,
+    check_complete,
+    check_content,
+    check_dimensions,
+    is_sequence,
+    itk_reason,
+)
 from .nifti import kind_of, read_nifti, write_rgb_nifti
 from .units import check_unit, in_unit
 from .writing import atomic_path, os_reason
@@ -119,12 +127,14 @@ def _read_file(path, frame):
     if kind := kind_of(path):
         image, warnings = read_nifti(path, kind, MAX_VOXELS, frame)
         return VolumeFile(image, About(), tuple(warnings))
+    check_content(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     size = reader.GetSize()
     _check_size(size, path)
-    steps = size[3] if len(size) == 4 else 1
+    sequence = is_sequence(path)
+    steps = reader.GetNumberOfComponents() if sequence else size[3] if len(size) == 4 else 1
     if steps > 1 and frame is None:
         raise SeveralVolumes(
             f"{path} has 4 dimensions ({steps} time points); choose one of them with --frame 1 to {steps}"
@@ -132,8 +142,10 @@ def _read_file(path, frame):
     if frame is not None and not 1 <= frame <= steps:
         raise InputError(f"{path} has {steps} time points: there is no frame {frame}")
     check_complete(path, prod(size) * _pixel_bytes(reader))
-    image = reader.Execute()
-    return VolumeFile(image[:, :, :, (frame or 1) - 1] if len(size) == 4 else image)
+    image, chosen = reader.Execute(), (frame or 1) - 1
+    if sequence and steps > 1:
+        image = sitk.VectorIndexSelectionCast(image, chosen)
+    return VolumeFile(image[:, :, :, chosen] if len(size) == 4 else image)
 
 
 def _check_size(size, path):

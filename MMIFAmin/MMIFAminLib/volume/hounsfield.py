@@ -48,6 +48,24 @@ def hounsfield_scale(array: np.ndarray) -> tuple[float, float] | None:
     return _of_unit_range(values) if array.dtype.kind == "f" and low >= 0 and 0.9 <= high <= 1 else None
 
 
+def display_window(array: np.ndarray) -> tuple[float, float] | None:
+    """The (low, high) around soft tissue of a finite CT that was cut to a wide display window, as 8-bit pictures are; or None.
+
+    Air and bone have one value each then, and half of what lies between is within a tenth of the range. Elsewhere either is
+    missing: over 600 MR slices of the shared data that reach white in 1 % of their pixels take a fifth of the range and more.
+    """
+    values = sample(np.asarray(array)).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    between = values[(values > low) & (values < high)]
+    if between.size < 100 or np.mean(values == low) < 0.2 or np.mean(values == high) < 0.03:
+        return None
+    first, middle, third = np.percentile(between, (25, 50, 75))
+    spread = float(third - first)
+    if not 0 < spread < 0.1 * (high - low):
+        return None
+    return max(low, float(middle) - 4 * spread), min(high, float(middle) + 5 * spread)  # about the brain window's width
+
+
 def _unpadded(values):
     values = values.astype(np.float64)
     below = values < _PADDING

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from ..errors import InputError
-from .hounsfield import AIR_HU, hounsfield_scale, looks_like_ct, sample
+from .hounsfield import AIR_HU, display_window, hounsfield_scale, looks_like_ct, sample
 from .recognition import Shows
 
 PRESETS = {
@@ -149,6 +149,8 @@ def choose_window(
     if spec == "auto":
         if shows.kind == "ct" and shows.scale is not None:
             return _ct_window(shows)
+        if shows.kind == "ct" and (around := display_window(array)):
+            return Window(*around, origin="CT cut to a display window recognised: around its soft tissue")
         spec = "uptake" if shows.kind == "uptake" else "mr"
     return _mr_window(array, low, high) if spec == "mr" else _uptake_window(array, high, name, shows)
 

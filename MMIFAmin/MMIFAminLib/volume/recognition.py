@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .hounsfield import hounsfield_scale, sample
+from .hounsfield import display_window, hounsfield_scale, sample
 
 _GRID_MM = 6.0
 _MODALITIES = {
@@ -100,7 +100,8 @@ def recognise(
     ]
     scale = hounsfield_scale(array)
     told += [("ct" if scale == (1.0, 0.0) else None, "values"), (_by_name(hints.name), "name")]
-    told += [("ct" if scale else None, "values"), ("mr" if _is_sharp(array, spacing) else None, "values")]
+    told.append(("ct" if scale or display_window(array) else None, "values"))
+    told += [("mr" if _is_sharp(array, spacing) else None, "values")]
     told.append(("mr" if role == "anatomical" else "uptake", "role"))
     kind, why = next((kind, why) for kind, why in told if kind)
     if kind == "ct":

@@ -1,0 +1,119 @@
+"""DICOM in: types of pixels, compressed syntaxes and tables, each against the values that were written."""
+
+import io
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+from MMIFAminLib.files import read_volume
+from support.dicom import Written, write_series
+from support.reading import refusal
+
+PLACES = np.array([[0.0, 0, 3 * k] for k in range(3)])
+SMOOTH = (np.add.outer(np.add.outer(np.arange(3) * 20, np.arange(32) * 3), np.arange(40) * 2)).astype(np.uint8)
+
+
+def values_of(path):
+    return sitk.GetArrayFromImage(read_volume(path))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32])
+def test_32_bits_are_exact_as_integers_and_rescaled(tmp_path, dtype):
+    limits = np.iinfo(dtype)
+    stored = np.random.default_rng(0).integers(limits.min, limits.max, (3, 10, 12), dtype, endpoint=True)
+    stored[0, 0, :2] = limits.min, limits.max
+    write_series(tmp_path / "plain", Written(stored, PLACES, modality="MR"))
+    np.testing.assert_array_equal(values_of(tmp_path / "plain"), stored)
+    scaled = Written(stored, PLACES, modality="PT", slopes=[1e-6] * 3, intercepts=[2] * 3)
+    write_series(tmp_path / "scaled", scaled)
+    np.testing.assert_allclose(values_of(tmp_path / "scaled"), scaled.values, rtol=1e-6, atol=1e-4)
+
+
+def compressed(folder, frames, syntax, **tags):
+    """A series whose slices are ``frames``, compressed already."""
+    for path, frame in zip(write_series(folder, Written(SMOOTH, PLACES, modality="MR")), frames):
+        ds = pydicom.dcmread(path)
+        for name, value in tags.items():
+            setattr(ds, name, value)
+        ds.PixelData = encapsulate([frame])
+        ds["PixelData"].VR = "OB"
+        ds["PixelData"].is_undefined_length = True
+        ds.file_meta.TransferSyntaxUID = syntax
+        ds.save_as(path, enforce_file_format=True)
+
+
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGExtended12Bit])
+def test_jpeg_of_8_bits(tmp_path, syntax):
+    frames = []
+    for values in SMOOTH:
+        file = io.BytesIO()
+        Image.fromarray(values).save(file, "JPEG", quality=95)
+        frames.append(file.getvalue())
+    compressed(tmp_path, frames, syntax)
+    found = values_of(tmp_path).astype(int)
+    assert np.abs(found - SMOOTH).max() <= 4
+    expected = np.stack([np.asarray(Image.open(io.BytesIO(frame))) for frame in frames])
+    assert np.abs(found - expected).max() <= 1  # decoders may round differently
+
+
+def test_jpeg_of_12_bits_as_gdcm_decodes_it(tmp_path):
+    path = get_testdata_file("JPGExtended.dcm")
+    source = pydicom.dcmread(path)
+    assert source.file_meta.TransferSyntaxUID == JPEGExtended12Bit and source.BitsStored == 12
+    frame = next(generate_frames(source.PixelData, number_of_frames=1))
+    names = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+    compressed(tmp_path, [frame] * 3, JPEGExtended12Bit, **{name: source[name].value for name in names})
+    expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).squeeze().astype(int)
+    found = values_of(tmp_path).astype(int)
+    assert found.shape == (3, source.Rows, source.Columns) and np.ptp(found) > 255
+    assert np.abs(found - expected).max() <= 1
+    damaged = pydicom.dcmread(get_testdata_file("JPEG-lossy.dcm"))
+    frame = next(generate_frames(damaged.PixelData, number_of_frames=1))
+    compressed(tmp_path, [frame] * 3, JPEGExtended12Bit)
+    assert "damaged (pylibjpeg: libjpeg error" in refusal(tmp_path)
+
+
+def test_lossless_jpeg_is_exact(tmp_path):
+    stored = np.random.default_rng(0).integers(0, 4000, (1, 32, 40)).astype(np.uint16)
+    writer = sitk.ImageFileWriter()
+    writer.SetFileName(str(tmp_path / "gdcm.dcm"))
+    writer.SetUseCompression(True)
+    writer.SetCompressor("JPEG")
+    writer.Execute(sitk.GetImageFromArray(stored))
+    made = pydicom.dcmread(tmp_path / "gdcm.dcm")
+    assert made.file_meta.TransferSyntaxUID.name.startswith("JPEG Lossless")
+    frame = next(generate_frames(made.PixelData, number_of_frames=1))
+    names = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+    tags = {name: made[name].value for name in names}
+    compressed(tmp_path / "series", [frame] * 3, made.file_meta.TransferSyntaxUID, **tags)
+    np.testing.assert_array_equal(values_of(tmp_path / "series"), np.repeat(stored, 3, axis=0))
+
+
+@pytest.mark.parametrize("first, dtype", [(0, np.uint8), (10, np.uint16), (-100, np.int16)])
+@pytest.mark.parametrize("packed", [False, True], ids=["US", "OW"])
+def test_a_modality_table_gives_the_values(tmp_path, first, dtype, packed):
+    """Stored values below the first mapped one take the first entry, those beyond the last one the last."""
+    table = np.arange(50, dtype=np.uint16) ** 2
+    stored = np.random.default_rng(1).integers(first - min(first, 5) if first > 0 else first, first + 60, (3, 10, 12))
+    written = Written(stored.astype(dtype), PLACES, modality="MR")
+    for path in write_series(tmp_path, written):
+        ds, item = pydicom.dcmread(path), Dataset()
+        item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [50, first, 16])
+        item.ModalityLUTType = "US"
+        item.add_new("LUTData", "OW" if packed else "US", table.tobytes() if packed else table.tolist())
+        ds.ModalityLUTSequence = [item]
+        ds.save_as(path)
+    np.testing.assert_array_equal(values_of(tmp_path), table[np.clip(stored - first, 0, 49)])
+
+
+def test_colours_of_a_palette_are_no_values(tmp_path):
+    written = Written(SMOOTH, PLACES, modality="NM", tags={"PhotometricInterpretation": "PALETTE COLOR"})
+    write_series(tmp_path / "one", written)
+    assert "colours of a palette, not measured values; choose the original series" in refusal(tmp_path / "one")
