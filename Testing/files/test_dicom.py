@@ -271,6 +271,26 @@ def test_a_cd_is_listed_and_each_series_can_be_chosen(tmp_path):
     assert read_volume_file(folder / "DICOM" / "S2" / "IM0001").image.GetSize() == (12, 10, 4)
 
 
+@pytest.mark.parametrize("implicit", [True, False])
+def test_files_without_a_preamble_are_dicom(tmp_path, implicit):
+    written = plain()
+    for path in write_series(tmp_path, written):
+        ds = pydicom.dcmread(path)
+        del ds.file_meta
+        ds.preamble = None
+        pydicom.dcmwrite(path, ds, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+        assert path.read_bytes()[:2] == b"\x08\x00"
+    assert_read_as(read_volume(tmp_path), written)
+    assert_read_as(read_volume(tmp_path / "IM0002"), written)
+    (tmp_path / "other").write_bytes(b"\x08\x00" + bytes(range(200)))
+    assert_read_as(read_volume(tmp_path), written)
+
+
+def test_a_folder_may_have_colons_in_its_name(tmp_path):
+    folder = write_many(tmp_path / "a::b")
+    assert read_volume_file(f"{folder}::#2").about.series_uid == "1.2.9.2"
+
+
 def test_roles_are_plain_or_they_are_not(tmp_path):
     anatomical, functional = plain_pair(list_series(write_many(tmp_path / "plain")))
     assert (anatomical.description, functional.description) == ("ct", "pet")

@@ -67,6 +67,17 @@ def test_a_series_time_of_later_processing_is_not_the_scan():
     assert suv_factor([second_bed]).factor == pytest.approx(70e3 / DECAYED, rel=1e-5)
 
 
+def test_enhanced_pet_tells_its_corrections_and_the_time_they_are_for():
+    plain = {"CorrectedImage": None, "DecayCorrection": None, "SeriesTime": "150000", "Units": None}
+    flags = {"AttenuationCorrected": "YES", "DecayCorrected": "YES", "DecayCorrectionDateTime": "20240102110000.0"}
+    assert suv_factor([header(**plain, **flags)], "BQML").factor == pytest.approx(70e3 / DECAYED, rel=1e-9)
+    for name, reason in (("AttenuationCorrected", "ATTN"), ("DecayCorrected", "DECY")):
+        with pytest.raises(InputError, match=reason):
+            suv_factor([header(**plain, **(flags | {name: "NO"}))], "BQML")
+    with pytest.raises(InputError, match="decay correction is not told"):
+        suv_factor([header(**plain, **(flags | {"DecayCorrectionDateTime": ""}))], "BQML")
+
+
 def test_philips_counts_and_midnight():
     counts = header(Units="CNTS", PhilipsPETPrivateGroup={"ActivityConcentrationScaleFactor": "4.5"})
     assert suv_factor([counts]).factor == pytest.approx(4.5 * 70e3 / DECAYED, rel=1e-9)

@@ -182,7 +182,7 @@ def _mapping(dataset, value, group, path):
         if rescaled and slope is None:
             raise InputError(f"{path} is damaged: its rescale slope is {source.get('RescaleSlope')}")
         mapping = Mapping(1.0 if slope is None else slope, intercept or 0.0)
-    return mapping, UNITS.get(str(unit), str(unit)) if unit else None
+    return mapping, UNITS.get(str(unit), str(unit)) if unit and unit != "US" else None  # US: unspecified
 
 
 def _real_world(dataset, group):
@@ -227,13 +227,16 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
     """
     import pydicom
     from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     dataset = pydicom.dcmread(path, force=True)
     dataset.file_meta = getattr(dataset, "file_meta", None) or header.file_meta
     if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise InputError(f"{path} is truncated or damaged: it ends before its pixel data; copy the series again")
     if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = dataset.original_encoding_syntax
+        implicit, little = dataset.original_encoding
+        plain = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else plain
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_transfer_syntax or syntax.is_private:
         raise InputError(f"{path} has a transfer syntax that is not known ({syntax}); export it again uncompressed")

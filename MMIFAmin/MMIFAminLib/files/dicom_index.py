@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .suv import corrections_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -41,8 +42,8 @@ _OBJECTS = {
 class Series:
     """One series of images: what a list shows of it, and the ``headers`` (without pixel data) of its ``files``.
 
-    ``images`` counts frames; ``unit`` is that of the values; ``corrections`` what the scanner corrected for (0028,0051),
-    None where it does not say; ``aside`` is why it is never chosen by itself ("" where it may be).
+    ``images`` counts frames; ``unit`` is that of the values; ``corrections`` what the scanner corrected for, None where
+    it does not say; ``aside`` is why it is never chosen by itself ("" where it may be).
     """
 
     uid: str
@@ -79,10 +80,15 @@ class Contents:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether ``path`` looks like a DICOM file: by its preamble or, where that is missing, by its first group."""
+    """Whether ``path`` looks like a DICOM file: by its preamble or, where that is missing, by its first two elements."""
     with open(path, "rb") as file:
-        head = file.read(132)
-    return head[128:] == b"DICM" or head[:2] in (b"\x08\x00", b"\x02\x00") and head[4:6].isalpha()
+        head = file.read(1 << 10)
+    if head[128:132] == b"DICM":
+        return True
+    if head[:2] not in (b"\x08\x00", b"\x02\x00") or len(head) < 8 or head[3]:
+        return False
+    following = 8 + int.from_bytes(head[4:8], "little")  # of implicit VR
+    return head[4:6].isalpha() or head[following : following + 2] == head[:2]
 
 
 def index_folder(folder: Path, *, deep: bool = True) -> Contents:
@@ -264,10 +270,7 @@ def _text(header, keyword):
 
 def _series(uid, items):
     first = items[0][1]
-    corrections = first.get("CorrectedImage")
-    corrections = (
-        None if corrections in (None, "") else tuple([corrections] if isinstance(corrections, str) else corrections)
-    )
+    corrections = corrections_of(first)
     unit = _text(first, "Units") or _text(first, "RescaleType").replace("US", "")
     if _text(first, "Modality") == "CT" and not _text(first, "RescaleType"):
         unit = "HU"

@@ -20,8 +20,6 @@ from .about import About
 from .writing import atomic_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from highdicom import SOPClass
     from pydicom import DataElement, Dataset
 

@@ -77,7 +77,7 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
         return stored if held == kind else _other_kind(stored, first, kind)
     if str(first.get("Modality") or "PT") != "PT":
         raise InputError(f"SUV cannot be given: it is defined for PET, not for {first.Modality}")
-    corrected = [str(item) for item in _many(first.get("CorrectedImage"))]
+    corrected = corrections_of(first) or ()
     needed = ("ATTN",) if first.get("DecayCorrection") == "NONE" else ("ATTN", "DECY")
     if missing := [item for item in needed if item not in corrected]:
         raise InputError(f"SUV cannot be given: the PET is not corrected for {' and '.join(missing)} (CorrectedImage)")
@@ -135,7 +135,7 @@ def _from_activity(datasets):
         raise InputError(f"SUV cannot be given: the header describes {len(items)} radiopharmaceuticals, not one")
     dose = _positive(items[0].get("RadionuclideTotalDose"), "the injected dose", 1e5, 1e11, "Bq (is it in MBq?)")
     half_life = _positive(items[0].get("RadionuclideHalfLife"), "the half-life", 10, 1e8, "s")
-    decay = str(first.get("DecayCorrection") or "")
+    decay = "START" if _corrected_to(first) else str(first.get("DecayCorrection") or "")
     if decay not in ("START", "ADMIN", "NONE"):
         raise InputError(f"SUV cannot be given: decay correction is {decay or 'not told'}, not START, ADMIN or NONE")
     injection, scan = _times(datasets, items[0], decay, half_life)
@@ -167,6 +167,8 @@ def _times(datasets, item, decay, half_life):
 def _scan_time(datasets, half_life):
     """The time that the values are decay corrected to: the series', unless that is of a later processing."""
     first = datasets[0]
+    if time := _corrected_to(first):
+        return time
     series = _time(first.get("SeriesDate"), first.get("SeriesTime"))
     acquired = [_acquisition(ds) for ds in datasets]
     earliest = min((time for time in acquired if time), default=None)
@@ -249,6 +251,23 @@ def _norm(kind, ds, weight):
             f"(it gives {mass:.1f} kg){other}"
         )
     return mass
+
+
+def corrections_of(header: Dataset) -> tuple[str, ...] | None:
+    """What a PET or SPECT was corrected for, as Corrected Image (0028,0051) names it; None where the header does not say.
+
+    Enhanced PET has an attribute for each instead (PS3.3 C.8.22.5).
+    """
+    if told := _many(header.get("CorrectedImage")):
+        return tuple(map(str, told))
+    flags = {"ATTN": header.get("AttenuationCorrected"), "DECY": header.get("DecayCorrected")}
+    return tuple(name for name, flag in flags.items() if flag == "YES") if any(flags.values()) else None
+
+
+def _corrected_to(ds):
+    """When the values are decay corrected to, where enhanced PET tells it outright."""
+    text = str(ds.get("DecayCorrectionDateTime") or "").strip()
+    return _time(text[:8], text[8:])
 
 
 def _acquisition(ds):

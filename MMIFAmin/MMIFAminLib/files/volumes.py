@@ -92,7 +92,7 @@ def split_series(path: str | Path, series: str | None = None) -> tuple[Path, str
     """``FOLDER::which`` as folder and series; a path without ``::``, or one that exists so, stays whole."""
     path = Path(path).expanduser()
     if series is None and "::" in str(path) and not path.exists():
-        folder, _, series = str(path).partition("::")
+        folder, _, series = str(path).rpartition("::")
         return Path(folder), series
     return path, series
 
