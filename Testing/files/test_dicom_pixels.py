@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
-from MMIFAminLib.files import read_volume
+from MMIFAminLib.files import read_volume, read_volume_file
 from support.dicom import Written, write_series
 from support.reading import refusal
 
@@ -111,6 +111,25 @@ def test_a_modality_table_gives_the_values(tmp_path, first, dtype, packed):
         ds.ModalityLUTSequence = [item]
         ds.save_as(path)
     np.testing.assert_array_equal(values_of(tmp_path), table[np.clip(stored - first, 0, 49)])
+
+
+def test_a_table_of_real_world_values_gives_values_and_unit(tmp_path):
+    table = [0.5 * number**2 for number in range(200)]
+    item, code = Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = (
+        "g/ml",
+        "UCUM",
+        "Standardized Uptake Value lean body mass",
+    )
+    item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = 20, 219
+    item.RealWorldValueLUTData, item.MeasurementUnitsCodeSequence = table, [code]
+    stored = SMOOTH // 2 + 20
+    tags = {"RealWorldValueMappingSequence": [item]}
+    write_series(tmp_path, Written(stored, PLACES, modality="PT", tags=tags))
+    found = read_volume_file(tmp_path)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(found.image), np.array(table)[stored - 20], rtol=1e-6)
+    assert (found.about.unit, found.about.suv.factor) == ("SUV-lbm", 1)
+    assert "weight is missing; the values stay in SUV-lbm" in found.warnings[0]
 
 
 def test_colours_of_a_palette_are_no_values(tmp_path):
