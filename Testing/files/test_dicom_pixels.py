@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit
 
 from MMIFAminLib.files import read_volume, read_volume_file
 from support.dicom import Written, write_series
@@ -47,6 +47,17 @@ def compressed(folder, frames, syntax, **tags):
         ds["PixelData"].is_undefined_length = True
         ds.file_meta.TransferSyntaxUID = syntax
         ds.save_as(path, enforce_file_format=True)
+
+
+def test_deflated_files_are_smaller_than_their_pixels(tmp_path):
+    written = Written(np.repeat(SMOOTH[:1], 3, axis=0) // 200, PLACES, modality="MR")
+    written.stored[1, 4, 5] = 7
+    for path in write_series(tmp_path, written, syntax=None):
+        ds = pydicom.dcmread(path)
+        ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        ds.save_as(path, enforce_file_format=True)
+        assert path.stat().st_size < 32 * 40
+    np.testing.assert_array_equal(values_of(tmp_path), written.stored)
 
 
 @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGExtended12Bit])

@@ -88,14 +88,15 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
         raise InputError(f"{path} holds projections of a SPECT that is not reconstructed; choose the reconstruction")
     count = int(dataset.get("NumberOfFrames") or 1)
     length, groups = path.stat().st_size, dataset.get("PerFrameFunctionalGroupsSequence")
-    if count < 1 or 8 * count > length or (groups and len(groups) != count):  # a compressed frame has 8 bytes at least
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    packed = syntax is not None and (syntax.is_compressed or syntax.is_deflated or syntax.is_private)
+    least = 0 if packed and syntax.is_deflated else 8 * count  # of a compressed frame, in bytes
+    if count < 1 or least > length or (groups and len(groups) != count):
         raise InputError(f"{path} declares {count} frames that are not there: it is truncated or damaged")
     voxels = int(dataset.Rows) * int(dataset.Columns) * count
     if not 0 < voxels <= MAX_VOXELS:
         raise InputError(f"{path} declares {voxels:,} voxels: its header is damaged")
-    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-    native = syntax is None or not (syntax.is_compressed or syntax.is_private)
-    if native and voxels * int(dataset.get("BitsAllocated") or 8) // 8 > length:
+    if not packed and voxels * int(dataset.get("BitsAllocated") or 8) // 8 > length:
         raise InputError(f"{path} is truncated: {length:,} bytes are there, its header declares more; copy it again")
     return [_frame(dataset, path, number) for number in range(count)]
 
