@@ -90,7 +90,7 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
     length, groups = path.stat().st_size, dataset.get("PerFrameFunctionalGroupsSequence")
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     packed = syntax is not None and (syntax.is_compressed or syntax.is_deflated or syntax.is_private)
-    least = 0 if packed and syntax.is_deflated else 8 * count  # of a compressed frame, in bytes
+    least = 0 if syntax is not None and syntax.is_deflated else 8 * count  # of a compressed frame, in bytes
     if count < 1 or least > length or (groups and len(groups) != count):
         raise InputError(f"{path} declares {count} frames that are not there: it is truncated or damaged")
     voxels = int(dataset.Rows) * int(dataset.Columns) * count
