@@ -33,8 +33,8 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-demo: EXTRAS = demo
-$(VENV)/.ready-test: EXTRAS = demo,slicer,train,test
-$(VENV)/.ready-mutants: EXTRAS = demo,slicer,train,test,mutants
+$(VENV)/.ready-test: EXTRAS = cohort,demo,slicer,train,test
+$(VENV)/.ready-mutants: EXTRAS = cohort,demo,slicer,train,test,mutants
 
 $(VENV)/.ready-%: pyproject.toml constraints.txt Testing/set_up.sh
 	@sh Testing/set_up.sh $(PYTHON) $(VENV) $(EXTRAS) $@

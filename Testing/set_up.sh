@@ -46,6 +46,9 @@ case $extras in
         fail "The widget tests need libraries of Qt. On Debian: sudo apt-get install $qt"
     command -v dciodvfy >/dev/null || install_debian dicom3tools ||
         echo "MMIFAmin: the check of written DICOM is skipped without dciodvfy. On Debian: sudo apt-get install dicom3tools"
+    command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
+        install_debian chromium-headless-shell ||
+        echo "MMIFAmin: the page of a cohort is not tried in a browser. On Debian: sudo apt-get install chromium-headless-shell"
     ;;
 esac
 touch "$mark"

@@ -19,7 +19,20 @@ from MMIFAminLib.commandline.terminal import progress_bar
 from MMIFAminLib.files.volumes import read_volume
 from support.phantoms import Grid, head_values
 
-COMMANDS = ("fuse", "pairs", "metrics", "info", "demo", "data", "train", "ablate", "bundle", "lesions", "truth")
+COMMANDS = (
+    "fuse",
+    "cohort",
+    "pairs",
+    "metrics",
+    "info",
+    "demo",
+    "data",
+    "train",
+    "ablate",
+    "bundle",
+    "lesions",
+    "truth",
+)
 
 
 def start(*arguments):
@@ -318,7 +331,15 @@ def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys)
     out = capsys.readouterr().out
     assert out.startswith("usage: mmifamin [-h] [--version] COMMAND ...\n")
     users, developers = out.split("to fuse and to score:")[1].split("to work on the method:")
-    assert re.findall(r"^    (\w+)", users, re.MULTILINE) == ["fuse", "pairs", "metrics", "series", "info", "demo"]
+    assert re.findall(r"^    (\w+)", users, re.MULTILINE) == [
+        "fuse",
+        "cohort",
+        "pairs",
+        "metrics",
+        "series",
+        "info",
+        "demo",
+    ]
     assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == [
         "data",
         "train",

@@ -17,7 +17,7 @@ ROOMS = {
     "losses": ("torch", "numpy"),
     "training": ("torch", "monai", "ignite", "numpy", "scipy", "PIL", "yaml", "matplotlib"),
     "study": ("SimpleITK",),
-    "cohort": ("PIL", "distributed", "dask", "dask_jobqueue", "bids", "yaml"),
+    "cohort": ("PIL", "torch", "yaml", "distributed", "dask", "dask_jobqueue", "bids"),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
     "module": ("numpy", "SimpleITK", "pydicom", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),

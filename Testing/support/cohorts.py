@@ -1,8 +1,14 @@
-"""Small cohorts: pairs of phantom volumes and a table of them."""
+"""Small cohorts: pairs of phantom volumes and a table of them, work that stands in for fusing, and dask's processes."""
 
-import numpy as np
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import SimpleITK as sitk
 
+from MMIFAminLib.cohort import Result
 from support import phantoms
 
 MR = phantoms.Grid((24, 28, 20), (8.0, 8.0, 8.5)).centred_at()
@@ -22,6 +28,53 @@ def make_cohort(folder, count, extra=()):
     return table
 
 
-def voxels(path):
-    """The voxels of a file."""
-    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path))))
+def stub(row, output, options, force, version):
+    """Stands in for fusing: does what the row's options say with the file that its anatomical volume names."""
+    mark = Path(row.anatomical)
+    if row.options == "dies once" and not mark.exists():
+        mark.write_text("")
+        os._exit(1)
+    if row.options == "dies":
+        os._exit(1)
+    if row.options == "raises":
+        raise RuntimeError("a fault of ours")
+    if row.options == "slow":
+        time.sleep(0.3)
+    return Result(row.id, "fused", seconds=0.1)
+
+
+def start_dask(folder, *arguments, allowed_failures=1):
+    """A process of dask ("scheduler" or "worker" with their options), connected by a file in ``folder``."""
+    library = Path(__file__).resolve().parents[2]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (library / "MMIFAmin", library / "Testing"))),
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures),
+        "OMP_NUM_THREADS": "1",
+    }
+    kind, *rest = arguments
+    places = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(folder / "scheduler.json")]
+    places += ["--port", "0"] if kind == "scheduler" else ["--nthreads", "1", "--death-timeout", "60"]
+    with open(folder / f"{kind}.log", "a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dask", kind, *places, *rest], env=environment, stdout=log, stderr=log, cwd=folder
+        )
+
+
+def address(folder, seconds=120.0):
+    """The address of the scheduler that was started in ``folder``, once it is there."""
+    import json
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (folder / "scheduler.json").is_file():
+            return json.loads((folder / "scheduler.json").read_text())["address"]
+        time.sleep(0.05)
+    raise TimeoutError((folder / "scheduler.log").read_text())
+
+
+def stop(processes):
+    """End processes that were started here, and wait for them."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(60)

@@ -20,7 +20,8 @@ class Row:
     """One study to fuse: volumes as ``fuse`` takes them, and ``options`` of ``fuse`` for this study alone, as text.
 
     Without ``functional`` the anatomical one is a DICOM folder that holds both. ``second`` is a second anatomical volume.
-    ``derivative`` is where the results of a BIDS dataset go, below the output and without an ending ("" for others).
+    ``derivative`` is where the results of a BIDS dataset go, below the output and without an ending, and ``sources`` are its
+    two files relative to the dataset ("" and none for others).
     """
 
     id: str
@@ -29,6 +30,7 @@ class Row:
     second: Path | None = None
     options: str = ""
     derivative: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import argparse
 import base64
 import io
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,6 +106,8 @@ def fuse_row(
         result = told(FAILED, "not enough memory: give each worker more, or use fewer of them")
     except Exception as error:  # a row that fails for whatever reason stops no other
         result = told(FAILED, f"{type(error).__name__}: {error}")
+    with suppress(OSError):
+        places(row, output, False).report.parent.rmdir()  # where nothing was written
     if (output / STATE / f"{row.id}.json").exists():
         result = replace(
             result, warnings=("what lies there is an earlier result, of other inputs, options or weights",)
@@ -174,7 +178,7 @@ def _sidecar(row: Row, report: dict[str, Any], volume: Path) -> dict[str, Any]:
 
 
 def _metrics(study: FusedStudy) -> dict[str, float]:
-    """The means of the field's metrics; none where they cannot be had."""
+    """The means of the field's metrics, of those that can be had."""
     from ..engine.volumes import scalar
     from ..evaluation import fused_quality
 
@@ -182,7 +186,7 @@ def _metrics(study: FusedStudy) -> dict[str, float]:
         means = fused_quality(scalar(study.anatomical, "anatomical", []), study.fused, most=SCORED_SLICES).means
     except InputError:  # nothing in the window, or too small
         return {}
-    return {name: float(f"{value:.6g}") for name, value in means.items()}
+    return {name: float(f"{value:.6g}") for name, value in means.items() if math.isfinite(value)}
 
 
 def _jpeg(picture: Image.Image) -> str:

@@ -1,7 +1,7 @@
 """The ``mmifamin`` command.
 
-Exit codes: 0 done; 2 an error, told in one line on the error stream; 130 interrupted. Progress bars show on terminals
-only.
+Exit codes: 0 done; 1 some studies of a cohort were not fused; 2 an error, told in one line on the error stream; 130
+interrupted. Progress bars show on terminals only.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import InputError, MMIFAminError
 from ..study import add_engine_options, add_fusion_options, joined
+from . import cohort as many
 from . import commands, dicom, lists, reading, truth
 from . import data as data_sets
 from . import series as listing
@@ -30,6 +31,7 @@ examples:
   mmifamin fuse t1.nii.gz fdg.nii.gz --second ct.nii.gz -o fused.nrrd --rgb
   mmifamin fuse cd -o fused.nrrd
   mmifamin fuse cd -o fused_dicom/ --rgb
+  mmifamin cohort studies.csv fused --workers 4
   mmifamin fuse mr.nrrd ct_dicom_folder -o fused_rgb.nrrd --rgb --functional-window ct-bone
   mmifamin pairs --anatomical MRI --functional PET --output fused
   mmifamin metrics --anatomical MRI --functional PET --fused fused --csv scores.csv
@@ -131,6 +133,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
+
+    studies = command(
+        "cohort", many.cohort, "fuse many studies", colour_tables=lists.color_tables, weights=lists.weights
+    )
+    many.add_options(studies)
 
     pairs = command("pairs", commands.pairs, "fuse folders of 2D images", weights=lists.weights)
     metrics = command("metrics", commands.metrics, "score fused 2D images")
@@ -252,6 +259,6 @@ def _parser() -> argparse.ArgumentParser:
 
     listed = (f"{group}:\n" + "\n".join(lines) for group, lines in shown.items())
     parser.description = "\n\n".join(["Multimodal medical image fusion by MMIF-AMIN.", *listed])
-    for added in (fuse, pairs, info, demo, lesions, measured):
+    for added in (fuse, studies, pairs, info, demo, lesions, measured):
         add_engine_options(added)
     return parser

@@ -1,0 +1,147 @@
+"""Where rows are worked on: processes of this machine, a dask scheduler that runs already, or jobs of a cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+KINDS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
+CORES_PER_WORKER = 4
+"""How many cores a worker has where neither their number nor a GPU says otherwise."""
+_MISSING = 'cohorts need dask: pip install ".[cohort]" in a checkout, or pip install "mmifamin[cohort]"'
+
+
+@contextmanager
+def connected(
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Iterator[Client]:
+    """A client of dask: of the ``scheduler`` at an address, of jobs of a ``cluster`` (one of ``KINDS``) as ``config`` says,
+    or else of ``workers`` processes here, which end with the block.
+
+    Raises InputError where dask is not installed or the scheduler does not answer.
+    """
+    try:
+        from dask import config as dask_config
+        from distributed import Client
+    except ImportError:
+        raise InputError(_MISSING) from None
+    # A worker is given one row at a time: what waits with it would be lost, and counted against the row, if it died.
+    settings = {"distributed.scheduler.worker-saturation": 1.0, "distributed.admin.log-format": "%(message)s"}
+    with dask_config.set(settings):
+        if scheduler:
+            try:
+                client = Client(scheduler, timeout="10s", name="mmifamin-cohort")
+            except (OSError, ValueError, TimeoutError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise InputError(f"no dask scheduler answers at {scheduler} ({reason})") from None
+            with client:
+                yield client
+            return
+        with (
+            _jobs(cluster, config or {}) if cluster else local_cluster(workers, device) as made,
+            Client(made) as client,
+        ):
+            yield client
+
+
+def local_cluster(workers: int | None = None, device: str = "auto") -> Any:
+    """One process for each GPU that ``device`` means, else ``workers`` processes that share the cores and the memory."""
+    from dask import config as dask_config
+    from dask.system import CPU_COUNT
+    from distributed import Nanny, Scheduler
+    from distributed.deploy.spec import SpecCluster
+    from distributed.system import MEMORY_LIMIT
+
+    gpus = _gpus(device)
+    count = workers or len(gpus) or max(1, CPU_COUNT // CORES_PER_WORKER)
+    silent: Any = {"silence_logs": logging.CRITICAL}
+    options = {
+        "host": "127.0.0.1",
+        "nthreads": 1,
+        "memory_limit": MEMORY_LIMIT // count,
+        **silent,
+    }
+    nannies = {
+        number: {
+            "cls": Nanny,
+            "options": options | {"env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}},
+        }
+        for number in range(count)
+    }
+    place = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    # Each worker fuses one row at a time with all its threads. What the environment says goes before this.
+    threads = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": max(1, CPU_COUNT // count)}
+    with dask_config.set(threads):
+        return SpecCluster(nannies, place, **silent)
+
+
+def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
+    """A dask-jobqueue cluster of ``kind``; no job is submitted yet.
+
+    ``config`` has what that cluster's class takes (queue, account, cores, memory, walltime, ...) without "jobs". Each job
+    is one worker, which fuses one row at a time with all its cores. Raises InputError for what cannot be used.
+    """
+    if kind not in KINDS:
+        raise InputError(f"there is no cluster '{kind}': choose one of {', '.join(KINDS)}")
+    try:
+        import dask_jobqueue
+    except ImportError:
+        raise InputError(_MISSING) from None
+    settings = dict(config)
+    if missing := [name for name in ("cores", "memory") if name not in settings]:
+        raise InputError(f"the cluster's configuration has no '{missing[0]}': say what a job gets")
+    prologue = [*settings.pop("job_script_prologue", ()), f"export OMP_NUM_THREADS={settings['cores']}"]
+    arguments = [*settings.pop("worker_extra_args", ()), "--nthreads", "1"]
+    try:
+        return getattr(dask_jobqueue, KINDS[kind])(
+            job_script_prologue=prologue, worker_extra_args=arguments, **settings | {"processes": 1}
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"the cluster's configuration cannot be used: {' '.join(str(error).split())}") from None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file; raises InputError for what holds none."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no settings: lines such as 'cores: 8' are wanted")
+    return content
+
+
+@contextmanager
+def _jobs(kind: str, config: Mapping[str, Any]) -> Iterator[Any]:
+    settings = dict(config)
+    jobs = settings.pop("jobs", 1)
+    with job_cluster(kind, settings) as made:
+        made.scale(jobs=jobs)
+        yield made
+
+
+def _gpus(device: str) -> list[str]:
+    """The GPUs that a worker each is to have, as CUDA_VISIBLE_DEVICES names them."""
+    if device not in ("auto", "cuda"):
+        return []
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
+    return names[: torch.cuda.device_count()]

@@ -1,0 +1,223 @@
+"""A cohort from end to end: find the studies, give them to dask, and keep the table, the page and the log."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import InputError, MMIFAminError
+from ..study import default_options
+from .clusters import connected
+from .manifest import Row, Studies
+from .page import write_page
+from .studies import find_studies
+from .table import Seldom, Table
+from .work import FAILED, KEPT, STATE, Result
+from .worker import installed_version, work_row
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+_TICK = 0.5  # seconds between two looks at the workers
+_AHEAD = 64  # rows that the scheduler has at least, so that no worker waits for the next one
+_JOIN = 60.0  # seconds that a scheduler's first worker may take to join
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a cohort is: the row that has just come (or None), how many of all are done, the seconds that are left (None
+    where nothing tells yet), and which row each worker is at.
+    """
+
+    result: Result | None
+    done: int
+    total: int
+    seconds_left: float | None
+    busy: Mapping[str, str]
+
+
+Watch = Callable[[State], None]
+
+
+def run_cohort(
+    source: str | Path | Studies,
+    output: str | Path,
+    *,
+    options: argparse.Namespace | None = None,
+    filters: Sequence[str] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    cluster_config: Mapping[str, Any] | None = None,
+    force: bool = False,
+    log: str | Path | None = None,
+    watch: Watch = lambda state: None,
+    work: Callable[..., Result] = work_row,
+) -> Table:
+    """Fuse all studies of ``source`` (what ``find_studies`` takes, or its answer) into the folder ``output``.
+
+    ``options`` are those of ``study.default_options``. The work is done by ``workers`` processes here, by the ``scheduler``
+    at an address, or by jobs of a ``cluster`` as ``cluster_config`` says. What is done already and unchanged is kept,
+    unless ``force``. ``watch`` is told of each result and, between them, of the workers; what it raises ends the run, as
+    Ctrl-C does: what is done is kept. ``log`` gets a line of JSON a row. ``work`` stands in for ``work_row`` in tests.
+
+    Returns the table, which lies in ``output`` as cohort.csv and cohort.html. Raises InputError before any work for what
+    cannot be used, MMIFAminError when the scheduler is lost.
+    """
+    options = options or default_options()
+    studies = source if isinstance(source, Studies) else find_studies(source, filters)
+    output = Path(output).expanduser().resolve()
+    if studies.dataset and options.dicom:
+        raise InputError("--dicom is not for BIDS datasets: their derivatives are NIfTI")
+    table = Table([_resolved(row) for row in studies.rows])
+    with ExitStack() as stack:
+        stack.enter_context(_alone(output))
+        if studies.dataset:
+            from .derivatives import describe_dataset
+
+            describe_dataset(output, studies.dataset)
+        line = stack.enter_context(_log(Path(log))) if log else None
+        written = [
+            Seldom(lambda: table.write(output / "cohort.csv")),
+            Seldom(lambda: write_page(table, output / "cohort.html")),
+        ]
+        client = stack.enter_context(
+            connected(
+                workers=workers, scheduler=scheduler, cluster=cluster, config=cluster_config, device=options.device
+            )
+        )
+        _check_workers(client, wait=None if cluster else _JOIN)
+        stack.callback(_write_all, table, output)  # however it ends, before the workers are let go
+        task = partial(work, output=output, options=options, force=force, version=__version__)
+        begun, fresh = time.monotonic(), 0
+        for result in _results(client, table.rows, task):
+            if isinstance(result, Result):
+                table.add(result)
+                fresh += result.status != KEPT
+                if line:
+                    _tell(line, result)
+                for write in written:
+                    write()
+            left = (time.monotonic() - begun) / fresh * (len(table.rows) - len(table.results)) if fresh else None
+            told, busy = (result, {}) if isinstance(result, Result) else (None, result)
+            watch(State(told, len(table.results), len(table.rows), left, busy))
+    return table
+
+
+def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str]]:
+    """The results as they come and, between them, which row each worker is at. Bounded is what dask holds at once."""
+    token, finished, waiting = secrets.token_hex(4), SimpleQueue(), iter(rows)
+    running: dict[Future, Row] = {}
+    looked = 0.0
+    while True:
+        if time.monotonic() - looked > _TICK:
+            _check_scheduler(client, running)
+            busy = {worker: keys for worker, keys in client.processing().items()}
+            yield {worker: str(keys[0][1]) for worker, keys in busy.items() if keys and isinstance(keys[0], tuple)}
+            ahead, looked = max(_AHEAD, 2 * len(busy)), time.monotonic()
+        for row in islice(waiting, ahead - len(running)):
+            future = client.submit(task, row, key=(f"row-{token}", row.id), pure=False)
+            running[future] = row
+            future.add_done_callback(finished.put)
+        if not running:
+            return
+        try:
+            future = finished.get(timeout=_TICK)
+        except Empty:
+            continue
+        _check_scheduler(client, [future])
+        yield _result(future, running.pop(future))
+
+
+def _result(future: Future, row: Row) -> Result:
+    """What a task returned, or that it has failed where no row could be told of."""
+    from distributed import KilledWorker
+
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return future.result()
+    if isinstance(error, KilledWorker):
+        return Result(row.id, FAILED, "its workers died one after the other (out of memory?); others were not stopped")
+    return Result(row.id, FAILED, " ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _check_scheduler(client: Any, futures: Sequence[Future] | Mapping[Future, Row]) -> None:
+    """Raise MMIFAminError where the scheduler is gone, and with it what it was to tell."""
+    if client.status not in ("running", "connecting") or any(f.status in ("cancelled", "lost") for f in futures):
+        raise MMIFAminError("the scheduler is lost; what is done is kept: start it again and say the same command")
+
+
+def _check_workers(client: Any, wait: float | None) -> None:
+    """Raise InputError where no worker joins in time, or one has not this version of MMIFAmin."""
+    from distributed import TimeoutError as NoWorker
+
+    try:
+        client.wait_for_workers(1, timeout=wait)
+    except (TimeoutError, NoWorker):
+        raise InputError(f"no worker has joined the scheduler within {wait:.0f} s: start some") from None
+    try:
+        versions = client.run(installed_version)
+    except Exception as error:  # whatever a worker meets that cannot unpickle the call
+        raise InputError(f"the workers cannot import MMIFAmin ({error}): install version {__version__} there") from None
+    for worker, version in versions.items():
+        if version != __version__:
+            raise InputError(f"the worker at {worker} has MMIFAmin {version}, this command {__version__}: install one")
+
+
+def _resolved(row: Row) -> Row:
+    """``row`` with paths that hold in other processes."""
+    paths = {
+        name: path and path.absolute()
+        for name in ("anatomical", "functional", "second")
+        if (path := getattr(row, name))
+    }
+    return replace(row, **paths)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Make ``output`` and keep other commands out of it; raises InputError where one is at work."""
+    from ..files import make_folder
+
+    make_folder(output / STATE)
+    with open(output / STATE / "lock", "w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows: the user is trusted
+        except OSError:
+            raise InputError(f"another command is at work in {output}: wait for it, or name another folder") from None
+        yield
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[IO[str]]:
+    from ..files import check_output
+
+    with open(check_output(path), "a", encoding="utf-8", buffering=1) as file:
+        yield file
+
+
+def _tell(log: IO[str], result: Result) -> None:
+    facts = asdict(result) | {"time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+    del facts["thumbnail"]
+    log.write(json.dumps(facts) + "\n")
+
+
+def _write_all(table: Table, output: Path) -> None:
+    table.write(output / "cohort.csv")
+    write_page(table, output / "cohort.html")

@@ -1,0 +1,35 @@
+"""Which studies an input holds: a table, a BIDS dataset, or a tree of DICOM studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import InputError
+from .manifest import Studies, read_manifest
+
+
+def find_studies(source: str | Path, filters: Sequence[str] = ()) -> Studies:
+    """The studies of ``source``: a table (.csv, .tsv), a BIDS dataset (a folder with dataset_description.json) or a folder
+    of DICOM studies.
+
+    ``filters`` ("subject=01,02", "anatomical:suffix=T2w") choose among the files of a BIDS dataset. Raises InputError where
+    there is nothing to fuse or a filter cannot be used.
+    """
+    source = Path(source).expanduser()
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    bids = (source / "dataset_description.json").is_file()
+    if filters and not bids:
+        raise InputError(f"--filter is for BIDS datasets, and {source} is none (it has no dataset_description.json)")
+    if bids:
+        from .bids import bids_studies
+
+        return bids_studies(source, filters)
+    if source.is_dir():
+        from .dicom_tree import dicom_studies
+
+        return dicom_studies(source)
+    if source.suffix.lower() in (".csv", ".tsv"):
+        return read_manifest(source)
+    raise InputError(f"{source} is no cohort: give a table (.csv, .tsv), a BIDS dataset or a folder of DICOM studies")

@@ -1,0 +1,74 @@
+"""Jobs of a cluster: the script that dask-jobqueue makes of a configuration. There is no SLURM here to submit it to."""
+
+import re
+
+import pytest
+
+pytest.importorskip("dask_jobqueue", reason="clusters need dask-jobqueue")
+
+from MMIFAminLib.cohort.clusters import KINDS, job_cluster, read_config
+from MMIFAminLib.errors import InputError
+
+CONFIG = """
+cores: 8
+memory: 16GB
+queue: long
+walltime: "08:00:00"
+job_script_prologue: ["source /opt/mmifamin/bin/activate"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CONFIG)
+    return read_config(path)
+
+
+def test_a_slurm_job_is_one_worker_with_all_its_cores(config):
+    with job_cluster("slurm", config | {"account": "lab"}) as made:
+        script = made.job_script().splitlines()
+    # The form of https://slurm.schedmd.com/sbatch.html and of dask-jobqueue's page "How this works".
+    assert script[0] == "#!/usr/bin/env bash"
+    assert [line for line in script if line.startswith("#SBATCH")] == [
+        "#SBATCH -J dask-worker",
+        "#SBATCH -p long",
+        "#SBATCH -A lab",
+        "#SBATCH -n 1",
+        "#SBATCH --cpus-per-task=8",
+        "#SBATCH --mem=15G",
+        "#SBATCH -t 08:00:00",
+    ]
+    commands = [line for line in script[1:] if line and not line.startswith("#")]
+    assert commands[:2] == ["source /opt/mmifamin/bin/activate", "export OMP_NUM_THREADS=8"]
+    assert re.search(r"-m distributed\.cli\.dask_worker tcp://\S+ ", commands[2])
+    assert re.findall(r"--nthreads (\d+)", commands[2])[-1] == "1", "the last one counts"
+    assert len(commands) == 3
+
+
+@pytest.mark.parametrize("kind,mark", [("pbs", "#PBS"), ("lsf", "#BSUB"), ("sge", "#$")])
+def test_the_other_clusters_have_a_script_each(kind, mark, config):
+    with job_cluster(kind, config) as made:
+        script = made.job_script()
+    assert mark in script and "OMP_NUM_THREADS=8" in script and kind in KINDS
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("cores: 8", "has no 'memory'"),
+        ("cores: 8\nmemory: 1GB\nqueu: long", "cannot be used: .*queu"),
+        ("- cores", "holds no settings"),
+        ("cores: [", "cannot be read"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used(tmp_path, text, message):
+    path = tmp_path / "cluster.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        job_cluster("slurm", read_config(path))
+
+
+def test_a_cluster_that_is_not_known():
+    with pytest.raises(InputError, match="there is no cluster 'cloud': choose one of slurm, pbs, lsf, sge"):
+        job_cluster("cloud", {})
