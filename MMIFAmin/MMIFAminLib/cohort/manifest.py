@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import re
 from collections import Counter
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..study import default_options, with_options
+from ..study import with_options
 
 COLUMNS = ("id", "anatomical", "functional", "second", "options")
 
@@ -108,7 +109,7 @@ def _row(cells: dict[str, str], where: str, folder: Path) -> Row:
         raise InputError(f"{where}: there is no anatomical volume")
     options = cells.get("options", "")
     try:
-        with_options(default_options(), options)
+        with_options(argparse.Namespace(), options)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return Row(cells["id"], anatomical, volume("functional"), volume("second"), options)

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -134,23 +134,31 @@ def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) ->
         if not running:
             return
         try:
-            future = finished.get(timeout=_TICK)
+            done = [finished.get(timeout=_TICK)]
         except Empty:
             continue
-        _check_scheduler(client, [future])
-        yield _result(future, running.pop(future))
+        with suppress(Empty):
+            while True:
+                done.append(finished.get_nowait())
+        _check_scheduler(client, done)
+        yield from _gathered(client, {future: running.pop(future) for future in done})
 
 
-def _result(future: Future, row: Row) -> Result:
-    """What a task returned, or that it has failed where no row could be told of."""
+def _gathered(client: Any, done: Mapping[Future, Row]) -> list[Result]:
+    """What tasks returned, in one go, or that a row has failed where its task could tell nothing."""
     from distributed import KilledWorker
 
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        return future.result()
-    if isinstance(error, KilledWorker):
-        return Result(row.id, FAILED, "its workers died one after the other (out of memory?); others were not stopped")
-    return Result(row.id, FAILED, " ".join(f"{type(error).__name__}: {error}".split()))
+    whole = [future for future in done if future.status == "finished"]
+    results: list[Result] = client.gather(whole)
+    for future, row in done.items():
+        if future in whole:
+            continue
+        error = future.exception()
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, KilledWorker):
+            said = "its workers died one after the other (out of memory?); others were not stopped"
+        results.append(Result(row.id, FAILED, said))
+    return results
 
 
 def _check_scheduler(client: Any, futures: Sequence[Future] | Mapping[Future, Row]) -> None:

@@ -130,7 +130,7 @@ def write_png(image: Image.Image, path: str | Path) -> None:
     """Write a picture as PNG; :class:`InputError` for a name that says otherwise."""
     check_picture(path)
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", optimize=True)
+        image.save(temporary, format="PNG")
 
 
 def check_film(path: str | Path) -> Path:

@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 from copy import copy
+from functools import cache
 
 from ..errors import InputError
 
@@ -89,6 +90,13 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
+@cache
+def _fusion_parser() -> _Parser:
+    parser = _Parser(add_help=False)
+    add_fusion_options(parser)
+    return parser
+
+
 def default_options(**changes: object) -> argparse.Namespace:
     """The options of ``fuse`` on how and on what to compute as they are when none is given, with ``changes`` by name.
 
@@ -109,13 +117,11 @@ def with_options(options: argparse.Namespace, text: str) -> argparse.Namespace:
 
     These are options on how to fuse, not on what computes. Raises InputError for what is none of them.
     """
-    parser = _Parser(add_help=False)
-    add_fusion_options(parser)
     try:
         words = shlex.split(text)
     except ValueError as error:  # a quotation that does not end
         raise InputError(f"the options {text!r} cannot be read: {error}") from None
-    return parser.parse_args(joined(words), copy(options))
+    return _fusion_parser().parse_args(joined(words), copy(options))
 
 
 def joined(arguments: list[str]) -> list[str]:
