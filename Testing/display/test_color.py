@@ -307,12 +307,13 @@ def test_wrong_arguments_are_refused():
             colorize(np.zeros(2), np.zeros(2), table, weight)
 
 
-# opacity, its rise (n, p), retreat, withdrawal, shade, chroma: of tables whose lightness rises evenly, and of others
-EVEN, UNEVEN = (0.669, 3.268, 0.567, 0.593, 0.888, 0.019, 1.469), (0.67, 4.085, 0.5, 0.344, 1.743, 0.007, 1.191)
+# opacity, its rise (n, p), retreat, withdrawal, shade, chroma: of tables whose lightness rises evenly, unevenly, and falls
+EVEN, UNEVEN = (0.741, 3.268, 0.567, 0.593, 1.011, 0.0201, 1.469), (0.67, 4.085, 0.5, 0.344, 1.743, 0.007, 1.191)
+FALLING = (0.67, 4.085, 0.376, 0.377, 1.615, 0.0149, 1.084)
 
 
 @pytest.mark.parametrize(
-    "name, mixture", [("inferno", EVEN), ("hot-iron", EVEN), ("pet-heat", UNEVEN), ("rainbow", UNEVEN)]
+    "name, mixture", [("inferno", EVEN), ("hot-iron", EVEN), ("pet-heat", UNEVEN), ("rainbow", FALLING)]
 )
 @pytest.mark.parametrize("anatomy", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("level", [20, 40])

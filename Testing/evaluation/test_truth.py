@@ -151,6 +151,19 @@ def test_the_study_compares_ours_with_overlays_and_classical_fusion():
     assert ours["distance_0_soft"] > 0 and named["maximum", None]["fall"] is None
 
 
+@pytest.mark.parametrize("name, most", [("inferno", 0.85), ("hot-iron", 1), ("pet-heat", 1), ("rainbow", 1)])
+def test_our_colours_are_read_better_than_the_overlay_s(pairs, name, most):
+    """The sum of both errors on the trunk, where the network adds nothing to the form; and neither by much alone."""
+    anatomy, uptake, _ = pairs["trunk"]
+    table, tissue = ColorTable.named(name), (anatomy > truth.TISSUE) | (uptake > truth.TISSUE)
+    ours, plain = (
+        np.array([truth.reading(picture, values, tissue) for values in (uptake, anatomy)])
+        for picture in (colorize(shown(anatomy, uptake), uptake, table), overlay(anatomy, uptake, table))
+    )
+    assert ours.sum() <= most * plain.sum()
+    assert name != "inferno" or (ours <= plain + 0.002).all()
+
+
 def test_wrong_input_is_refused(tmp_path):
     with pytest.raises(InputError, match="differ in shape"):
         truth.reading(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5)), np.ones((4, 5), bool))

@@ -37,10 +37,12 @@ class _Mixture(NamedTuple):
 
 
 # Where a table's own lightness rises evenly with uptake (inferno, hot iron), anatomy can leave it the lightness; where
-# it does not (PET heat is light from a third on, rainbow rises and falls), chroma and hue have to tell uptake.
-_EVEN = _Mixture(0.669, (3.268, 0.567), 0.593, 0.888, 0.019, 1.469, 0.027, 0.233)
+# it does not (PET heat is light from a third on), or even falls (rainbow), chroma and hue have to tell uptake.
+_EVEN = _Mixture(0.741, (3.268, 0.567), 0.593, 1.011, 0.0201, 1.469, 0.027, 0.225)
 _UNEVEN = _Mixture(0.67, (4.085, 0.5), 0.344, 1.743, 0.007, 1.191, 0.049, 0.2)
+_FALLING = _Mixture(0.67, (4.085, 0.376), 0.377, 1.615, 0.0149, 1.084, 0.0538, 0.148)
 _UNEVENNESS = 25.0  # L*: how far a table's lightness may be from a straight line
+_FALL = 25.0  # L*: how far it may fall while uptake rises
 _LEAST_CHROMA = 25.0  # what bright colours keep at least, if they have it: they become darker before they become white
 
 
@@ -75,8 +77,7 @@ def _by_anatomy(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if size[peak] < 1:  # greys: the fused value as it is
         fused = HEADROOM * anatomy * (1 - uptake) + uptake * (HOTTEST + (1 - HOTTEST) * anatomy)
         return 100 * np.minimum(fused, 1), np.zeros((*fused.shape, 2))
-    straight = np.linspace(own[0, 0], own[-1, 0], UPTAKE_LEVELS)
-    mixture = _EVEN if np.abs(own[:, 0] - straight).max() < _UNEVENNESS else _UNEVEN
+    mixture = _mixture(own[:, 0])
     opacity = mixture.opacity * (1 - (1 - uptake) ** mixture.rise[0]) ** mixture.rise[1]
     share = 1 - mixture.retreat * (1 - (1 - uptake) ** mixture.withdrawal)
     grey = lab_to_rgb(100 * HEADROOM * anatomy[:, 0], np.zeros((_ANATOMY_LEVELS, 2)))
@@ -88,6 +89,15 @@ def _by_anatomy(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     kept = size * _displayable(lightness, chroma)
     kept[:, : peak + 1] = np.minimum.accumulate(kept[:, peak::-1], axis=1)[:, ::-1]
     return lightness, chroma * (kept / np.maximum(size, 1e-9))[..., None]
+
+
+def _mixture(lightness: np.ndarray) -> _Mixture:
+    """How a table of that `lightness` (256) is mixed."""
+    straight = np.linspace(lightness[0], lightness[-1], UPTAKE_LEVELS)
+    if np.abs(lightness - straight).max() < _UNEVENNESS:
+        return _EVEN
+    fall = (np.maximum.accumulate(lightness) - lightness).max()
+    return _FALLING if fall > _FALL else _UNEVEN
 
 
 def _kept_hot(own: np.ndarray, peak: int, hot: float) -> np.ndarray:
