@@ -85,7 +85,7 @@ def test_slices_are_seen_before_the_volume_is_fused(bench, panel):  # noqa: F811
     assert layers() == (nodes[0], output, 1.0) and node.GetScene() is None
     assert red.GetSliceOffset() == offset  # whoever scrolled meanwhile stays there
     assert slicer.util.getNodesByClass("vtkMRMLVectorVolumeNode") == [output]
-    assert count() == before + 2  # the volume and its display
+    assert count() == before + 4  # the volume, its display, its legend and what that reads
 
 
 def test_what_is_not_fused_yet_lets_the_anatomy_through(bench, panel):  # noqa: F811

@@ -1,7 +1,7 @@
 """The volumes that the engine takes in: images or paths, made scalar and finite, their voxels shared with threads."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ctypes import c_byte
 from itertools import combinations
 from pathlib import Path
@@ -107,7 +107,9 @@ def finite(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
     return image
 
 
-def images_of(sources, indices: list[int], box, factors: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+def images_of(
+    sources: Iterable[tuple[np.ndarray, Any]], indices: list[int], box: Any, factors: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What the network sees of some slices of two ``(D, H, W)`` ``sources`` with their windows: ``(N, 1, h, w)`` in [0, 1].
 
     ``box`` is the part of a slice, ``factors`` how many times as many rows and columns.

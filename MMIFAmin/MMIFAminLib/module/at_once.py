@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 import vtk
 
@@ -16,7 +18,7 @@ class AtOnce:
     view of the fused one changes. The colours are those of `GrowingVolume`. Main thread.
     """
 
-    def __init__(self, sources: tuple, underNode, opacity: float, name: str, table, weight: float) -> None:
+    def __init__(self, sources: tuple, underNode: Any, opacity: float, name: str, table: Any, weight: float) -> None:
         self._under, self._opacity = underNode, opacity
         self._layers = [_Layers(node) for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
         self._places: list = []

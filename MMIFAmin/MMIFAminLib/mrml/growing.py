@@ -29,7 +29,7 @@ class GrowingVolume:
     `show`, which the engine calls.
     """
 
-    def __init__(self, anatomicalNode, name: str, table: ColorTable | None, weight: float = 1.0) -> None:
+    def __init__(self, anatomicalNode: Any, name: str, table: ColorTable | None, weight: float = 1.0) -> None:
         self.node: Any = None
         self._scene, self._name, self._colors = anatomicalNode.GetScene(), name, (table, weight)
         self._geometry = NodeGeometry.of(anatomicalNode)
