@@ -1,5 +1,7 @@
 """Fusing in the views: what is shown when, and what is left of it."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -14,13 +16,23 @@ def panel(bench):  # noqa: F811
     return bench.open()
 
 
+@pytest.fixture(autouse=True)
+def released():
+    """No engine is held up beyond its test: the next one would wait for it."""
+    yield
+    while Held.every:
+        Held.every.pop().release.set()
+
+
 class Held:
     """The real engine, held up after `slices` fused slices until it is released; notes how each slice was shown."""
 
-    def __init__(self, slices):
-        import threading
+    every = []
 
+    def __init__(self, slices):
         from MMIFAminLib.module import logic
+
+        self.every.append(self)
 
         self.engine = logic._fusers["auto", "auto"]
         self.engine.threads = 1
@@ -126,10 +138,12 @@ def test_cancel_leaves_views_and_scene_as_they_were(bench, panel, again):  # noq
         panel.ui.opacitySlider.value = 0.4
         panel.ui.planeComboBox.setCurrentIndex(0)
     before, there, shown = count(), places(), layers()
-    node = growing(bench, panel, Held(slices=1))
+    held = Held(slices=1)
+    node = growing(bench, panel, held)
     assert node not in nodes and layers() != shown
     panel.ui.fuseButton.click()
     assert (count(), places(), layers()) == (before, there, shown)  # at once, not when the engine answers
+    held.release.set()
     bench.wait(lambda: not panel._job.busy)
     assert (count(), places(), layers()) == (before, there, shown)
     assert "Cancelled" in panel.ui.statusLabel.text
@@ -149,8 +163,8 @@ def test_closing_the_scene_meanwhile_leaves_nothing(bench, panel):  # noqa: F811
     chosen(bench, panel)
     held = Held(slices=1)
     growing(bench, panel, held)
+    threading.Timer(0.2, held.release.set).start()
     slicer.mrmlScene.Clear(0)
-    held.release.set()
     bench.app.processEvents()
     assert not slicer.util.getNodesByClass("vtkMRMLVolumeNode") and panel.logic._at_once is None
 
