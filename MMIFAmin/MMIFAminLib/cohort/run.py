@@ -30,6 +30,7 @@ from .worker import installed_version, work_row
 if TYPE_CHECKING:
     from distributed import Future
 
+_LOST = "the scheduler is lost; what is done is kept: start it again and say the same command"
 _TICK = 0.5  # seconds between two looks at the workers
 _AHEAD = 64  # rows that the scheduler has at least, so that no worker waits for the next one
 _JOIN = 60.0  # seconds that a scheduler's first worker may take to join
@@ -117,9 +118,24 @@ def run_cohort(
 
 
 def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str]]:
-    """The results as they come and, between them, which row each worker is at. Bounded is what dask holds at once."""
+    """What ``_asked`` yields; raises MMIFAminError where the scheduler is lost in the middle of a question."""
+    from distributed.comm import CommClosedError
+
+    try:
+        yield from _asked(client, rows, task)
+    except CommClosedError:
+        raise MMIFAminError(_LOST) from None
+
+
+def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str]]:
+    """The results as they come and, between them, which row each worker is at. Bounded is what dask holds at once.
+
+    A row whose workers died is tried once more at the end, alone: dask blames whatever waited at the same worker, too.
+    """
     token, finished, waiting = secrets.token_hex(4), SimpleQueue(), iter(rows)
     running: dict[Future, Row] = {}
+    blamed: list[Row] = []
+    alone: Row | None = None
     looked = 0.0
     while True:
         if time.monotonic() - looked > _TICK:
@@ -127,7 +143,11 @@ def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) ->
             busy = {worker: keys for worker, keys in client.processing().items()}
             yield {worker: str(keys[0][1]) for worker, keys in busy.items() if keys and isinstance(keys[0], tuple)}
             ahead, looked = max(_AHEAD, 2 * len(busy)), time.monotonic()
-        for row in islice(waiting, ahead - len(running)):
+        chosen = list(islice(waiting, ahead - len(running)))
+        if not chosen and not running and blamed:
+            token, alone = secrets.token_hex(4), blamed.pop(0)
+            chosen = [alone]
+        for row in chosen:
             future = client.submit(task, row, key=(f"row-{token}", row.id), pure=False)
             running[future] = row
             future.add_done_callback(finished.put)
@@ -141,13 +161,20 @@ def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) ->
             while True:
                 done.append(finished.get_nowait())
         _check_scheduler(client, done)
-        yield from _gathered(client, {future: running.pop(future) for future in done})
+        ended = {future: running.pop(future) for future in done}
+        if alone is None:
+            blamed += [ended.pop(future) for future in done if _is_killed(future)]
+        yield from _gathered(client, ended)
+
+
+def _is_killed(future: Future) -> bool:
+    from distributed import KilledWorker
+
+    return future.status == "error" and isinstance(future.exception(), KilledWorker)
 
 
 def _gathered(client: Any, done: Mapping[Future, Row]) -> list[Result]:
     """What tasks returned, in one go, or that a row has failed where its task could tell nothing."""
-    from distributed import KilledWorker
-
     whole = [future for future in done if future.status == "finished"]
     results: list[Result] = client.gather(whole)
     for future, row in done.items():
@@ -155,7 +182,7 @@ def _gathered(client: Any, done: Mapping[Future, Row]) -> list[Result]:
             continue
         error = future.exception()
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        if isinstance(error, KilledWorker):
+        if _is_killed(future):
             said = "its workers died one after the other (out of memory?); others were not stopped"
         results.append(Result(row.id, FAILED, said))
     return results
@@ -164,7 +191,7 @@ def _gathered(client: Any, done: Mapping[Future, Row]) -> list[Result]:
 def _check_scheduler(client: Any, futures: Sequence[Future] | Mapping[Future, Row]) -> None:
     """Raise MMIFAminError where the scheduler is gone, and with it what it was to tell."""
     if client.status not in ("running", "connecting") or any(f.status in ("cancelled", "lost") for f in futures):
-        raise MMIFAminError("the scheduler is lost; what is done is kept: start it again and say the same command")
+        raise MMIFAminError(_LOST)
 
 
 def _check_workers(client: Any, wait: float | None) -> None:
