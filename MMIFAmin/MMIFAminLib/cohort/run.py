@@ -119,7 +119,7 @@ def run_cohort(
 
 def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str]]:
     """What ``_asked`` yields; raises MMIFAminError where the scheduler is lost in the middle of a question."""
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         yield from _asked(client, rows, task)
