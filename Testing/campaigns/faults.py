@@ -154,7 +154,7 @@ class Train(Job):
                     coarse = Image.fromarray(rng.integers(30, 255, (8, 8), np.uint8))
                     coarse.resize((48, 48), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
         task = {"name": "CT", "train": "train", "val": "val", "anatomical": "MRI", "functional": "CT"}
-        self.config = TINY | {"batch": 2, "lesion": {"weight": 0.0}, "tasks": [task]}
+        self.config = TINY | {"batch": 2, "tasks": [task]}
         (self.folder / "tiny.json").write_text(json.dumps(self.config))
 
     def work(self):

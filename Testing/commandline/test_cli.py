@@ -339,6 +339,8 @@ def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys)
         "series",
         "info",
         "demo",
+        "mip",
+        "hottest",
     ]
     assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == [
         "data",

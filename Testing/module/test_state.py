@@ -29,7 +29,9 @@ def test_a_new_scene_is_fused_in_colours_at_full_weight_along_axial_slices(state
     assert (p.functionalWeight, p.opacity, p.layoutBefore, p.metric, p.preset) == (1.0, 1.0, 0, "Qabf", "")
     assert (p.anatomicalLow, p.anatomicalHigh, p.functionalLow, p.functionalHigh) == (0.0, 100.0, 0.0, 10.0)
     assert p.under is state.Source.ANATOMICAL and p.device is state.Device.AUTO and p.precision is state.Precision.AUTO
-    assert state.options(p) == {"plane": "axial", "anatomical_window": "auto", "functional_window": "auto"}
+    assert state.options(p) == {"plane": "axial", "kind": "auto"} | dict.fromkeys(
+        ("anatomical_window", "functional_window"), "auto"
+    )
 
 
 def test_custom_windows_are_their_limits_and_others_their_names(state, parameters):
@@ -38,7 +40,7 @@ def test_custom_windows_are_their_limits_and_others_their_names(state, parameter
     p.anatomicalWindow, p.functionalWindow = state.AnatomicalWindow.CT_SOFT, state.FunctionalWindow.CUSTOM
     p.functionalLow, p.functionalHigh = 1.5, 7.5
     expected = {"plane": "acquisition", "anatomical_window": "ct-soft-tissue", "functional_window": (1.5, 7.5)}
-    assert state.options(p) == expected
+    assert state.options(p) == expected | {"kind": "auto"}
     assert [choice.value for choice in state.FunctionalWindow][2:5] == ["0:5", "0:10", "0:20"]
     with pytest.raises(ValueError, match="1"):
         p.functionalWeight = 1.01
@@ -123,15 +125,16 @@ def test_buttons_say_what_they_do_next(state, parameters):
     plain = {
         "fuseButton": "Fuse",
         "registerButton": "Register first",
+        "suvButton": "Show as SUV",
         "compareButton": "Side by side",
         "plotButton": "Plot along the slices",
     }
-    assert state.texts(parameters, busy=False, registered=False) == plain
+    assert state.texts(parameters, busy=False, registered=False, as_suv=False) == plain
     parameters.compared = True
     busy = {"fuseButton": "Cancel", "registerButton": "Undo registration", "compareButton": "Back to the former layout"}
-    assert state.texts(parameters, busy=True, registered=True) == plain | busy
+    assert state.texts(parameters, busy=True, registered=True, as_suv=True) == plain | busy | {"suvButton": "Undo SUV"}
     parameters.plotted = True
-    assert state.texts(parameters, busy=False, registered=False)["plotButton"] == "Back"
+    assert state.texts(parameters, busy=False, registered=False, as_suv=False)["plotButton"] == "Back"
 
 
 @pytest.mark.parametrize(
