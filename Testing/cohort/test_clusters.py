@@ -1,12 +1,17 @@
-"""Jobs of a cluster: the script that dask-jobqueue makes of a configuration. There is no SLURM here to submit it to."""
+"""Processes here, one for each GPU or with a share of the cores; and jobs of a cluster: the script that dask-jobqueue makes of a
+configuration. There is no SLURM here to submit it to.
+"""
 
+import os
 import re
+import signal
 
 import pytest
 
 pytest.importorskip("dask_jobqueue", reason="clusters need dask-jobqueue")
 
-from MMIFAminLib.cohort.clusters import KINDS, job_cluster, read_config
+from MMIFAminLib.cohort import clusters
+from MMIFAminLib.cohort.clusters import KINDS, connected, job_cluster, read_config
 from MMIFAminLib.errors import InputError
 
 CONFIG = """
@@ -72,3 +77,16 @@ def test_a_configuration_that_cannot_be_used(tmp_path, text, message):
 def test_a_cluster_that_is_not_known():
     with pytest.raises(InputError, match="there is no cluster 'cloud': choose one of slurm, pbs, lsf, sge"):
         job_cluster("cloud", {})
+
+
+def test_processes_here_have_a_gpu_and_their_share_of_the_cores_each(monkeypatch):
+    from dask.system import CPU_COUNT
+
+    monkeypatch.setattr(clusters, "_gpus", lambda device: ["3", "5"])
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with connected() as client:
+        client.wait_for_workers(2, timeout=120)
+        assert sorted(client.run(os.getenv, "CUDA_VISIBLE_DEVICES").values()) == ["3", "5"]
+        assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {str(max(1, CPU_COUNT // 2))}
+        assert list(client.nthreads().values()) == [1, 1], "one row at a time"
+        assert set(client.run(signal.getsignal, signal.SIGINT).values()) == {signal.SIG_IGN}, "Ctrl-C is the command's"

@@ -73,6 +73,7 @@ def local_cluster(workers: int | None = None, device: str = "auto") -> Any:
         "host": "127.0.0.1",
         "nthreads": 1,
         "memory_limit": MEMORY_LIMIT // count,
+        "preload": ["MMIFAminLib.cohort.worker"],
         **silent,
     }
     nannies = {

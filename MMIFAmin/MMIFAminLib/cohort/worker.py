@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import threading
 from functools import cache, partial
@@ -26,6 +27,14 @@ def work_row(row: Row, output: Path, options: argparse.Namespace, force: bool, v
     with _one_at_a_time:
         load = partial(_fuser, options.device, options.precision, options.weights)
         return fuse_row(row, output, options, load, force=force, worker=_name())
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C to the command: a worker of this machine would die of it, with a traceback, before its row is let go.
+
+    dask calls this where a worker that has this file as its preload starts.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def installed_version() -> str:
