@@ -20,6 +20,7 @@ from MMIFAminLib.errors import MMIFAminError
 from MMIFAminLib.module import roles, state, units
 from MMIFAminLib.module.logic import FusionLogic
 from MMIFAminLib.module.preset_choice import PresetChoice
+from MMIFAminLib.module.reading import Reading
 from MMIFAminLib.module.selftest import SelfTestCases
 from MMIFAminLib.module.widgets import fit_rows, show_quality, show_unusable
 from MMIFAminLib.module.working import Working
@@ -48,7 +49,7 @@ def registerSampleData() -> None:
     sample.register(lambda source: MMIFAminLogic().loadSample(source.sampleName), os.path.join(RESOURCES, "Icons"))
 
 
-class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObservationMixin):
+class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: what it shows and how it follows the scene. How it works is in `Working`."""
 
     logic: MMIFAminLogic  # from `setup` on
@@ -57,6 +58,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         Working.__init__(self)
+        Reading.__init__(self)
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
@@ -98,6 +100,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         self.ui.qualityTable.horizontalHeader().connect("sectionResized(int,int,int)", self.onTableResized)
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
+        self.setupReading()
         self.initializeParameterNode()
 
     @staticmethod
@@ -133,7 +136,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
 
     def onSceneStartClose(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         p = self._parameterNode
-        self._layoutBefore = p.layoutBefore if p is not None and (p.compared or p.plotted) else None
+        self._layoutBefore = p.layoutBefore if p is not None and state.in_own_layout(p) else None
         self._drop()
         self.setParameterNode(None)
         self.logic.forgetScene()
@@ -171,6 +174,8 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
                 self._switch(self.logic.leaveLayout)
             self.logic.takeFromViews(p, node)
         if p is not None:
+            if p.mip and node is p.functional:
+                self._switch(self.logic.leaveLayout)
             self.logic.release(p, node)
 
     def initializeParameterNode(self) -> None:
@@ -239,6 +244,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         lines = (self._problem or reasons["fuseButton"], stale, self._report)
         ui.statusLabel.text = "\n".join(filter(None, lines)) or ("" if busy else _("Ready."))
         self._showQuality(self.logic.qualityRows(state.fused_node(p)))
+        self.showReading()
 
     def _followSources(self):
         """After another choice of sources: colours and outputs that fit them, and a fresh alignment check."""
@@ -343,7 +349,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
                 try:
                     layout(self._parameterNode)
                 except MMIFAminError:
-                    self._parameterNode.compared = self._parameterNode.plotted = False
+                    self._parameterNode.compared = self._parameterNode.plotted = self._parameterNode.mip = False
                     raise
         finally:
             self._switching = False
@@ -358,6 +364,7 @@ class MMIFAminWidget(Working, PresetChoice, ScriptedLoadableModuleWidget, VTKObs
         layout = self.logic.layoutToRestore(self._parameterNode)
         if layout is not None:
             self._switch(layout)
+        self.restoreMip()
 
     def _showQuality(self, rows):
         if rows == self._rows:

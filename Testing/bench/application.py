@@ -41,7 +41,7 @@ class LayoutManager:
 
     def __init__(self, scene, application_logic):
         self._application_logic = application_logic
-        self._slices, self._unsized = vtk.vtkCollection(), []
+        self._slices, self._unsized, self._mice = vtk.vtkCollection(), [], {}
         application_logic.SetSliceLogics(self._slices)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
         self._tag = scene.AddObserver(scene.NodeAddedEvent, self._added)
@@ -54,6 +54,15 @@ class LayoutManager:
 
     def layoutLogic(self):
         return self._logic
+
+    threeDViewCount = 0
+
+    def sliceWidget(self, name):
+        """A view's widget as far as its mouse goes, once the layout has made it."""
+        if not any(logic.GetSliceNode().GetLayoutName() == name for logic in self._slices):
+            return None
+        mouse = self._mice.setdefault(name, vtk.vtkGenericRenderWindowInteractor())
+        return types.SimpleNamespace(sliceView=lambda: types.SimpleNamespace(interactor=lambda: mouse))
 
     def mrmlSliceLogics(self):
         return self._slices
@@ -99,6 +108,9 @@ class Application:
         self._logic.SetMRMLScene(scene)
         self._logic.GetColorLogic().SetMRMLScene(scene)
         self._logic.GetColorLogic().AddDefaultColorNodes()
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        scene.AddNode(crosshair)
         self._views = LayoutManager(scene, self._logic) if views else None
         self.temporaryPath = tempfile.mkdtemp(prefix="bench-")
         self._settings = QtCore.QSettings(f"{self.temporaryPath}/Slicer.ini", QtCore.QSettings.Format.IniFormat)
@@ -249,7 +261,13 @@ class Bench:
         plots = slicer.vtkSlicerPlotsLogic()
         plots.SetMRMLScene(self.scene)
         plots.SetMRMLApplicationLogic(self.app.applicationLogic())
-        slicer.modules = types.SimpleNamespace(plots=types.SimpleNamespace(logic=lambda: plots))
+        rendering = slicer.vtkSlicerVolumeRenderingLogic()
+        rendering.SetMRMLApplicationLogic(self.app.applicationLogic())
+        rendering.SetMRMLScene(self.scene)
+        slicer.modules = types.SimpleNamespace(
+            plots=types.SimpleNamespace(logic=lambda: plots),
+            volumerendering=types.SimpleNamespace(logic=lambda: rendering),
+        )
         qt, ctk = pythonqt.QtModule("qt"), types.ModuleType("ctk")
         for native in widgets.CTK:
             setattr(ctk, native.__name__, pythonqt.wrapped_class(native))

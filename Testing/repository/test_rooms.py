@@ -19,7 +19,9 @@ ROOMS = {
     "study": ("SimpleITK",),
     "cohort": ("PIL", "torch", "yaml", "distributed", "dask", "dask_jobqueue", "bids"),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
-    "module": ("numpy", "SimpleITK", "pydicom", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
+    "module": (
+        "numpy", "SimpleITK", "pydicom", "vtk", "slicer", "qt", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging",
+    ),  # fmt: skip
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),
 }
 ORDER = list(ROOMS)

@@ -16,6 +16,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from . import packages, roles, state, suv, units
 from .console import ConsoleLogic
+from .reading_logic import ReadingLogic
 from .source_logic import SourceLogic
 from .view_logic import ViewLogic, under
 
@@ -44,11 +45,12 @@ class LastFusion(NamedTuple):
 _NOTHING = LastFusion((), None, None)
 
 
-class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
+class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self) -> None:
         ViewLogic.__init__(self)
+        ReadingLogic.__init__(self)
         self._last = _NOTHING
         self._unusable: dict = {}
 
@@ -196,7 +198,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
         for role in ("anatomical", "functional"):
             fixed = "" if isinstance(state.window(p, role), tuple) else _("Choose Custom to set the window by hand.")
             reasons[f"{role}LowSpinBox"] = reasons[f"{role}HighSpinBox"] = fixed
-        return reasons
+        return reasons | self.readingReasons(p, busy)
 
     def texts(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:
         """What the panel's buttons and labels say that change."""
@@ -232,6 +234,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic):
 
     def forgetScene(self) -> None:
         """Before the scene is closed: nothing outlives it."""
+        self._mip = None
         self._last = _NOTHING
 
     def qualityRows(self, fusedNode: vtkMRMLScalarVolumeNode | None) -> list[tuple[str, str, str, str]]:

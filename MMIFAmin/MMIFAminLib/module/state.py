@@ -134,6 +134,11 @@ class MMIFAminParameterNode:
     legend: bool = True
     compared: bool = False
     plotted: bool = False
+    mip: bool = False
+    turning: bool = False
+    divider: Unit = 0.0
+    alongVolume: bool = False
+    rendered: bool = False
     layoutBefore: int = 0
 
 
@@ -187,6 +192,11 @@ def options(parameters: MMIFAminParameterNode) -> dict:
 def fused_node(parameters: MMIFAminParameterNode) -> "vtkMRMLScalarVolumeNode | None":
     """The fused volume to show: the colour one if there is one, else the grey one, else None."""
     return parameters.fusedColor or parameters.fusedGrey
+
+
+def in_own_layout(parameters: MMIFAminParameterNode) -> bool:
+    """Whether the layout is one of the module's: side by side, with a chart, or with the MIP."""
+    return parameters.compared or parameters.plotted or parameters.mip
 
 
 def why_not_pair(parameters: MMIFAminParameterNode) -> str:
@@ -245,6 +255,8 @@ def texts(parameters: MMIFAminParameterNode, busy: bool, registered: bool, as_su
         "registerButton": _("Undo registration") if registered else _("Register first"),
         "suvButton": _("Undo SUV") if as_suv else _("Show as SUV"),
         "compareButton": back if parameters.compared else _("Side by side"),
+        "mipButton": back if parameters.mip else _("MIP and planes"),
+        "renderButton": _("Hide the rendering") if parameters.rendered else _("In three dimensions"),
         "plotButton": _("Back") if parameters.plotted else _("Plot along the slices"),
     }
 

@@ -25,7 +25,8 @@ _GREYS = "vtkMRMLColorTableNodeGrey"
 class ViewLogic:
     """The part of `FusionLogic` that shows volumes."""
 
-    chart: Callable  # of `FusionLogic`
+    chart: Callable  # of `FusionLogic`, as the next
+    dropMip: Callable
 
     def __init__(self) -> None:
         self._at_once: AtOnce | None = None  # the running fusion in the views
@@ -125,7 +126,7 @@ class ViewLogic:
         views.lend_colors(p.functional, p.colorTable)
         with slicer.util.NodeModify(p):
             self._remember(p, previous)
-            p.compared, p.plotted, p.opacity = True, False, 0.0
+            p.compared, p.plotted, p.mip, p.opacity = True, False, False, 0.0
 
     def plot(self, p: state.MMIFAminParameterNode) -> None:
         """Show the chart of the chosen metric."""
@@ -134,16 +135,17 @@ class ViewLogic:
         previous = views.show_chart(self.chart(state.fused_node(p), p.metric))
         with slicer.util.NodeModify(p):
             self._remember(p, previous)
-            p.compared, p.plotted = False, True
+            p.compared, p.plotted, p.mip = False, True, False
 
     def leaveLayout(self, p: state.MMIFAminParameterNode) -> None:
-        """Go back to the layout from before the comparison or the chart, the fused volume opaque again."""
+        """Go back to the layout from before the comparison, chart or MIP, the fused volume opaque again."""
         from . import views
 
         views.leave(p.layoutBefore)
         views.return_colors(slicer.mrmlScene)
+        self.dropMip()
         with slicer.util.NodeModify(p):
-            p.compared, p.plotted, p.opacity, p.layoutBefore = False, False, 1.0, 0
+            p.compared, p.plotted, p.mip, p.opacity, p.layoutBefore = False, False, False, 1.0, 0
         self.showFused(p)
 
     def leaveEmptyLayout(self, before: int | None) -> None:
@@ -179,8 +181,8 @@ class ViewLogic:
         return None
 
     def followLayout(self, p: state.MMIFAminParameterNode) -> None:
-        """Note that the user has left the comparison or the chart by choosing another layout."""
-        if not (p.compared or p.plotted):
+        """Note that the user has left the comparison, chart or MIP by choosing another layout."""
+        if not state.in_own_layout(p):
             return
         from . import views
 
@@ -189,12 +191,15 @@ class ViewLogic:
             p.compared, p.opacity, p.layoutBefore = False, 1.0, 0
         if p.plotted and not views.is_plotting():
             p.plotted, p.layoutBefore = False, 0
+        if p.mip and not views.is_showing_mip():
+            self.dropMip()
+            p.mip, p.layoutBefore = False, 0
 
     @staticmethod
     def _remember(p, previous: int) -> None:
-        from ..mrml.compare import LAYOUT_ID
+        from ..mrml import compare, mip
 
-        if not p.layoutBefore and previous != LAYOUT_ID:
+        if not p.layoutBefore and previous not in (compare.LAYOUT_ID, mip.LAYOUT_ID):
             p.layoutBefore = previous
 
 

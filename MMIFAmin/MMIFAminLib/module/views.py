@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import slicer
 
 from ..errors import InputError
 from ..mrml import fit_views, node_color_table, show_compare
+from ..mrml import mip as _mip
 from ..mrml.compare import LAYOUT_ID, VIEWS
+from ..mrml.rendering import rendering_preset
 
 if TYPE_CHECKING:
     from slicer import (
@@ -19,22 +21,34 @@ if TYPE_CHECKING:
         vtkMRMLPlotChartNode,
         vtkMRMLScalarVolumeNode,
         vtkMRMLScene,
+        vtkMRMLVolumeNode,
+        vtkMRMLVolumeRenderingDisplayNode,
     )
+    from vtk import vtkRenderWindowInteractor
 
+MIP_VIEW = _mip.VIEW
+_OWN_VIEWS = (*VIEWS, MIP_VIEW)
 _OWN_COLORS = "MMIFAmin.ownColors"
+_WITH_3D = (
+    slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView,
+    slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView,
+    slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalWidescreenView,
+    slicer.vtkMRMLLayoutNode.SlicerLayoutOneUp3DView,
+    slicer.vtkMRMLLayoutNode.SlicerLayoutDual3DView,
+)
 
 
 def show_over(
     underNode: vtkMRMLScalarVolumeNode | None, fusedNode: vtkMRMLScalarVolumeNode, opacity: float, *, fit: bool = False
 ) -> None:
-    """Show the fused volume over `underNode` in the slice views (not those of the comparison).
+    """Show the fused volume over `underNode` in the slice views (not those of the comparison, nor the MIP).
 
     An `opacity` of 0 shows the source alone, 1 the fused volume alone, linear between. `fit` fits the views to it,
     unless they showed `underNode` already: then they stay where they are.
     """
     under = underNode.GetID() if underNode is not None else None
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-        if composite.GetLayoutName() not in VIEWS:
+        if composite.GetLayoutName() not in _OWN_VIEWS:
             fit = fit and (under is None or composite.GetBackgroundVolumeID() != under)
             composite.SetBackgroundVolumeID(under)
             composite.SetForegroundVolumeID(fusedNode.GetID())
@@ -134,6 +148,11 @@ def is_comparing() -> bool:
     return layout_node().GetViewArrangement() == LAYOUT_ID
 
 
+def is_showing_mip() -> bool:
+    """Whether the layout is that of the MIP beside three planes."""
+    return layout_node().GetViewArrangement() == _mip.LAYOUT_ID
+
+
 def is_plotting() -> bool:
     """Whether the layout has room for a chart."""
     arrangement = layout_node().GetViewArrangement()
@@ -150,3 +169,51 @@ def show_chart(chartNode: vtkMRMLPlotChartNode) -> int:
 def leave(arrangement: int) -> None:
     """Go back to the layout there was before a comparison or chart."""
     layout_node().SetViewArrangement(arrangement or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+
+
+def orient(volumeNode: vtkMRMLVolumeNode | None) -> None:
+    """Turn the slice views, but for the MIP's, into the nearest planes of a volume, or (None) back into the patient's."""
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        if view.GetLayoutName() == MIP_VIEW:
+            continue
+        view.SetOrientationToDefault()
+        if volumeNode is not None:
+            view.RotateToVolumePlane(volumeNode)
+
+
+def interactor(viewName: str) -> vtkRenderWindowInteractor | None:
+    """What the mouse does in a slice view, or None where there is no such view."""
+    manager = slicer.app.layoutManager()
+    widget = manager.sliceWidget(viewName) if manager is not None else None
+    return widget.sliceView().interactor() if widget is not None else None
+
+
+def place_in_view(viewName: str, position: Sequence[int]) -> tuple[float, ...]:
+    """The place (world RAS, mm) of a pixel (from the lower left corner) of a slice view."""
+    view = slicer.mrmlScene.GetNodeByID(f"vtkMRMLSliceNode{viewName}")
+    return view.GetXYToRAS().MultiplyPoint((*position[:2], 0.0, 1.0))[:3]
+
+
+def render(volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLVolumeRenderingDisplayNode:
+    """Volume-render a grey fused volume by the preset, in a layout with a 3D view; returns its display node."""
+    logic = slicer.modules.volumerendering.logic()
+    display = logic.GetFirstVolumeRenderingDisplayNode(volumeNode)
+    if display is None:
+        display = logic.CreateDefaultVolumeRenderingNodes(volumeNode)
+    display.GetVolumePropertyNode().Copy(rendering_preset(volumeNode.GetScene()))
+    display.SetVisibility(True)
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        layout = layout_node()
+        if layout.GetViewArrangement() not in _WITH_3D:
+            layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        for index in range(manager.threeDViewCount):
+            manager.threeDWidget(index).threeDView().resetFocalPoint()
+    return display
+
+
+def unrender(volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    """Hide the rendering of a volume."""
+    display = slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(volumeNode)
+    if display is not None:
+        display.SetVisibility(False)

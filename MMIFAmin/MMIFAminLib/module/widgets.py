@@ -34,6 +34,19 @@ def show_quality(
     ui.metricComboBox.currentIndex = names.index(wanted) if wanted in names else 0 if names else -1
 
 
+def show_spots(table: Any, headings: list[str], rows: list[list[str]], new_item: Callable[[str], Any]) -> None:
+    """Fill the table of the hottest spots, which is hidden while there are none."""
+    table.setColumnCount(len(headings))
+    table.setRowCount(len(rows))
+    for column, heading in enumerate(headings):
+        table.setHorizontalHeaderItem(column, new_item(heading))
+        for row, texts in enumerate(rows):
+            table.setItem(row, column, new_item(texts[column]))
+    table.visible = bool(rows)
+    table.resizeColumnsToContents()
+    fit_rows(table)
+
+
 def show_presets(combo: Any, names: list[str], shown: str, reasons: dict[str, str]) -> None:
     """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed.
 

@@ -12,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..display.color import ColorTable
 from ..errors import GeometryError, InputError
+from ..volume.recognition import Hints
 from .colors import node_color_table
 
 if TYPE_CHECKING:
@@ -208,10 +209,16 @@ def array_to_matrix(array: np.ndarray) -> vtk.vtkMatrix4x4:
     return matrix
 
 
-def _source(node) -> SourceVolume:
+def hints_of(node: vtkMRMLVolumeNode) -> Hints:
+    """What a volume node tells of itself: DICOM modality, code of the unit, name."""
     units = node.GetVoxelValueUnits()
-    unit = (units.GetCodeValue() or None) if units is not None else None
-    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node), _modality(node), unit)
+    code = (units.GetCodeValue() or None) if units is not None else None
+    return Hints(_modality(node), code, node.GetName())
+
+
+def _source(node) -> SourceVolume:
+    told = hints_of(node)
+    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node), told.modality, told.unit)
 
 
 def _modality(node) -> str | None:

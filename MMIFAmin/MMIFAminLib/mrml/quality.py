@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import vtk
 
 from ..errors import InputError
 from ..evaluation.metrics import METRICS
 from ..evaluation.quality import Quality, fused_quality
 from .nodes import Snapshot
+from .owned import file_under, fill_table, owned
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
@@ -37,11 +37,11 @@ def snapshot_quality(source: Snapshot, fused: FusedVolume, progress: Progress | 
 
 def publish_quality(fusedNode: vtkMRMLScalarVolumeNode, quality: Quality) -> QualityNodes:
     """Write the scores of a fused node into table and plot nodes, those of its last measurement if still there."""
-    scene, name = fusedNode.GetScene(), fusedNode.GetName()
-    summary = _owned(fusedNode, "vtkMRMLTableNode", "summary", f"{name} quality")
-    slices = _owned(fusedNode, "vtkMRMLTableNode", "slices", f"{name} quality by slice")
+    name = fusedNode.GetName()
+    summary = owned(fusedNode, "vtkMRMLTableNode", f"{_OWNER}.summary", f"{name} quality")
+    slices = owned(fusedNode, "vtkMRMLTableNode", f"{_OWNER}.slices", f"{name} quality by slice")
     means = quality.means
-    _fill_table(
+    fill_table(
         summary,
         {
             "Metric": [metric.name for metric in METRICS],
@@ -49,8 +49,8 @@ def publish_quality(fusedNode: vtkMRMLScalarVolumeNode, quality: Quality) -> Qua
             "What it tells": [metric.meaning for metric in METRICS],
         },
     )
-    _fill_table(slices, {"Slice": quality.slices.astype(float)} | quality.scores)
-    _file_under(scene, fusedNode, [summary, slices])
+    fill_table(slices, {"Slice": quality.slices.astype(float)} | quality.scores)
+    file_under(fusedNode, [summary, slices])
     chart = fusedNode.GetNodeReference(f"{_OWNER}.chart")
     if chart is not None:
         quality_chart(fusedNode, chart.GetYAxisTitle())
@@ -65,21 +65,21 @@ def quality_chart(fusedNode: vtkMRMLScalarVolumeNode, metric: str) -> vtkMRMLPlo
     slices = fusedNode.GetNodeReference(f"{_OWNER}.slices")
     if slices is None:
         raise InputError(f"The quality of '{fusedNode.GetName()}' was not measured: measure it first.")
-    series = _owned(fusedNode, "vtkMRMLPlotSeriesNode", "series", f"{metric}: {fusedNode.GetName()}")
+    series = owned(fusedNode, "vtkMRMLPlotSeriesNode", f"{_OWNER}.series", f"{metric}: {fusedNode.GetName()}")
     series.SetAndObserveTableNodeID(slices.GetID())
     series.SetXColumnName("Slice")
     series.SetYColumnName(metric)
     series.SetPlotType(series.PlotTypeScatter)
     series.SetMarkerStyle(series.MarkerStyleCircle)
     series.SetColor(0.48, 0.37, 0.65)
-    chart = _owned(fusedNode, "vtkMRMLPlotChartNode", "chart", f"{metric} by slice: {fusedNode.GetName()}")
+    chart = owned(fusedNode, "vtkMRMLPlotChartNode", f"{_OWNER}.chart", f"{metric} by slice: {fusedNode.GetName()}")
     chart.RemoveAllPlotSeriesNodeIDs()
     chart.AddAndObservePlotSeriesNodeID(series.GetID())
     chart.SetTitle(f"{metric} by slice")  # short: a plot view cuts a long title at both ends
     chart.SetXAxisTitle("Slice")
     chart.SetYAxisTitle(metric)
     chart.SetLegendVisibility(False)
-    _file_under(fusedNode.GetScene(), fusedNode, [chart])
+    file_under(fusedNode, [chart])
     return chart
 
 
@@ -88,37 +88,3 @@ def quality_nodes(fusedNode: vtkMRMLNode) -> list:
     roles = [fusedNode.GetNthNodeReferenceRole(i) for i in range(fusedNode.GetNumberOfNodeReferenceRoles())]
     found = (fusedNode.GetNodeReference(role) for role in roles if role.startswith(_OWNER))
     return [node for node in found if node is not None]
-
-
-def _owned(owner, class_name: str, role: str, name: str):
-    node = owner.GetNodeReference(f"{_OWNER}.{role}")
-    if node is None:
-        node = owner.GetScene().AddNewNodeByClass(class_name)
-        owner.SetNodeReferenceID(f"{_OWNER}.{role}", node.GetID())
-    node.SetName(name)
-    return node
-
-
-def _fill_table(node, columns: dict) -> None:
-    modifying = node.StartModify()
-    node.RemoveAllColumns()
-    for title, values in columns.items():
-        column = vtk.vtkDoubleArray() if isinstance(values, np.ndarray) else vtk.vtkStringArray()
-        column.SetName(title)
-        for value in values:
-            column.InsertNextValue(value)
-        node.AddColumn(column)
-    node.SetUseColumnTitleAsColumnHeader(True)
-    node.SetLocked(True)
-    node.EndModify(modifying)
-
-
-def _file_under(scene, fusedNode, nodes) -> None:
-    """In the data tree the tables and plots hang below the fused volume, so that deleting it there deletes them too."""
-    tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-    if tree is None or not (parent := tree.GetItemByDataNode(fusedNode)):
-        return
-    for node in nodes:
-        item = tree.GetItemByDataNode(node)
-        if item:
-            tree.SetItemParent(item, parent)

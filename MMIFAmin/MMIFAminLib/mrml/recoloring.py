@@ -8,6 +8,7 @@ taken from the functional volume, and the fused value is read back from the pict
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,22 @@ def recolor(
     return node
 
 
+def fused_value(node: vtkMRMLVectorVolumeNode, index: Sequence[int], uptake: float | None) -> float | None:
+    """The fused value, 0 to 1, at voxel `index` (i, j, k) of a colour fused volume; after a reload, which keeps the picture
+    alone, read back from its colour and the functional volume's value there, `uptake`. None where that is not known.
+    """
+    data = node.GetImageData()
+    kept = data.GetPointData().GetArray(_FUSED)
+    if kept is not None:
+        return kept.GetValue(data.ComputePointId(index)) / _FULL
+    parameters = json.loads(node.GetAttribute("MMIFAmin.parameters") or "{}")
+    if "colors" not in parameters or uptake is None:
+        return None
+    table, weight, window = _painted_by(parameters)
+    rgb = np.array([[data.GetScalarComponentAsDouble(*index, channel) for channel in range(3)]]).astype(np.uint8)
+    return float(fused_of(rgb, window.to_unit(np.array([uptake])), table, weight)[0])
+
+
 def painted_with(table: ColorTable, weight: float) -> dict:
     """What a painted node records of its colours: name, weight, and the table itself as hexadecimal sRGB."""
     colors = np.rint(255 * table(np.linspace(0, 1, _SAMPLES))).astype(np.uint8)
@@ -143,13 +160,19 @@ def _recover(node, functionalNode) -> None:
     parameters = json.loads(node.GetAttribute("MMIFAmin.parameters"))
     if "colors" not in parameters:
         raise InputError(f"'{node.GetName()}' was painted by an older version of MMIFAmin; fuse again to recolour it.")
-    colors = np.frombuffer(bytes.fromhex(parameters["colors"]), np.uint8).reshape(-1, 3) / 255
-    table, weight = ColorTable(parameters["color_table"], None, colors), parameters["functional_weight"]
+    table, weight, window = _painted_by(parameters)
     data = node.GetImageData()
-    _keep(data, _UPTAKE, sitk.GetArrayViewFromImage(uptake), Window(**parameters["windows"]["functional"]))
+    _keep(data, _UPTAKE, sitk.GetArrayViewFromImage(uptake), window)
     units = vtk_to_numpy(data.GetPointData().GetArray(_UPTAKE)).reshape(voxels(data).shape[:3])
     planes = zip(voxels(data), units)
     _keep(data, _FUSED, np.stack([fused_of(rgb, unit / np.float32(_FULL), table, weight) for rgb, unit in planes]))
+
+
+def _painted_by(parameters: dict) -> tuple[ColorTable, float, Window]:
+    """What `painted_with` recorded, and the functional window."""
+    colors = np.frombuffer(bytes.fromhex(parameters["colors"]), np.uint8).reshape(-1, 3) / 255
+    table = ColorTable(parameters["color_table"], None, colors)
+    return table, parameters["functional_weight"], Window(**parameters["windows"]["functional"])
 
 
 def _scalar(functionalNode) -> sitk.Image:

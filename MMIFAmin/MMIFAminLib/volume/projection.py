@@ -27,6 +27,11 @@ class Projection:
     _xy: np.ndarray
     _z: np.ndarray
 
+    @property
+    def top(self) -> float:
+        """S (mm) of the first row."""
+        return float(self._z[0])
+
     def place(self, row: int, column: int) -> tuple[float, float, float] | None:
         """Where (RAS, mm) the value at a pixel comes from, the nearest of equals; None beside the volume."""
         rows, columns = self.values.shape

@@ -1,0 +1,145 @@
+"""The part of the panel for reading: cursor values, MIP, hottest spots, divider, hold, planes, rendering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from . import state, views
+from .widgets import show_spots
+
+
+class Reading:
+    """A part of the panel, which owns `ui`, `logic`, `_parameterNode`, `_start`, `_switch`, `_telling` and `_timer`."""
+
+    ui: Any
+    logic: Any
+    _parameterNode: Any
+    _start: Any
+    _switch: Any
+    _telling: Any
+    _timer: Any
+    _job: Any
+    addObserver: Any
+    hasObserver: Any
+    updateGUI: Any
+
+    def __init__(self) -> None:
+        self._read: Any = None  # the divider, planes and fused volume that the views follow
+        self._spotRows: Any = None  # the spots that the panel lists
+
+    def setupReading(self) -> None:
+        """Connect the section's widgets and follow the mouse; what is observed goes with the panel's other observers."""
+        ui = self.ui
+        self._turnTimer = self._timer(120, self.logic.turnMip, single=False)
+        ui.mipButton.connect("clicked(bool)", self.onMip)
+        ui.filmButton.connect("clicked(bool)", self.onFilm)
+        ui.spotsButton.connect("clicked(bool)", self.onSpots)
+        ui.spotsTable.connect("cellClicked(int,int)", self.onSpot)
+        ui.renderButton.connect("clicked(bool)", self.onRender)
+        for button, role in ((ui.holdAnatomicalButton, "anatomical"), (ui.holdFunctionalButton, "functional")):
+            button.connect("pressed()", lambda role=role: self.onHold(role))
+            button.connect("released()", self.onRelease)
+        self.followCursor()
+
+    def followCursor(self) -> None:
+        """Observe the crosshair node, which follows the mouse in every view."""
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        if crosshair is not None:
+            self._observeOnce(crosshair, crosshair.CursorPositionModifiedEvent, self.onCursor)
+
+    def _observeOnce(self, item: Any, event: Any, handler: Any) -> None:
+        if not self.hasObserver(item, event, handler):
+            self.addObserver(item, event, handler)
+
+    def onCursor(self, caller: Any, event: Any = None) -> None:
+        place, inside = [0.0, 0.0, 0.0], caller.GetCursorPositionRAS
+        shown = None
+        if inside(place) and self._parameterNode is not None:
+            view = caller.GetCursorPositionXYZ([0.0, 0.0, 0.0])
+            shown = self.logic.bodyPlace(view.GetLayoutName() if view is not None else "", place)
+        text = ""
+        if shown is not None:
+            where = "  ".join(f"{axis} {value:.1f}" for axis, value in zip("RAS", shown))
+            text = "\n".join(filter(None, (f"{where} mm", self.logic.valuesAt(self._parameterNode, shown))))
+        self.ui.cursorLabel.text = text
+
+    def onMip(self, checked: bool) -> None:
+        if checked:
+            self._start(_("The MIP was not made."), self.logic.mip)
+        else:
+            self._switch(self.logic.leaveLayout)
+        self.updateGUI()
+
+    def _followMip(self) -> None:
+        """While the MIP is shown: clicks lead into the body, and it turns if that is chosen."""
+        p = self._parameterNode
+        if p.mip and (interactor := views.interactor(views.MIP_VIEW)) is not None:
+            self._observeOnce(interactor, vtk.vtkCommand.LeftButtonPressEvent, self.onMipClicked)
+        if not (p.mip and p.turning):
+            self._turnTimer.stop()
+        elif not self._turnTimer.active:
+            self._turnTimer.start()
+
+    def restoreMip(self) -> None:
+        """Show the MIP again that was shown when the scene was saved."""
+        if self._parameterNode is not None and self.logic.mipToRestore(self._parameterNode):
+            self.onMip(True)
+
+    def onMipClicked(self, caller: Any, event: Any = None) -> None:
+        """A click in the MIP: to where the darkest point under it comes from."""
+        place = self.logic.bodyPlace(views.MIP_VIEW, views.place_in_view(views.MIP_VIEW, caller.GetEventPosition()))
+        if place is not None:
+            self.logic.jumpTo(place)
+
+    def onFilm(self, checked: bool = False) -> None:
+        path = self.askFilm()
+        if path:
+            functional = self._parameterNode.functional
+            self._start(_("The film was not saved."), lambda p: self.logic.film(functional, path), self._onFilm)
+
+    def askFilm(self) -> str:
+        """Ask for the name of the film: "" for none."""
+        kinds = _("GIF (*.gif);;Series of PNG in a new folder (*)")
+        return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save film"), "mip.gif", kinds)
+
+    def _onFilm(self, path: str) -> None:
+        self._report = _("Film saved: {path}").format(path=path)
+
+    def onSpots(self, checked: bool = False) -> None:
+        functional, count = self._parameterNode.functional, self.ui.spotCountSpinBox.value
+        self._start(_("The hottest spots were not found."), lambda p: self.logic.spots(functional, count))
+
+    def onSpot(self, row: int, column: int) -> None:
+        self.logic.jumpToSpot(self._parameterNode.functional, row)
+
+    def onHold(self, role: str) -> None:
+        self.logic.hold(self._parameterNode, getattr(self._parameterNode, role))
+
+    def onRelease(self) -> None:
+        if self._parameterNode is not None:
+            self.logic.blend(self._parameterNode)
+
+    def onRender(self, checked: bool) -> None:
+        with self._telling(_("The fused volume was not rendered.")):
+            (self.logic.render if checked else self.logic.unrender)(self._parameterNode)
+
+    def showReading(self) -> None:
+        """Show what the choices say; called on every change of them."""
+        p, ui = self._parameterNode, self.ui
+        ui.mipButton.checked, ui.renderButton.checked = p.mip, p.rendered
+        headings, rows = self.logic.spotRows(p.functional)
+        if (headings, rows) != self._spotRows:
+            self._spotRows = (headings, rows)
+            show_spots(ui.spotsTable, headings, rows, qt.QTableWidgetItem)
+        self._followMip()
+        wanted = (p.divider, p.alongVolume, state.fused_node(p), p.compared, p.mip)
+        before, self._read = self._read or (0.0, False, None, False, False), wanted
+        if before != wanted and slicer.app.layoutManager() is not None:
+            self.logic.divide(p)
+            if wanted[1] or before[1]:
+                self.logic.orient(p)

@@ -1,0 +1,203 @@
+"""Values at a place, the MIP's view, the divider, spots and the rendering preset, on real nodes and slice logics."""
+
+import numpy as np
+import pytest
+
+from support.phantoms import BALLS, Grid, head, rotation
+
+slicer = pytest.importorskip("slicer", reason="needs the slicer-core package")
+import vtk
+
+from MMIFAminLib.mrml import mip as mips
+from MMIFAminLib.mrml import places, swipe
+from MMIFAminLib.mrml.nodes import node_to_image
+from MMIFAminLib.mrml.rendering import rendering_preset
+from MMIFAminLib.volume.hottest import Spot
+from MMIFAminLib.volume.intensity import Window
+from support.scenes import OBLIQUE, Application, add_transform, add_volume, node_ids
+
+HOT = BALLS["right posterior inferior"]
+
+
+@pytest.fixture
+def application():
+    application = Application(160, 200)
+    crosshair = slicer.vtkMRMLCrosshairNode()
+    application.scene.AddNode(crosshair)
+    yield application
+    application.close()
+
+
+@pytest.fixture
+def pet(application):
+    return add_volume(application.scene, head(OBLIQUE, "pet", 2.0), "PET")
+
+
+def ras(lps):
+    return -lps[0], -lps[1], lps[2]
+
+
+class TestValues:
+    def test_the_voxel_that_holds_the_place_under_any_transform(self, application, pet):
+        place = ras(HOT[0])
+        image = node_to_image(pet)
+        there = image[image.TransformPhysicalPointToIndex(HOT[0])]
+        assert there > 1.8 and places.value_at(pet, place) == pytest.approx(there)
+        turned = np.eye(4)
+        turned[:3, :3], turned[:3, 3] = rotation((10, 20, -5)), (12, -7, 30)
+        pet.SetAndObserveTransformNodeID(add_transform(application.scene, turned).GetID())
+        moved = (turned @ [*place, 1.0])[:3]
+        assert places.value_at(pet, moved) == pytest.approx(there)
+        assert places.value_at(pet, place) != pytest.approx(there)
+
+    def test_a_non_linear_transform_counts_too(self, application, pet):
+        warp = vtk.vtkThinPlateSplineTransform()
+        warp.SetBasisToR()
+        corners = [(x, y, z) for x in (-99, 99) for y in (-99, 99) for z in (-99, 99)]
+        source, target = vtk.vtkPoints(), vtk.vtkPoints()
+        for corner in corners:
+            source.InsertNextPoint(corner)
+            target.InsertNextPoint(corner[0] + 30, corner[1], corner[2])
+        warp.SetSourceLandmarks(source)
+        warp.SetTargetLandmarks(target)
+        node = application.scene.AddNewNodeByClass("vtkMRMLTransformNode", "warp")
+        node.SetAndObserveTransformToParent(warp)
+        there = places.value_at(pet, ras(HOT[0]))
+        pet.SetAndObserveTransformNodeID(node.GetID())
+        x, y, z = ras(HOT[0])
+        assert places.value_at(pet, (x + 30, y, z)) == pytest.approx(there, rel=1e-3)
+
+    def test_outside_or_without_voxels_there_is_none(self, application, pet):
+        assert places.value_at(pet, (900, 0, 0)) is None and places.value_at(None, (0, 0, 0)) is None
+        empty = application.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+        assert places.value_at(empty, (0, 0, 0)) is None
+
+    def test_a_fused_volume_in_colours_tells_its_fused_value(self, application, pet, tmp_path):
+        from MMIFAminLib import mrml
+        from support.scenes import maximum_fuser
+
+        anatomical = add_volume(application.scene, head(Grid()), "T1")
+        source = mrml.snapshot(anatomical, pet)
+        made = mrml.fuse_snapshot(source, maximum_fuser(), anatomical_window=(0, 1), functional_window=(0, 2))
+        grey = mrml.publish(source, made, application.scene)
+        color = mrml.publish(source, made, application.scene, painting=mrml.paint(made, source.table or inferno()))
+        for lps in ((0, 0, 0), HOT[0], (30, -35, 25)):
+            wanted = places.value_at(grey, ras(lps))
+            assert 0.1 < wanted <= 1 and places.value_at(color, ras(lps)) == pytest.approx(wanted, abs=1e-4)
+        points = color.GetImageData().GetPointData()
+        for name in ("MMIFAmin.fused", "MMIFAmin.uptake"):
+            points.RemoveArray(name)  # as after a reload: the file keeps the colours alone
+        for lps in ((0, 0, 0), (30, -35, 25)):
+            assert places.value_at(color, ras(lps)) == pytest.approx(places.value_at(grey, ras(lps)), abs=0.04)
+
+
+def inferno():
+    from MMIFAminLib.display.color import ColorTable
+
+    return ColorTable.named("inferno")
+
+
+def test_a_jump_takes_all_views_but_one_and_the_crosshair(application):
+    places.jump(application.scene, (10.0, 20.0, 30.0), except_view="Green")
+    offsets = [
+        application.scene.GetNodeByID(f"vtkMRMLSliceNode{tag}").GetSliceOffset() for tag in ("Red", "Yellow", "Green")
+    ]
+    assert offsets == [30.0, 10.0, 0.0]
+    assert application.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode").GetCrosshairRAS() == (10.0, 20.0, 30.0)
+
+
+def test_spots_become_a_table_and_points_that_are_used_again(application, pet):
+    found = [Spot((1.0, 2.0, 3.0), 9.87654, 8.5, 0.0), Spot((-4.0, 5.5, 6.0), 3.0, 2.5, 7.34)]
+    nodes = places.publish_spots(pet, found, "SUV")
+    table = nodes.table.GetTable()
+    titles = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
+    assert titles == ["Spot", "R (mm)", "A (mm)", "S (mm)", "SUVmax", "SUVpeak (1 ml)", "From the first (mm)"]
+    assert [table.GetColumnByName(title).GetValue(1) for title in titles] == ["2", -4.0, 5.5, 6.0, 3.0, 2.5, 7.3]
+    assert nodes.points.GetNthControlPointPositionWorld(1) == (-4.0, 5.5, 6.0)
+    assert nodes.points.GetNthControlPointLabel(0) == "1: 9.88" and nodes.points.GetLocked()
+    before = node_ids(application.scene)
+    assert places.publish_spots(pet, found[:1]) == nodes and node_ids(application.scene) == before
+    assert nodes.table.GetNumberOfRows() == nodes.points.GetNumberOfControlPoints() == 1
+    assert nodes.table.GetTable().GetColumnName(4) == "Maximum", "no SUV where the unit is not SUV"
+
+
+class TestMip:
+    @pytest.fixture
+    def shown(self, application, pet):
+        made = mips.turn(node_to_image(pet), Window(0, 2))
+        node = mips.publish_mip(pet, made)
+        assert mips.show_mip(application.layout, node) != mips.LAYOUT_ID
+        application.add_views(mips.VIEW)
+        mips.show_mip(application.layout, node)
+        mips.fit_mip(application.logic, node)
+        return made, node
+
+    def darkest(self, application):
+        picture = application.picture(mips.VIEW).astype(int)[..., 0]
+        row, column = (int(index.mean()) for index in np.nonzero(picture <= picture.min() + 2))
+        view = application.scene.GetNodeByID(f"vtkMRMLSliceNode{mips.VIEW}")
+        return view.GetXYToRAS().MultiplyPoint((column, application.size[1] - 1 - row, 0, 1))[:3], column, picture
+
+    def test_the_view_is_inverted_turns_and_leads_into_the_body(self, application, shown):
+        made, node = shown
+        place, column, picture = self.darkest(application)
+        assert picture[2, 2] > 250 and picture.min() < 10
+        assert column < application.size[0] / 2, "the patient's right is at the left"
+        for turned in (0, 9, 18):
+            place, column, _ = self.darkest(application)
+            assert np.linalg.norm(np.subtract(made.body_place(place), ras(HOT[0]))) < HOT[1], turned
+            mips.turn_view(application.scene, 9)
+        assert column > application.size[0] / 2, "from behind the right is at the right"
+        assert made.body_place((0.0, 0.0, 0.0)) is None
+        mips.turn_view(application.scene, 9)
+        assert application.scene.GetNodeByID(f"vtkMRMLSliceNode{mips.VIEW}").GetSliceOffset() == 0.0
+
+    def test_heights_are_those_of_the_body(self, application, shown):
+        place, *_ = self.darkest(application)
+        assert place[2] == pytest.approx(HOT[0][2], abs=4)
+
+    def test_it_is_hidden_not_saved_and_used_again(self, application, pet, shown):
+        made, node = shown
+        assert node.GetHideFromEditors() and not node.GetSaveWithScene()
+        assert mips.publish_mip(pet, made) is node and mips.mip_nodes(application.scene) == [node]
+        other = add_volume(application.scene, head(Grid()), "innocent")
+        pet.SetNodeReferenceID("MMIFAmin.mip", other.GetID())  # as after a reload, when the ID is another's
+        assert mips.publish_mip(pet, made) is not other and other.GetName() == "innocent"
+
+
+def test_the_divider_shows_the_source_left_and_the_fused_volume_right(application):
+    scene, shape = application.scene, Grid().size[::-1]
+    dark = add_volume(scene, Grid().image(np.full(shape, 0.2, np.float32)), "dark")
+    light = add_volume(scene, Grid().image(np.full(shape, 0.9, np.float32)), "light")
+    for node in (dark, light):
+        node.GetDisplayNode().AutoWindowLevelOff()
+        node.GetDisplayNode().SetWindowLevelMinMax(0, 1)
+    for tag in ("Red", "Green"):
+        logic = application.slices[tag]
+        logic.GetSliceCompositeNode().SetBackgroundVolumeID(dark.GetID())
+        logic.GetSliceCompositeNode().SetForegroundVolumeID(light.GetID())
+        logic.GetSliceCompositeNode().SetForegroundOpacity(1.0)
+        logic.FitSliceToVolume(dark, *application.size)
+    oblique = scene.GetNodeByID("vtkMRMLSliceNodeGreen")
+    oblique.SetSliceToRASByNTP(0.3, 0.9, 0.3, 1.0, 0.1, -0.2, 0.0, 0.0, 0.0, 0)
+    swipe.divide(application.logic, light, 0.5)
+    for tag in ("Red", "Green"):
+        line = application.picture(tag)[100, :, 0].astype(int)
+        inside = np.flatnonzero(line)
+        assert set(line[inside[inside < 80]]) == {51} and set(line[inside[inside >= 80]]) == {229}, tag
+    swipe.divide(application.logic, light, 0.25)
+    assert application.picture("Red")[100, 50, 0] == 229
+    swipe.divide(application.logic, None, 0.25)
+    assert set(application.picture("Red")[100, :, 0]) == {0, 229}, "nothing is cut any more"
+
+
+def test_the_preset_shows_anatomy_through_and_uptake_lit(application):
+    preset = rendering_preset(application.scene)
+    assert rendering_preset(application.scene) is preset
+    opacity, color = preset.GetScalarOpacity(), preset.GetColor()
+    assert opacity.GetValue(0.05) == 0, "air"
+    assert 0 < opacity.GetValue(0.3) <= opacity.GetValue(0.6) <= 0.06
+    assert opacity.GetValue(0.9) >= 0.9
+    assert np.ptp(color.GetColor(0.4)) == pytest.approx(0, abs=1e-6), "anatomy is grey"
+    red, green, blue = color.GetColor(0.75)
+    assert red > green > blue, "uptake is lit"

@@ -1,0 +1,131 @@
+"""Render the pictures of docs/reading.md: Slicer's own slice views, the panel, and the grey volume by its own preset.
+
+python docs/make_reading.py        # writes Resources/reading/*.png
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import affine_transform
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
+
+from make_tutorial import STANDARD, Session, beside, framed
+from MMIFAminLib import VolumeFuser, mrml
+from MMIFAminLib.commandline.demo import HOT_LESION, build_demo_pair
+from MMIFAminLib.mrml import mip, places, swipe
+from MMIFAminLib.mrml.nodes import node_to_image, voxels
+from MMIFAminLib.mrml.rendering import rendering_preset
+from MMIFAminLib.volume.hottest import hottest_spots
+
+FOLDER = Path(__file__).resolve().parents[1] / "Resources" / "reading"
+
+
+def with_mip(session):
+    """The MIP from the front, from the left and from behind, and the three planes after a click on the hottest spot."""
+    application, image = session.application, node_to_image(session.functional)
+    made = mip.turn(image, session.made.functional_window)
+    node = mip.publish_mip(session.functional, made)
+    mip.show_mip(application.layout, node)
+    application.add_views(mip.VIEW)
+    mip.show_mip(application.layout, node)
+    mip.fit_mip(application.logic, node)
+    tiles = []
+    for words in ("from the front", "from the left", "from behind"):
+        tiles.append(framed(application.picture(mip.VIEW), f"MIP   {words}", (201, 178, 124)))
+        mip.turn_view(session.scene, 9)
+    lps = HOT_LESION.center
+    session.show(session.fused, tags=STANDARD)
+    places.jump(session.scene, (-lps[0], -lps[1], lps[2]), mip.VIEW)
+    return Image.fromarray(np.vstack([np.asarray(beside(tiles)), np.asarray(session.side_by_side(STANDARD))]))
+
+
+def with_divider(session):
+    """The views with the anatomical volume left of the divider, and with the functional one."""
+    rows = []
+    for source in (session.anatomical, session.functional):
+        session.show(source, session.fused, 1.0)
+        swipe.divide(session.application.logic, session.fused, 0.5)
+        rows.append(np.asarray(session.side_by_side(STANDARD)))
+        swipe.divide(session.application.logic, None, 0.0)
+    return Image.fromarray(np.vstack(rows))
+
+
+def rendered(session):
+    """The grey fused volume through the preset's own opacities and colours, from the front, the left and obliquely.
+
+    One ray for every pixel, front to back, without shading: what a GPU does, without one.
+    """
+    node = mrml.publish(session.source, session.made, session.scene)
+    preset = rendering_preset(session.scene)
+    values = voxels(node.GetImageData())[::2, ::2, ::2]
+    step = 2 * np.array(node.GetSpacing())[::-1]
+    levels = np.linspace(0, 1, 1024)
+    opacity = np.array([preset.GetScalarOpacity().GetValue(level) for level in levels])
+    colors = np.array([preset.GetColor().GetColor(level) for level in levels])
+    edge = preset.GetGradientOpacity()
+    slopes = np.linspace(0, 0.2, 256)
+    by_slope = np.array([edge.GetValue(slope) for slope in slopes])
+    tiles = []
+    for angle, words in ((0, "from the front"), (90, "from the left"), (45, "half left")):
+        turned = _turned(values, step, angle)
+        slope = np.sqrt(sum(np.square(axis / mm) for axis, mm in zip(np.gradient(turned), step)))
+        index = np.clip(np.rint(turned * 1023), 0, 1023).astype(int)
+        alpha = opacity[index] * by_slope[np.clip(slope / 0.2 * 255, 0, 255).astype(int)]
+        alpha = 1 - (1 - alpha) ** step[1]
+        clear, picture = np.ones((turned.shape[0], turned.shape[2])), np.zeros((turned.shape[0], turned.shape[2], 3))
+        for depth in range(turned.shape[1]):
+            picture += (clear * alpha[:, depth])[..., None] * colors[index[:, depth]]
+            clear *= 1 - alpha[:, depth]
+        shown = np.rint(255 * np.clip(picture[::-1], 0, 1)).astype(np.uint8)
+        tiles.append(framed(np.asarray(Image.fromarray(shown).resize((300, 340), Image.Resampling.BICUBIC)), words))
+    return beside(tiles)
+
+
+def _turned(values, step, angle):
+    """The volume (K, J, I), front first, turned by `angle` degrees about its long axis."""
+    turn = np.radians(angle)
+    matrix = np.eye(3)
+    matrix[1:, 1:] = [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    matrix = np.diag(1 / step) @ matrix @ np.diag(step)
+    middle = (np.array(values.shape) - 1) / 2
+    return affine_transform(values, matrix, middle - matrix @ middle, order=1)
+
+
+def panel(path):
+    """The section *Read* after a fusion, with the hottest spots found."""
+    from bench.application import Bench
+
+    bench = Bench()
+    widget, case = bench.open(), bench.module.MMIFAminTest()
+    widget.ui.greyCheckBox.checked = True
+    case.choose(widget)
+    case.until(lambda: "overlap" in widget.ui.alignmentLabel.text)
+    case.fuse(widget)
+    widget.ui.spotsButton.click()
+    case.until(lambda: not widget._job.busy)
+    bench.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode").SetCursorPositionRAS([-38.0, 12.0, 20.0])
+    for section in ("inputs", "output", "compare"):
+        getattr(widget.ui, f"{section}CollapsibleButton").collapsed = True
+    bench.screenshot(path, width=440)
+    bench.close()
+
+
+def main():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    session = Session(build_demo_pair(), ("T1", "FDG-PET"), None, VolumeFuser.load())
+    for spot in hottest_spots(node_to_image(session.functional), 5):
+        print(spot)
+    for name, draw in {"mip": with_mip, "divider": with_divider, "rendered": rendered}.items():
+        picture = draw(session)
+        picture.quantize(255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            FOLDER / f"{name}.png", optimize=True
+        )
+        print(f"{name}.png", *picture.size)
+    panel(FOLDER / "panel.png")
+
+
+if __name__ == "__main__":
+    main()
