@@ -9,7 +9,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from . import state, views
+from . import views
 from .widgets import show_spots
 
 
@@ -29,7 +29,7 @@ class Reading:
     updateGUI: Any
 
     def __init__(self) -> None:
-        self._read: Any = None  # the divider, planes and fused volume that the views follow
+        self._read: Any = None  # the divider and the planes that the views follow
         self._spotRows: Any = None  # the spots that the panel lists
 
     def setupReading(self) -> None:
@@ -108,7 +108,7 @@ class Reading:
         return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save film"), "mip.gif", kinds)
 
     def _onFilm(self, path: str) -> None:
-        self._report = _("Film saved: {path}").format(path=path)
+        self._problem = _("Film saved: {path}").format(path=path)
 
     def onSpots(self, checked: bool = False) -> None:
         functional, count = self._parameterNode.functional, self.ui.spotCountSpinBox.value
@@ -137,9 +137,11 @@ class Reading:
             self._spotRows = (headings, rows)
             show_spots(ui.spotsTable, headings, rows, qt.QTableWidgetItem)
         self._followMip()
-        wanted = (p.divider, p.alongVolume, state.fused_node(p), p.compared, p.mip)
-        before, self._read = self._read or (0.0, False, None, False, False), wanted
-        if before != wanted and slicer.app.layoutManager() is not None:
+        wanted = (p.divider, p.alongVolume)
+        before, self._read = self._read or (0.0, False), wanted
+        if slicer.app.layoutManager() is None:
+            return
+        if wanted[0] != before[0]:
             self.logic.divide(p)
-            if wanted[1] or before[1]:
-                self.logic.orient(p)
+        if wanted[1] != before[1]:
+            self.logic.orient(p)

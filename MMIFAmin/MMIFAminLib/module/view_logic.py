@@ -27,6 +27,8 @@ class ViewLogic:
 
     chart: Callable  # of `FusionLogic`, as the next
     dropMip: Callable
+    divide: Callable
+    orient: Callable
 
     def __init__(self) -> None:
         self._at_once: AtOnce | None = None  # the running fusion in the views
@@ -65,6 +67,7 @@ class ViewLogic:
             self.compare(p)
         elif (fused := state.fused_node(p)) is not None:
             views.show_over(under(p), fused, p.opacity, fit=new and self._at_once is None)
+            self.divide(p)
         self.showLegend(p)
 
     def beginAtOnce(
@@ -116,6 +119,7 @@ class ViewLogic:
 
         if (fused := state.fused_node(p)) is not None:
             views.blend(under(p), fused, p.opacity)
+            self.divide(p)
             self.showLegend(p)
 
     def compare(self, p: state.MMIFAminParameterNode) -> None:
@@ -124,6 +128,9 @@ class ViewLogic:
 
         previous = views.compare(p.anatomical, p.functional, state.fused_node(p), p.plane.value, self.settleViews)
         views.lend_colors(p.functional, p.colorTable)
+        self.divide(p)
+        if p.alongVolume:
+            self.orient(p)
         with slicer.util.NodeModify(p):
             self._remember(p, previous)
             p.compared, p.plotted, p.mip, p.opacity = True, False, False, 0.0
