@@ -100,7 +100,7 @@ class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidge
         self.ui.qualityTable.horizontalHeader().connect("sectionResized(int,int,int)", self.onTableResized)
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
-        self.setupReading()
+        self.setupReading(qt)
         self.initializeParameterNode()
 
     @staticmethod
@@ -361,8 +361,7 @@ class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidge
 
     def _restoreLayout(self):
         """Show the comparison or chart again that was shown when the scene was saved."""
-        layout = self.logic.layoutToRestore(self._parameterNode)
-        if layout is not None:
+        if (layout := self.logic.layoutToRestore(self._parameterNode)) is not None:
             self._switch(layout)
         self.restoreMip()
 

@@ -194,6 +194,7 @@ def test_the_divider_shows_the_source_left_and_the_fused_volume_right(applicatio
 
 
 def test_the_preset_shows_anatomy_through_and_uptake_lit(application):
+    slicer.vtkSlicerVolumeRenderingLogic().SetMRMLScene(application.scene)  # tells the scene of the class
     preset = rendering_preset(application.scene)
     assert rendering_preset(application.scene) is preset
     opacity, color = preset.GetScalarOpacity(), preset.GetColor()

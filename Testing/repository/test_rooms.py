@@ -19,9 +19,7 @@ ROOMS = {
     "study": ("SimpleITK",),
     "cohort": ("PIL", "torch", "yaml", "distributed", "dask", "dask_jobqueue", "bids"),
     "mrml": ("numpy", "SimpleITK", "vtk", "slicer"),
-    "module": (
-        "numpy", "SimpleITK", "pydicom", "vtk", "slicer", "qt", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging",
-    ),  # fmt: skip
+    "module": ("numpy", "SimpleITK", "pydicom", "vtk", "slicer", "SampleData", "PyTorchUtils", "MMIFAmin", "packaging"),
     "commandline": ("numpy", "scipy", "SimpleITK", "rich", "torch", "nilearn"),
 }
 ORDER = list(ROOMS)

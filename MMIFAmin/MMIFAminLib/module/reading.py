@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -32,9 +31,12 @@ class Reading:
         self._read: Any = None  # the divider and the planes that the views follow
         self._spotRows: Any = None  # the spots that the panel lists
 
-    def setupReading(self) -> None:
-        """Connect the section's widgets and follow the mouse; what is observed goes with the panel's other observers."""
-        ui = self.ui
+    def setupReading(self, qt: Any) -> None:
+        """Connect the section's widgets and follow the mouse; what is observed goes with the panel's other observers.
+
+        `qt` is the module: the panel alone imports it.
+        """
+        ui, self._qt = self.ui, qt
         self._turnTimer = self._timer(120, self.logic.turnMip, single=False)
         ui.mipButton.connect("clicked(bool)", self.onMip)
         ui.filmButton.connect("clicked(bool)", self.onFilm)
@@ -105,7 +107,7 @@ class Reading:
     def askFilm(self) -> str:
         """Ask for the name of the film: "" for none."""
         kinds = _("GIF (*.gif);;Series of PNG in a new folder (*)")
-        return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save film"), "mip.gif", kinds)
+        return self._qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save film"), "mip.gif", kinds)
 
     def _onFilm(self, path: str) -> None:
         self._problem = _("Film saved: {path}").format(path=path)
@@ -135,7 +137,7 @@ class Reading:
         headings, rows = self.logic.spotRows(p.functional)
         if (headings, rows) != self._spotRows:
             self._spotRows = (headings, rows)
-            show_spots(ui.spotsTable, headings, rows, qt.QTableWidgetItem)
+            show_spots(ui.spotsTable, headings, rows, self._qt.QTableWidgetItem)
         self._followMip()
         wanted = (p.divider, p.alongVolume)
         before, self._read = self._read or (0.0, False), wanted

@@ -13,7 +13,7 @@ from ..errors import FusionCancelled, InputError
 from . import state
 
 if TYPE_CHECKING:
-    from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLVolumeRenderingDisplayNode
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLVolumeRenderingDisplayNode
 
     from ..mrml.mip import Mip
     from ..mrml.places import SpotNodes
@@ -284,7 +284,7 @@ def _unit(node) -> str:
     return "SUV" if code and told.in_suv else _UNITS.get(code.upper(), code)
 
 
-def _still_there(node) -> vtkMRMLNode:
+def _still_there(node) -> Any:
     if node.GetScene() is None:
         raise InputError(f"'{node.GetName()}' is no longer in the scene; nothing was changed.")
     return node

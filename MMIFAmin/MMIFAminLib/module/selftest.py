@@ -232,8 +232,8 @@ class SelfTestCases(Base):
         self.choose(widget)
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         crosshair.SetCursorPositionRAS([0.0, 0.0, 0.0])
-        self.assertIn("Phantom MR", widget.ui.cursorLabel.text)
-        self.assertIn("Phantom PET", widget.ui.cursorLabel.text)
+        self.assertIn("Head MR", widget.ui.cursorLabel.text)
+        self.assertIn("Head PET", widget.ui.cursorLabel.text)
 
     def test_panel_shows_the_mip_and_goes_back(self) -> None:
         widget = self.panel()

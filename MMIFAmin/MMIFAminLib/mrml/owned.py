@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import vtk
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from slicer import vtkMRMLNode
 
 
-def owned(owner: vtkMRMLNode, class_name: str, role: str, name: str) -> vtkMRMLNode:
+def owned(owner: vtkMRMLNode, class_name: str, role: str, name: str) -> Any:
     """The node that `owner` references in `role`, made where there is none; called `name` from now on."""
     node = owner.GetNodeReference(role)
     if node is None:

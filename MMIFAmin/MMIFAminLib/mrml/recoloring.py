@@ -26,7 +26,7 @@ from .legend import hide_legend
 from .nodes import node_to_image, voxels
 
 if TYPE_CHECKING:
-    from slicer import vtkMRMLVectorVolumeNode
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode
 
     from ..engine.fused import FusedVolume
     from .colors import ColorChoice
@@ -93,7 +93,7 @@ def recolor(
     return node
 
 
-def fused_value(node: vtkMRMLVectorVolumeNode, index: Sequence[int], uptake: float | None) -> float | None:
+def fused_value(node: vtkMRMLScalarVolumeNode, index: Sequence[int], uptake: float | None) -> float | None:
     """The fused value, 0 to 1, at voxel `index` (i, j, k) of a colour fused volume; after a reload, which keeps the picture
     alone, read back from its colour and the functional volume's value there, `uptake`. None where that is not known.
     """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import slicer
 import vtk
 
 from ..volume.shown import HEADROOM, HOTTEST
@@ -36,11 +35,13 @@ _COLORS = (
 
 
 def rendering_preset(scene: vtkMRMLScene) -> vtkMRMLVolumePropertyNode:
-    """The preset as a volume property node of the scene, one for all fused volumes."""
+    """The preset as a volume property node of the scene, one for all fused volumes.
+
+    The scene has to know the class: in Slicer the Volume Rendering module tells it.
+    """
     node = scene.GetFirstNodeByName(_NAME)
     if node is None:
-        node = scene.AddNode(slicer.vtkMRMLVolumePropertyNode())
-        node.SetName(_NAME)
+        node = scene.AddNewNodeByClass("vtkMRMLVolumePropertyNode", _NAME)
     node.SetScalarOpacity(_curve(_OPACITY))
     node.SetGradientOpacity(_curve(_EDGES))
     colors = vtk.vtkColorTransferFunction()
