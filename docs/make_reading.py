@@ -7,24 +7,25 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import SimpleITK as sitk
+import slicer
+from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import affine_transform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
 
-from make_tutorial import STANDARD, Session, beside, framed
+from make_tutorial import BAR, STANDARD, Session, beside
 from MMIFAminLib import VolumeFuser, mrml
-from MMIFAminLib.commandline.demo import HOT_LESION, build_demo_pair
-from MMIFAminLib.mrml import mip, places, swipe
-from MMIFAminLib.mrml.nodes import node_to_image, voxels
+from MMIFAminLib.module.sample import SAMPLES
+from MMIFAminLib.mrml import mip, swipe
+from MMIFAminLib.mrml.nodes import node_to_image
 from MMIFAminLib.mrml.rendering import rendering_preset
-from MMIFAminLib.volume.hottest import hottest_spots
 
 FOLDER = Path(__file__).resolve().parents[1] / "Resources" / "reading"
 
 
 def with_mip(session):
-    """The MIP from the front, from the left and from behind, and the three planes after a click on the hottest spot."""
+    """The MIP from the front, from the left and from behind, and the three planes through a lesion."""
     application, image = session.application, node_to_image(session.functional)
     made = mip.turn(image, session.made.functional_window)
     node = mip.publish_mip(session.functional, made)
@@ -36,10 +37,7 @@ def with_mip(session):
     for words in ("from the front", "from the left", "from behind"):
         tiles.append(framed(application.picture(mip.VIEW), f"MIP   {words}", (201, 178, 124)))
         mip.turn_view(session.scene, 9)
-    lps = HOT_LESION.center
-    session.show(session.fused, tags=STANDARD)
-    places.jump(session.scene, (-lps[0], -lps[1], lps[2]), mip.VIEW)
-    return Image.fromarray(np.vstack([np.asarray(beside(tiles)), np.asarray(session.side_by_side(STANDARD))]))
+    return Image.fromarray(np.vstack([np.asarray(beside(tiles)), np.asarray(session.show(session.fused))]))
 
 
 def with_divider(session):
@@ -59,9 +57,10 @@ def rendered(session):
     One ray for every pixel, front to back, without shading: what a GPU does, without one.
     """
     node = mrml.publish(session.source, session.made, session.scene)
+    slicer.vtkSlicerVolumeRenderingLogic().SetMRMLScene(session.scene)  # tells the scene of the class
     preset = rendering_preset(session.scene)
-    values = voxels(node.GetImageData())[::2, ::2, ::2]
-    step = 2 * np.array(node.GetSpacing())[::-1]
+    image = sitk.DICOMOrient(node_to_image(node), "LPS")  # front first, the patient's right at the left
+    values, step = sitk.GetArrayFromImage(image), np.array(image.GetSpacing())[::-1]
     levels = np.linspace(0, 1, 1024)
     opacity = np.array([preset.GetScalarOpacity().GetValue(level) for level in levels])
     colors = np.array([preset.GetColor().GetColor(level) for level in levels])
@@ -80,7 +79,7 @@ def rendered(session):
             picture += (clear * alpha[:, depth])[..., None] * colors[index[:, depth]]
             clear *= 1 - alpha[:, depth]
         shown = np.rint(255 * np.clip(picture[::-1], 0, 1)).astype(np.uint8)
-        tiles.append(framed(np.asarray(Image.fromarray(shown).resize((300, 340), Image.Resampling.BICUBIC)), words))
+        tiles.append(framed(np.asarray(Image.fromarray(shown).resize((300, 272), Image.Resampling.BICUBIC)), words))
     return beside(tiles)
 
 
@@ -92,6 +91,15 @@ def _turned(values, step, angle):
     matrix = np.diag(1 / step) @ matrix @ np.diag(step)
     middle = (np.array(values.shape) - 1) / 2
     return affine_transform(values, matrix, middle - matrix @ middle, order=1)
+
+
+def framed(picture, words, color=(90, 90, 90)):
+    """A picture under a bar with words."""
+    height, width, _ = picture.shape
+    image = Image.new("RGB", (width, height + BAR), color)
+    image.paste(Image.fromarray(picture), (0, BAR))
+    ImageDraw.Draw(image).text((6, 3), words, fill="white", font=ImageFont.load_default(13))
+    return image
 
 
 def panel(path):
@@ -115,11 +123,8 @@ def panel(path):
 
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    session = Session(build_demo_pair(), ("T1", "FDG-PET"), None, VolumeFuser.load())
-    for spot in hottest_spots(node_to_image(session.functional), 5):
-        print(spot)
-    for name, draw in {"mip": with_mip, "divider": with_divider, "rendered": rendered}.items():
-        picture = draw(session)
+    trunk = Session(SAMPLES["MMIFAminTrunk"], VolumeFuser.load(), size=(300, 272))
+    for name, picture in {"mip": with_mip(trunk), "divider": with_divider(trunk), "rendered": rendered(trunk)}.items():
         picture.quantize(255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             FOLDER / f"{name}.png", optimize=True
         )

@@ -196,7 +196,7 @@ class TestSpots:
     def test_they_are_listed_and_a_click_jumps_there(self, bench, panel):  # noqa: F811
         table = spots(bench, panel)
         headings = [table.horizontalHeaderItem(column).text() for column in range(table.columnCount)]
-        assert headings == ["Spot", "R (mm)", "A (mm)", "S (mm)", "Maximum", "Peak (1 ml)", "From the first (mm)"]
+        assert headings == ["Spot", "R", "A", "S", "Maximum", "Peak", "Distance"]
         assert table.rowCount >= 1 and table.visible
         place = [float(table.item(0, column).text()) for column in (1, 2, 3)]
         assert place == pytest.approx(hottest_place(panel.ui.functionalSelector.currentNode()), abs=0.1)

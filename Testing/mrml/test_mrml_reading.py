@@ -111,7 +111,7 @@ def test_spots_become_a_table_and_points_that_are_used_again(application, pet):
     nodes = places.publish_spots(pet, found, "SUV")
     table = nodes.table.GetTable()
     titles = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
-    assert titles == ["Spot", "R (mm)", "A (mm)", "S (mm)", "SUVmax", "SUVpeak (1 ml)", "From the first (mm)"]
+    assert titles == ["Spot", "R (mm)", "A (mm)", "S (mm)", "SUVmax", "SUVpeak (1 ml)", "Distance (mm)"]
     assert [table.GetColumnByName(title).GetValue(1) for title in titles] == ["2", -4.0, 5.5, 6.0, 3.0, 2.5, 7.3]
     place = [0.0, 0.0, 0.0]
     nodes.points.GetNthControlPointPositionWorld(1, place)

@@ -39,7 +39,9 @@ def show_spots(table: Any, headings: list[str], rows: list[list[str]], new_item:
     table.setColumnCount(len(headings))
     table.setRowCount(len(rows))
     for column, heading in enumerate(headings):
-        table.setHorizontalHeaderItem(column, new_item(heading))
+        title = new_item(heading.partition(" (")[0])  # units in the tooltip: the panel is narrow
+        title.setToolTip(heading)
+        table.setHorizontalHeaderItem(column, title)
         for row, texts in enumerate(rows):
             table.setItem(row, column, new_item(texts[column]))
     table.visible = bool(rows)

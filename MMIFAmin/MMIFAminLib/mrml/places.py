@@ -68,7 +68,10 @@ def jump(scene: vtkMRMLScene, place: Place, except_view: str = "") -> None:
 
 
 def publish_spots(functionalNode: vtkMRMLScalarVolumeNode, spots: Sequence[Spot], unit: str = "") -> SpotNodes:
-    """The spots of a functional node as a table and a list of points, those of the last time if they are still there."""
+    """The spots of a functional node as a table and a list of points, those of the last time if they are still there.
+
+    The distance is that from the first spot.
+    """
     name = functionalNode.GetName()
     table = owned(functionalNode, "vtkMRMLTableNode", f"{SPOTS}.table", f"{name} hottest spots")
     points = owned(functionalNode, "vtkMRMLMarkupsFiducialNode", f"{SPOTS}.points", f"{name} hottest spots")
@@ -77,7 +80,7 @@ def publish_spots(functionalNode: vtkMRMLScalarVolumeNode, spots: Sequence[Spot]
     columns |= {f"{axis} (mm)": np.array([s.place[a] for s in spots]).round(1) for a, axis in enumerate("RAS")}
     columns[f"{kind}max" if kind else "Maximum"] = np.array([spot.maximum for spot in spots])
     columns[f"{kind}peak (1 ml)" if kind else "Peak (1 ml)"] = np.array([spot.peak for spot in spots])
-    columns["From the first (mm)"] = np.array([spot.distance for spot in spots]).round(1)
+    columns["Distance (mm)"] = np.array([spot.distance for spot in spots]).round(1)
     fill_table(table, columns)
     modifying = points.StartModify()
     points.RemoveAllControlPoints()

@@ -20,15 +20,16 @@ _OPACITY = (
     (0.08, 0.0),
     (0.2, 0.02),
     (HEADROOM, 0.05),
-    (HEADROOM + 0.08, 0.35),
+    (HEADROOM + 0.08, 0.08),
+    (HEADROOM + 0.18, 0.5),
     (HOTTEST, 0.9),
     (1.0, 0.95),
 )
 _EDGES = ((0.0, 0.25), (0.02, 0.6), (0.08, 1.0))  # opacity by the gradient per mm: what is even is clearer
 _COLORS = (
     (0.0, 0.0, 0.0, 0.0),
-    (HEADROOM, 0.85, 0.85, 0.85),
-    (HEADROOM + 0.05, 0.85, 0.35, 0.08),
+    (HEADROOM + 0.06, 0.85, 0.85, 0.85),
+    (HEADROOM + 0.12, 0.85, 0.35, 0.08),
     (HOTTEST, 1.0, 0.75, 0.15),
     (1.0, 1.0, 1.0, 0.75),
 )
