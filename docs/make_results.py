@@ -57,8 +57,8 @@ OTHER_TASKS = """\
 
 Made by `docs/make_results.py` from `Testing/benchmarks/results/scores_roadscene.csv`.
 
-The same engine and loss, trained on the `train` pairs of RoadScene (`mmifamin train --config roadscene`), scored on its
-{pairs} `val` pairs: luma of the visible image as a, infrared as b. The medical weights are applied as they are, in the set
+The same engine and the loss of version 0.1, trained on the `train` pairs of RoadScene (`mmifamin train --config roadscene` does it
+with the recipe of today), scored on its {pairs} `val` pairs: luma of the visible image as a, infrared as b. The medical weights are applied as they are, in the set
 that the product takes for a grey second image, that of CT with MR. Ranks are among the methods of the table.
 """
 

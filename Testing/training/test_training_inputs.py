@@ -43,6 +43,7 @@ def test_shipped_configurations_load_and_come_back(name):
         ({"checkpoint_every": 3}, ["checkpoint_every", "log_every"]),
         ({"precision": "int4"}, ["int4", "bf16"]),
         ({"vary": {"gamma": 0.5}}, ["vary.gamma", "0.5"]),
+        ({"steps": 20}, ["warmup", "single step"]),
         ({"uptake": {"samples": 4}}, ["uptake.samples", "4", "tasks"]),
         ({"uptake": {"samples": 1}}, ["uptake.samples", "phantoms"]),
         ({"uptake": {"samples": 1, "body": "body"}}, ["ct.nrrd"]),

@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -123,7 +124,7 @@ def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) ->
 
     try:
         yield from _asked(client, rows, task)
-    except CommClosedError:
+    except (CommClosedError, CancelledError):  # the second while results are fetched
         raise MMIFAminError(_LOST) from None
 
 

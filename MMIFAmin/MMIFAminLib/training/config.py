@@ -136,6 +136,8 @@ class Config:
             raise InputError("tasks is empty: name at least one kind of image pair.")
         if self.patch < 32:
             raise InputError(f"patch is {self.patch}: the loss needs patches of at least 32 pixels.")
+        if self.warmup * self.steps == 1:
+            raise InputError("warmup is a single step: the learning rate cannot rise in it; choose another share.")
         if not 0 <= self.uptake.samples < self.batch:
             raise InputError(
                 f"uptake.samples is {self.uptake.samples}: it must leave samples of the batch for the tasks."
