@@ -133,5 +133,5 @@ class TestDesignFile:
             if widget.get("class") not in silent:
                 tip = properties.get("toolTip")
                 assert tip is not None, f"{widget.get('name')} has no tooltip"
-        by_hand = {"metric", "colorTable", "layoutBefore", "preset", "sideBySide"}
+        by_hand = {"metric", "colorTable", "layoutBefore", "preset", "sideBySide", "mip", "rendered"}
         assert bound == set(MMIFAminParameterNode.parameters) - by_hand

@@ -126,6 +126,8 @@ def test_buttons_say_what_they_do_next(state, parameters):
         "fuseButton": "Fuse",
         "registerButton": "Register first",
         "suvButton": "Show as SUV",
+        "mipButton": "MIP and planes",
+        "renderButton": "In three dimensions",
         "compareButton": "Side by side",
         "plotButton": "Plot along the slices",
     }

@@ -8,7 +8,6 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from . import views
 from .widgets import show_spots
 
 
@@ -80,9 +79,14 @@ class Reading:
     def _followMip(self) -> None:
         """While the MIP is shown: clicks lead into the body, and it turns if that is chosen."""
         p = self._parameterNode
-        if p.mip and (interactor := views.interactor(views.MIP_VIEW)) is not None:
+        if not p.mip:
+            self._turnTimer.stop()
+            return
+        from . import views  # with all that works on volumes: not before a MIP is wanted
+
+        if (interactor := views.interactor(views.MIP_VIEW)) is not None:
             self._observeOnce(interactor, vtk.vtkCommand.LeftButtonPressEvent, self.onMipClicked)
-        if not (p.mip and p.turning):
+        if not p.turning:
             self._turnTimer.stop()
         elif not self._turnTimer.active:
             self._turnTimer.start()
@@ -94,6 +98,8 @@ class Reading:
 
     def onMipClicked(self, caller: Any, event: Any = None) -> None:
         """A click in the MIP: to where the darkest point under it comes from."""
+        from . import views
+
         place = self.logic.bodyPlace(views.MIP_VIEW, views.place_in_view(views.MIP_VIEW, caller.GetEventPosition()))
         if place is not None:
             self.logic.jumpTo(place)

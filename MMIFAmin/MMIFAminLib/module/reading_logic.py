@@ -95,9 +95,11 @@ class ReadingLogic:
 
     def spotRows(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of the table of the hottest spots, ([], []) where none was made."""
-        from ..mrml.places import SPOTS
+        if functionalNode is None:
+            return [], []
+        from ..mrml.places import SPOTS  # with all that works on volumes: not before one is chosen
 
-        node = functionalNode.GetNodeReference(f"{SPOTS}.table") if functionalNode is not None else None
+        node = functionalNode.GetNodeReference(f"{SPOTS}.table")
         if node is None:
             return [], []
         columns = [node.GetTable().GetColumn(index) for index in range(node.GetNumberOfColumns())]
