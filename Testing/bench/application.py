@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import shutil
@@ -20,11 +19,6 @@ import vtk
 from PySide6 import QtCore, QtWidgets
 
 from . import parameter_node, pythonqt, widgets
-
-if sys.version_info < (3, 12):
-    # PySide6 6.12 returns None without counting the reference: thousands of calls later Python would end with
-    # "none_dealloc". From Python 3.12 on None is not counted.
-    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "MMIFAmin"
 
