@@ -1,4 +1,4 @@
-"""One study, from its files to its files: what ``mmifamin fuse``, every row of a cohort and the panel's batch do."""
+"""One study, from its files to its files: what ``mmifamin fuse`` and every row of a cohort do."""
 
 from .fusing import FusedStudy, fuse_study
 from .options import add_engine_options, add_fusion_options, default_options, joined, with_options
