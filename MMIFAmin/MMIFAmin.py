@@ -17,7 +17,8 @@ from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
 from MMIFAminLib.errors import MMIFAminError
-from MMIFAminLib.module import roles, state, units
+from MMIFAminLib.module import state, units
+from MMIFAminLib.module.following import Following
 from MMIFAminLib.module.logic import FusionLogic
 from MMIFAminLib.module.preset_choice import PresetChoice
 from MMIFAminLib.module.reading import Reading
@@ -49,7 +50,7 @@ def registerSampleData() -> None:
     sample.register(lambda source: MMIFAminLogic().loadSample(source.sampleName), os.path.join(RESOURCES, "Icons"))
 
 
-class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidget, VTKObservationMixin):
+class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: what it shows and how it follows the scene. How it works is in `Working`."""
 
     logic: MMIFAminLogic  # from `setup` on
@@ -199,19 +200,6 @@ class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidge
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateGUI)
             self.updateGUI()
 
-    def _preselect(self):
-        if self._parameterNode is not None and not self._job.busy:
-            self._hideOwn()
-            self.logic.preselect(self._parameterNode)
-
-    def _hideOwn(self):
-        """What the module made is in no list of sources."""
-        own = [node.GetID() for node in roles.own_volumes(slicer.mrmlScene)]
-        for selector in (self.ui.anatomicalSelector, self.ui.functionalSelector):
-            model = selector.sortFilterProxyModel()
-            if list(model.hiddenNodeIDs) != own:
-                model.hiddenNodeIDs = own
-
     def updateGUI(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         """Show what the choices and the running job allow, and follow changed choices; called on every change."""
         p, ui = self._parameterNode, self.ui
@@ -246,42 +234,6 @@ class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidge
         self._showQuality(self.logic.qualityRows(state.fused_node(p)))
         self.showReading()
 
-    def _followSources(self):
-        """After another choice of sources: colours and outputs that fit them, and a fresh alignment check."""
-        p = self._parameterNode
-        pair = (p.anatomical, p.functional)
-        if pair == self._pair:
-            return
-        before = self._pair or pair
-        self._watch(self._pair, pair)
-        self._pair, self._problem, self._report = pair, "", ""
-        self.logic.adaptToSources(p, newFunctional=pair[1] is not before[1])
-        if None in pair and any(new is not None and new is not old for new, old in zip(pair, before)):
-            self._preselectTimer.start()  # after one is chosen by hand, the only other one fits
-        self._scheduleCheck()
-
-    def _watch(self, before, after):
-        """Notice when a source is moved or its voxels are changed, by any module."""
-        moved, changed = (
-            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
-        )
-        for node in {*(before or ())} - {None}:
-            self.removeObserver(node, moved, self.onSourceMoved)
-            self.removeObserver(node, changed, self.onSourceVoxels)
-        for node in {*after} - {None}:
-            self.addObserver(node, moved, self.onSourceMoved)
-            self.addObserver(node, changed, self.onSourceVoxels)
-
-    def onSourceMoved(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
-        self._scheduleCheck()
-        self.updateGUI()
-
-    def onSourceVoxels(self, caller: slicer.vtkMRMLScalarVolumeNode, event: str) -> None:
-        self.logic.noteVoxels(caller)
-        self._taken = None
-        self.onSourceMoved()
-
     def _followDisplay(self):
         p = self._parameterNode
         if p.colorTable is not self.ui.colorTableSelector.currentNode():
@@ -305,17 +257,7 @@ class MMIFAminWidget(Working, PresetChoice, Reading, ScriptedLoadableModuleWidge
     def _onFused(self, report):
         self.ui.compareCollapsibleButton.collapsed = False
         self._report = state.describe(report)
-        self._sayTaken(*units.describe_taken(report["taken_for"]))
-
-    def onRegister(self, checked: bool = False) -> None:
-        if self.logic.isRegistered(self._parameterNode.functional):
-            with self._telling(_("The registration was not undone.")):
-                self.logic.undoRegistration(self._parameterNode.functional)
-        else:
-            self._start(_("The volumes were not registered."), self.logic.registration)
-
-    def onSwap(self, checked: bool = False) -> None:
-        self.logic.swap(self._parameterNode)
+        self._sayTaken(*units.describe_taken(units.taken_in(report)))
 
     def onMeasure(self, checked: bool = False) -> None:
         self._start(_("The quality was not measured."), self.logic.quality)
@@ -397,4 +339,4 @@ class MMIFAminLogic(FusionLogic, ScriptedLoadableModuleLogic):
 
 
 class MMIFAminTest(SelfTestCases, ScriptedLoadableModuleTest):
-    """The module's self-test; its cases are in `MMIFAminLib/module/selftest.py`."""
+    """The module's self-test; its cases are in `MMIFAminLib/module`."""

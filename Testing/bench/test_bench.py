@@ -112,6 +112,7 @@ class TestDesignFile:
             ("<signal>mrmlSceneChanged(vtkMRMLScene*)<", "<signal>changed(vtkMRMLScene*)<", "no signal changed"),
             ('class="QProgressBar"', 'class="QProgresBar"', "QProgresBar"),
             ('name="greyCheckBox"', 'name="colorCheckBox"', "two widgets"),
+            ('<item row="1" column="0">', '<item row="0" column="0">', "in one cell"),
         ],
     )
     def test_slips_are_found(self, bench, ui, tmp_path, old, new, message):  # noqa: F811

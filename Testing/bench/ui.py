@@ -50,7 +50,7 @@ def _properties(kind: str) -> frozenset[str]:
 
 
 def _check(tree, path) -> None:
-    """Every class known and declared, every name unique, every property one of its class."""
+    """Every class known and declared, every name unique, every property one of its class, every cell with one widget."""
     declared = {element.findtext("class") for element in tree.iter("customwidget")}
     names = set()
     for element in tree.iter("widget"):
@@ -63,6 +63,10 @@ def _check(tree, path) -> None:
         for declaration in element.findall("property"):
             if declaration.get("name") not in _properties(kind) and declaration.get("stdset") != "0":
                 raise ValueError(f"{path}: {kind} {name} has no property {declaration.get('name')}")
+    for layout in tree.iter("layout"):
+        cells = [(item.get("row"), item.get("column")) for item in layout.findall("item") if item.get("row")]
+        if len(set(cells)) < len(cells):
+            raise ValueError(f"{path}: two items of {layout.get('name')} are in one cell")
 
 
 def _link(links, top, path) -> None:

@@ -23,7 +23,7 @@ def head_pair():
     """MR and PET nodes of the phantom's head, shown in the views."""
     import slicer
 
-    from MMIFAminLib.module.selftest import add_volume
+    from MMIFAminLib.module.selftest_base import add_volume
     from support.phantoms import Grid, head
 
     fine = Grid((256, 256, 160), (0.9, 0.9, 1.1)).centred_at()

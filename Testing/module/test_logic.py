@@ -200,9 +200,9 @@ def console_blocks(repository):
 class TestDocumentation:
     def test_the_lines_of_the_console_page_run(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
         from bench.database import load_pet
-        from MMIFAminLib.module import logic, sample, selftest
+        from MMIFAminLib.module import logic, sample, selftest_base
 
-        small = selftest.small_pair(sample.SAMPLES["MMIFAminHead"])
+        small = selftest_base.small_pair(sample.SAMPLES["MMIFAminHead"])
         monkeypatch.setattr(sample, "build_pair", lambda chosen: small)
         monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
         monkeypatch.setitem(logic._fusers, ("cpu", "fp32"), logic._fusers["auto", "auto"])

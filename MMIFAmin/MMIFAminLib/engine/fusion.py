@@ -22,6 +22,7 @@ from ..volume.choices import Kind as _Kind
 from ..volume.choices import check_kind, choose, window_in_suv
 from ..volume.recognition import Hints
 from ..volume.slices import content, squaring
+from ..volume.three import check_three
 from ..volume.through_plane import sampled_ratio, steady
 from .execution import (
     PIXELS_PER_BATCH,
@@ -37,7 +38,7 @@ from .execution import (
 from .fused import FusedVolume
 from .progress import Clock, Progress, Reporter, remaining
 from .reporting import report_of
-from .three import ANATOMY, Second, anatomy_of_two, check_three, taken_in
+from .three import ANATOMY, Second, anatomy_of_two, taken_in
 from .volumes import LUMA_FUSED, finite, given_volumes, images_lock, images_of, scalar, voxels
 from .watching import Watched, Watcher, first_looks
 from .weights import ANATOMICAL, WeightsInfo, load_weights

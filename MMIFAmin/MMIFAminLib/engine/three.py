@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError
 from ..volume import geometry, intensity
-from ..volume.choices import Choices, Kind
-from ..volume.recognition import Hints, recognise
+from ..volume.choices import Kind
+from ..volume.recognition import Hints
 from ..volume.slices import squaring
+from ..volume.three import choose_second
 from ..volume.through_plane import steady
 from .progress import Reporter
 from .reporting import through_plane
@@ -22,8 +22,6 @@ from .volumes import finite, images_lock, scalar, voxels
 
 ANATOMY = intensity.Window(0.0, 1.0, "two anatomical volumes fused")
 """The window through which uptake's fusion sees the fused anatomy."""
-
-_RULE = "three at once are two anatomical volumes (MR, CT) and one of uptake (PET, SPECT)"
 
 
 @dataclass(frozen=True)
@@ -58,39 +56,18 @@ def taken_in(
         geometry.check_volume(image, name)
         image = finite(scalar(image, name, warnings), name, warnings)
         values = voxels(image)
-    shows = recognise(values, image.GetSpacing()[::-1], "anatomical", hints)
-    if intensity.shows_uptake(values, spec, shows):
-        raise InputError(f"The second anatomical volume shows uptake (told by its {shows.why}): {_RULE}.")
-    window = intensity.choose_window(values, spec, "anatomical", "second anatomical volume", shows)
+    chosen = choose_second(values, image.GetSpacing()[::-1], spec, hints)
     with images_lock:
         image, overlap = geometry.resample_to(image, anatomical, names=("anatomical", name), tick=tick, insist=insist)
     if overlap.message:
         warnings.append(overlap.message)
+    window = chosen.window
     facts = {
         "window": {"low": window.low, "high": window.high, "origin": window.origin},
-        "taken_for": {
-            "shows": shows.kind,
-            "told_by": shows.why,
-            "region": shows.region,
-            "unit": hints.unit or ("HU" if (shows.scale, shows.offset) == (1.0, 0.0) else None),
-            "at_upper_end": float(np.count_nonzero(values >= window.high) / values.size),
-        },
+        "taken_for": chosen.taken_for,
         "overlap": overlap.fraction,
     }
-    return Second(image, window, shows.region if shows.kind == "ct" else None, facts)
-
-
-def check_three(choices: Choices) -> None:
-    """Raise InputError unless the first two volumes of three are an anatomical one and measured uptake."""
-    shows = {role: choices.taken_for[role]["shows"] for role in ("anatomical", "functional")}
-    if shows["anatomical"] == "uptake":
-        raise InputError(f"The anatomical volume shows uptake: {_RULE}.")
-    if choices.kind is Kind.LUMA:
-        raise InputError(f"The functional volume is in colours of no known palette: {_RULE}.")
-    if choices.kind is not Kind.UPTAKE:
-        raise InputError(
-            f"The functional volume is taken for an anatomical one ({shows['functional'].upper()}): {_RULE}."
-        )
+    return Second(image, window, chosen.region, facts)
 
 
 def anatomy_of_two(

@@ -44,11 +44,13 @@ class ConsoleLogic:
         functionalNode: vtkMRMLScalarVolumeNode,
         outputNode: vtkMRMLScalarVolumeNode | None = None,
         *,
+        secondNode: vtkMRMLScalarVolumeNode | None = None,
         rgb: bool = False,
         preset: str | None = None,
         plane: str | None = None,
         anatomicalWindow: str | tuple[float, float] | None = None,
         functionalWindow: str | tuple[float, float] | None = None,
+        secondWindow: str | tuple[float, float] = "auto",
         kind: str | None = None,
         insist: bool = False,
         colorTable: ColorChoice = None,
@@ -69,6 +71,9 @@ class ConsoleLogic:
         `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return False to cancel. With `show`
         the slice views show what is fused as it comes, the slices that they are at first, and then the fused volume.
         Raises MMIFAminError with one sentence for the user; the scene is then as it was.
+
+        With `secondNode` three are fused at once: MR and CT, and the uptake of `functionalNode` on them; `secondWindow`
+        is that of the second.
         """
         from .. import mrml
         from . import views
@@ -86,7 +91,7 @@ class ConsoleLogic:
         self.ensurePackages()
         fuser, watcher = self.fuser(device, precision), None
         if show:
-            mrml.check_pair(anatomicalNode, functionalNode)
+            mrml.check_pair(anatomicalNode, functionalNode, secondNode)
             own = mrml.node_color_table(functionalNode)
             table = mrml.resolve_color_table(options["colorTable"], own) if rgb else None
             sources, weight = (anatomicalNode, functionalNode), options["functionalWeight"]
@@ -96,6 +101,8 @@ class ConsoleLogic:
                 anatomicalNode,
                 functionalNode,
                 outputNode,
+                secondNode=secondNode,
+                secondWindow=secondWindow,
                 rgb=rgb,
                 insist=insist,
                 fuser=fuser,

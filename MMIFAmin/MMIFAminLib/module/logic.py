@@ -73,7 +73,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
         from .. import mrml
 
         self.ensurePackages()
-        source = mrml.snapshot(p.anatomical, p.functional)
+        source = mrml.snapshot(*state.sources(p))
         outputs = [(name, rgb) for name, rgb, wanted in _outputs(p) if wanted]
         for name, rgb in outputs:
             mrml.check_output(source, getattr(p, name), rgb)
@@ -130,15 +130,15 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
         """After another choice of sources: the outputs made of these, else new ones; colours of the functional one."""
         if p.colorTable is None or (newFunctional and not p.preset):  # a preset brings its colours
             p.colorTable = self.defaultColors(p.functional)
-        pair = (p.anatomical, p.functional)
-        if None in pair:
+        sources = state.sources(p)
+        if None in sources:
             return
         from .. import mrml
 
         for name, rgb, _wanted in _outputs(p):
             node = getattr(p, name)
-            if node is None or (node in mrml.own_volumes(slicer.mrmlScene) and mrml.sources_of(node) != pair):
-                setattr(p, name, mrml.made_of(slicer.mrmlScene, *pair, rgb))
+            if node is None or (node in mrml.own_volumes(slicer.mrmlScene) and mrml.sources_of(node) != sources):
+                setattr(p, name, mrml.made_of(slicer.mrmlScene, sources, rgb))
 
     def outOfDate(self, p: state.MMIFAminParameterNode) -> str:
         """Mark what is out of date in the scene; what has changed since the shown volume was fused, in a sentence."""
@@ -159,7 +159,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
     def release(self, p: state.MMIFAminParameterNode, node: vtkMRMLNode) -> None:
         """Before a node leaves the scene: no parameter refers to it any more. A selector would take another by itself."""
         with slicer.util.NodeModify(p):
-            for name in ("anatomical", "functional", "fusedColor", "fusedGrey"):
+            for name in (*state.ROLES, "fusedColor", "fusedGrey"):
                 if getattr(p, name) is node:
                     setattr(p, name, None)
 
@@ -178,11 +178,13 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
         unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
         if not unmeasurable and fused not in self._last.nodes:
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
+        elif not unmeasurable and self._last.source.second is not None:
+            unmeasurable = _("The metrics compare a fused volume with two sources, not with three.")
         unfusable = state.why_not(p) or units.why_not_window(p) or state.why_not_compute(p, self.unusable())
         reasons = {
             "fuseButton": "" if busy else unfusable,
             "swapButton": state.why_not_swap(p),
-            "registerButton": "" if self.isRegistered(p.functional) else state.why_not_pair(p),
+            "registerButton": "" if self.registered(p) else state.why_not_pair(p),
             "suvButton": "" if self.isShownAsSuv(p.functional) else suv.why_not(p.functional),
             "colorSelector": "" if p.makeColor else _("Tick Colour first."),
             "greySelector": "" if p.makeGrey else _("Tick Grey first."),
@@ -195,14 +197,17 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
             "metricComboBox": unmeasured,
             "plotButton": unmeasured,
         }
-        for role in ("anatomical", "functional"):
+        two = "" if p.second is not None else _("Choose a second anatomical volume (Inputs) first.")
+        reasons["secondWindowComboBox"] = two
+        for role in state.ROLES:
             fixed = "" if isinstance(state.window(p, role), tuple) else _("Choose Custom to set the window by hand.")
+            fixed = two if role == "second" and two else fixed
             reasons[f"{role}LowSpinBox"] = reasons[f"{role}HighSpinBox"] = fixed
         return reasons | self.readingReasons(p, busy)
 
     def texts(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:
         """What the panel's buttons and labels say that change."""
-        changing = state.texts(p, busy, self.isRegistered(p.functional), self.isShownAsSuv(p.functional))
+        changing = state.texts(p, busy, bool(self.registered(p)), self.isShownAsSuv(p.functional))
         return {**changing, "unitLabel": units.in_words(units.code_of(p.functional)) or _("not known")}
 
     # Quality -------------------------------------------------------------------------------------------------------
@@ -215,6 +220,8 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
         if node is None or node not in self._last.nodes:
             raise InputError("Only the last fusion can be measured: fuse again.")
         _nodes, source, fused = self._last
+        if source.second is not None:
+            raise InputError("The metrics compare a fused volume with two sources, not with three.")
 
         def finish(quality):
             if node.GetScene() is None:
@@ -275,7 +282,8 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
 
 def _show_windows(p, fused) -> None:
     """Note the windows that the engine chose, so that they are seen, and a custom window starts from them."""
-    for role, chosen in (("anatomical", fused.anatomical_window), ("functional", fused.functional_window)):
+    for role in state.roles(p):
+        chosen = getattr(fused, f"{role}_window")
         if not isinstance(state.window(p, role), tuple) and -1e7 <= chosen.low < chosen.high <= 1e7:
             setattr(p, f"{role}Low", float(chosen.low))
             setattr(p, f"{role}High", float(chosen.high))

@@ -41,7 +41,7 @@ class ReadingLogic:
         from ..mrml.places import value_at
 
         found = []
-        for node, fused in ((p.anatomical, False), (p.functional, False), (p.fusedGrey or p.fusedColor, True)):
+        for node, fused in (*((source, False) for source in state.sources(p)), (p.fusedGrey or p.fusedColor, True)):
             value = value_at(node, place)
             if node is not None and value is not None:
                 name, unit = (_("fused"), "") if fused else (node.GetName(), _unit(node))

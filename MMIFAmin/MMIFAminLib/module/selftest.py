@@ -6,51 +6,19 @@ PyTorch is not installed: a test never installs packages.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import tempfile
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
 
 from ..errors import GeometryError, InputError, MMIFAminError
-from . import packages
-
-if TYPE_CHECKING:
-    import SimpleITK as sitk
-    from slicer import vtkMRMLScalarVolumeNode
-    from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest as Base
-
-    from MMIFAmin import MMIFAminLogic
-
-    from .sample import Sample
-else:
-    Base = object  # the application's test base comes with the class that this one is mixed into
-
-SHRINK = (4, 4, 12)  # along i, j, k
+from .selftest_reading import ReadingCases
 
 
-class SelfTestCases(Base):
-    """Mixed into a `unittest.TestCase`; `setUp` empties the scene."""
-
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear()
-
-    def runTest(self) -> None:
-        """Run every case; the application's *Reload and Test* calls this."""
-        import unittest
-
-        for name in sorted(name for name in dir(self) if name.startswith("test_")):
-            self.setUp()
-            try:
-                getattr(self, name)()
-                self.delayDisplay(f"{name}: passed")
-            except unittest.SkipTest as reason:
-                self.delayDisplay(f"{name}: skipped, {reason}")
+class SelfTestCases(ReadingCases):
+    """All of them."""
 
     # Console and batch -----------------------------------------------------------------------------------------------
 
@@ -166,6 +134,25 @@ class SelfTestCases(Base):
         widget.ui.legendCheckBox.checked = False
         self.assertFalse(legend.GetVisibility())
 
+    def test_panel_fuses_three_at_once(self) -> None:
+        self.needPackages()
+        widget = self.panel()
+        anatomical, functional = self.choose(widget)
+        second = self.inverted(anatomical)
+        widget.ui.secondSelector.setCurrentNode(second)
+        self.assertTrue(widget.ui.fuseButton.enabled, widget.ui.fuseButton.toolTip)
+        self.fuse(widget)
+        fused = widget.ui.colorSelector.currentNode()
+        self.assertEqual(fused.GetName(), "Head MR + Second MR + Head PET fused colour")
+        self.assertIs(fused.GetNodeReference("MMIFAmin.second"), second)
+        self.assertIn('"second"', fused.GetAttribute("MMIFAmin.parameters"))
+        widget.ui.secondSelector.setCurrentNode(functional)
+        self.assertIn("chosen twice", widget.ui.fuseButton.toolTip)
+        widget.ui.secondSelector.setCurrentNode(None)
+        self.assertIsNone(widget.ui.colorSelector.currentNode())
+        grey = self.logic().fuse(anatomical, functional, secondNode=second, secondWindow="mr")
+        self.assertIs(grey.GetNodeReference("MMIFAmin.second"), second)
+
     def test_panel_recolours_without_fusing(self) -> None:
         widget, fused = self.fusedPanel()
         before = slicer.util.arrayFromVolume(fused).copy()
@@ -224,150 +211,6 @@ class SelfTestCases(Base):
         self.assertEqual(widget.ui.anatomicalWindowComboBox.currentIndex, 5)
         self.assertEqual(widget.ui.anatomicalHighSpinBox.value, 321.0)
         self.assertEqual(widget.ui.functionalWeightSlider.value, 0.25)
-
-    # Reading ---------------------------------------------------------------------------------------------------------
-
-    def test_panel_tells_the_values_under_the_cursor(self) -> None:
-        widget = self.panel()
-        self.choose(widget)
-        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-        crosshair.SetCursorPositionRAS([0.0, 0.0, 0.0])
-        self.assertIn("Head MR", widget.ui.cursorLabel.text)
-        self.assertIn("Head PET", widget.ui.cursorLabel.text)
-
-    def test_panel_shows_the_mip_and_goes_back(self) -> None:
-        widget = self.panel()
-        self.choose(widget)
-        volumes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode")
-        widget.ui.mipButton.click()
-        self.until(lambda: not widget._job.busy)
-        if slicer.app.layoutManager() is None:
-            self.assertIn("main window", widget.ui.statusLabel.text)
-            return
-        self.assertTrue(widget.ui.mipButton.checked)
-        view = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeMMIFAminMIP")
-        widget.logic.turnMip(9)
-        self.assertEqual(view.GetSliceOffset(), 9.0)
-        widget.ui.mipButton.click()
-        self.assertFalse(widget.ui.mipButton.checked)
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"), volumes)
-
-    def test_panel_lists_the_hottest_spots_and_jumps_there(self) -> None:
-        widget = self.panel()
-        self.choose(widget)
-        widget.ui.spotsButton.click()
-        self.until(lambda: not widget._job.busy)
-        table = widget.ui.spotsTable
-        self.assertGreaterEqual(table.rowCount, 1)
-        widget.onSpot(0, 0)
-        views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
-        offsets = [view.GetSliceOffset() for view in views if view.GetOrientation() == "Axial"]
-        self.assertIn(float(table.item(0, 3).text()), [round(offset, 1) for offset in offsets])
-
-    def test_panel_divides_holds_and_renders(self) -> None:
-        self.needPackages()
-        widget = self.panel()
-        widget.ui.greyCheckBox.checked = True
-        self.choose(widget)
-        self.fuse(widget)
-        widget.ui.dividerSlider.value = 0.5
-        self.assertEqual(widget._parameterNode.divider, 0.5)
-        widget.ui.holdFunctionalButton.pressed()
-        widget.ui.holdFunctionalButton.released()
-        widget.ui.renderButton.click()
-        self.assertTrue(widget._parameterNode.rendered, widget.ui.statusLabel.text)
-        widget.ui.renderButton.click()
-        self.assertFalse(widget._parameterNode.rendered)
-
-    def test_logic_saves_a_film(self) -> None:
-        from MMIFAmin import MMIFAminLogic
-
-        functional = self.pair()[1]
-        with tempfile.TemporaryDirectory() as folder:
-            MMIFAminLogic().saveFilm(functional, os.path.join(folder, "turn.gif"), angles=4)
-            with open(os.path.join(folder, "turn.gif"), "rb") as file:
-                self.assertEqual(file.read(3), b"GIF")
-
-    # Helpers ---------------------------------------------------------------------------------------------------------
-
-    def needPackages(self) -> None:
-        missing = packages.missing()
-        if missing:
-            self.skipTest(f"not installed: {', '.join(missing)}")
-
-    def logic(self) -> MMIFAminLogic:
-        from MMIFAmin import MMIFAminLogic
-
-        self.needPackages()
-        return MMIFAminLogic()
-
-    def pair(self) -> tuple:
-        """A small registered MR and PET volume in the scene."""
-        from . import sample
-
-        head = sample.SAMPLES["MMIFAminHead"]
-        nodes = [add_volume(image, name) for image, name in zip(small_pair(head), head.nodes)]
-        nodes[1].GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLPETProceduralColorNodePET-Heat")
-        return tuple(nodes)
-
-    def panel(self) -> Any:
-        """The module's widget, as the user has it before them."""
-        if slicer.util.mainWindow() is not None:
-            slicer.util.selectModule("MMIFAmin")
-        widget = slicer.modules.mmifamin.widgetRepresentation().self()
-        widget.enter()
-        return widget
-
-    def choose(self, widget: Any) -> tuple:
-        nodes = self.pair()
-        widget.ui.anatomicalSelector.setCurrentNode(nodes[0])
-        widget.ui.functionalSelector.setCurrentNode(nodes[1])
-        return nodes
-
-    def fuse(self, widget: Any) -> None:
-        widget.ui.fuseButton.click()
-        self.until(lambda: not widget._job.busy)
-
-    def fusedPanel(self) -> tuple:
-        """The panel after a fusion, and the colour volume that came of it."""
-        self.needPackages()
-        widget = self.panel()
-        self.choose(widget)
-        self.fuse(widget)
-        return widget, widget.ui.colorSelector.currentNode()
-
-    def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
-        """Let the application live until the condition holds."""
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), end, "waited in vain")
-            slicer.app.processEvents()
-            time.sleep(0.01)
-
-
-@functools.cache
-def small_pair(head: Sample) -> tuple:
-    """The pair of a sample in few voxels."""
-    import SimpleITK as sitk
-
-    from . import sample
-
-    return tuple(sitk.BinShrink(image, SHRINK) for image in sample.build_pair(head))
-
-
-def add_volume(image: sitk.Image, name: str) -> vtkMRMLScalarVolumeNode:
-    """A volume node of the scene with the voxels and geometry (LPS) of a SimpleITK image."""
-    import SimpleITK as sitk
-    import vtk
-
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
-    matrix[:3, 3] = image.GetOrigin()
-    to_ras = vtk.vtkMatrix4x4()
-    to_ras.DeepCopy((np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix).ravel().tolist())
-    node = slicer.util.addVolumeFromArray(sitk.GetArrayFromImage(image), to_ras, name)
-    node.CreateDefaultDisplayNodes()
-    return node
 
 
 def _composites() -> list:

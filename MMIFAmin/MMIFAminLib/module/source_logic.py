@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import slicer
@@ -27,7 +28,7 @@ class SourceLogic:
         from ..volume import registration
 
         try:
-            source = mrml.snapshot(p.anatomical, p.functional)
+            source = mrml.snapshot(*state.sources(p))
         except MMIFAminError as error:
             reason = error
 
@@ -36,44 +37,61 @@ class SourceLogic:
 
             return refuse
         images, names = _images(source)
-        return lambda progress: registration.alignment_check(*(scalar() for scalar in images), names=names)
+
+        def work(progress):
+            first = images[0]()
+            others = zip(images[1:], names[1:])  # each against the first; the one that is off is told
+            found = [registration.alignment_check(first, other(), names=(names[0], name)) for other, name in others]
+            return next((one for one in found if not one.aligned), found[0])
+
+        return work
 
     def taken(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], tuple]:
         """`work` that returns what a fusion would take the chosen volumes for (`report["taken_for"]`), and the names of
         those that look like label maps."""
         from .. import mrml
 
-        source, options = mrml.snapshot(p.anatomical, p.functional), state.options(p)
+        source, options = mrml.snapshot(*state.sources(p)), state.options(p)
         return lambda progress: (mrml.taken_for(source, options), mrml.label_maps(source))
 
     def registration(self, p: state.MMIFAminParameterNode) -> tuple:
-        """The parts `work`, `finish` of *Register first*; `finish` returns the transform node."""
+        """The parts `work`, `finish` of *Register first*; `finish` returns the transform nodes: that of the functional
+        volume and, of three, that of the second anatomical one."""
         from .. import mrml
         from ..volume import registration
 
-        source, node = mrml.snapshot(p.anatomical, p.functional), p.functional
+        source, (_fixed, *nodes) = mrml.snapshot(*state.sources(p)), state.sources(p)
         images, names = _images(source)
 
         def work(progress):
-            anatomical, functional = (scalar() for scalar in images)
-            return registration.register_rigid(anatomical, functional, progress, names=names)
+            first, transforms = images[0](), []
+            for number, (other, name) in enumerate(zip(images[1:], names[1:])):
+                part = partial(_part, progress, number, len(nodes))
+                transforms.append(registration.register_rigid(first, other(), part, names=(names[0], name)))
+            return transforms
 
-        def finish(transform):
-            if node.GetScene() is None:
-                raise InputError(f"'{source.functional.name}' is no longer in the scene; nothing was moved.")
-            return mrml.apply_registration(node, transform)
+        def finish(transforms):
+            for node, name in zip(nodes, names[1:]):
+                if node.GetScene() is None:
+                    raise InputError(f"'{name}' is no longer in the scene; nothing was moved.")
+            return [mrml.apply_registration(node, transform) for node, transform in zip(nodes, transforms)]
 
         return work, finish
 
-    def isRegistered(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> bool:
+    def registered(self, p: state.MMIFAminParameterNode) -> list[vtkMRMLScalarVolumeNode]:
+        """The chosen sources that are under a registration of this module that can be undone."""
+        return [node for node in state.sources(p)[1:] if self.isRegistered(node)]
+
+    def isRegistered(self, node: vtkMRMLScalarVolumeNode | None) -> bool:
         """Whether the volume is under a registration of this module that can be undone."""
-        parent = functionalNode.GetParentTransformNode() if functionalNode is not None else None
+        parent = node.GetParentTransformNode() if node is not None else None
         return parent is not None and parent.GetAttribute("MMIFAmin.registration") is not None
 
-    def undoRegistration(self, functionalNode: vtkMRMLScalarVolumeNode) -> None:
+    def undoRegistration(self, node: vtkMRMLScalarVolumeNode) -> None:
+        """Have a volume lie where it lay before it was registered."""
         from .. import mrml
 
-        mrml.undo_registration(functionalNode)
+        mrml.undo_registration(node)
 
     def showAsSuv(self, functionalNode: vtkMRMLScalarVolumeNode) -> Suv:
         """Turn the voxels of a PET node from Slicer's DICOM database into SUV (body weight); returns the `Suv`, with the
@@ -133,8 +151,13 @@ class SourceLogic:
                 p.functionalLow, p.functionalHigh = p.functionalLow * factor, p.functionalHigh * factor
 
 
+def _part(progress, number: int, count: int, fraction: float, text: str) -> bool | None:
+    """`progress` of the `number`th of `count` steps alike."""
+    return progress((number + fraction) / count, text)
+
+
 def _images(source) -> tuple:
-    """Functions that give the two volumes of a snapshot as scalar images (of colours, the magnitude); their names."""
+    """Functions that give the volumes of a snapshot as scalar images (of colours, the magnitude); their names."""
     import SimpleITK as sitk
 
     def scalar(image):
@@ -142,5 +165,5 @@ def _images(source) -> tuple:
             return image
         return sitk.VectorMagnitude(sitk.Cast(image, sitk.sitkVectorFloat32))
 
-    volumes = (source.anatomical, source.functional)
-    return [lambda volume=volume: scalar(volume.image) for volume in volumes], tuple(v.name for v in volumes)
+    volumes = source.sources
+    return [partial(scalar, volume.image) for volume in volumes], tuple(volume.name for volume in volumes)

@@ -91,6 +91,9 @@ class Source(Option):
     FUNCTIONAL = "functional", _("Functional")
 
 
+ROLES = ("anatomical", "functional", "second")
+"""Of the sources, as the parameters are named; the second is a second anatomical volume."""
+
 Unit = Annotated[float, WithinRange(0.0, 1.0)]
 Limit = Annotated[float, WithinRange(-1e7, 1e7)]
 
@@ -110,6 +113,7 @@ class MMIFAminParameterNode:
     sideBySide: bool = False
     anatomical: vtkMRMLScalarVolumeNode
     functional: vtkMRMLScalarVolumeNode
+    second: vtkMRMLScalarVolumeNode
     makeColor: bool = True
     makeGrey: bool = False
     fusedColor: vtkMRMLVectorVolumeNode
@@ -124,6 +128,9 @@ class MMIFAminParameterNode:
     functionalLow: Limit = 0.0
     functionalHigh: Limit = 10.0
     functionalWeight: Unit = 1.0
+    secondWindow: AnatomicalWindow = AnatomicalWindow.AUTO
+    secondLow: Limit = 0.0
+    secondHigh: Limit = 100.0
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
     showWhileFusing: bool = True
@@ -176,7 +183,7 @@ def why_not_compute(parameters: MMIFAminParameterNode, unusable: dict) -> str:
 
 
 def window(parameters: MMIFAminParameterNode, role: str) -> "str | tuple[float, float]":
-    """The intensity window chosen for "anatomical" or "functional", as the engine takes it."""
+    """The intensity window chosen for "anatomical", "functional" or "second", as the engine takes it."""
     choice = getattr(parameters, f"{role}Window").value
     if choice != "custom":
         return choice
@@ -185,8 +192,18 @@ def window(parameters: MMIFAminParameterNode, role: str) -> "str | tuple[float, 
 
 def options(parameters: MMIFAminParameterNode) -> dict:
     """What of the choices makes another fused volume, as `VolumeFuser.fuse` takes it."""
-    windows = {f"{role}_window": window(parameters, role) for role in ("anatomical", "functional")}
+    windows = {f"{role}_window": window(parameters, role) for role in roles(parameters)}
     return {"plane": parameters.plane.value, "kind": parameters.kind.value, **windows}
+
+
+def roles(parameters: MMIFAminParameterNode) -> tuple[str, ...]:
+    """The roles of the sources: two, or three where a second anatomical volume is chosen."""
+    return ROLES if parameters.second is not None else ROLES[:2]
+
+
+def sources(parameters: MMIFAminParameterNode) -> tuple:
+    """The anatomical, the functional and, where one is chosen, the second anatomical volume."""
+    return tuple(getattr(parameters, role) for role in roles(parameters))
 
 
 def fused_node(parameters: MMIFAminParameterNode) -> "vtkMRMLScalarVolumeNode | None":
@@ -211,7 +228,7 @@ def why_not_pair(parameters: MMIFAminParameterNode) -> str:
     from ..mrml import check_pair
 
     try:
-        check_pair(anatomical, functional)
+        check_pair(anatomical, functional, parameters.second)
     except MMIFAminError as error:
         return str(error)
     return ""
@@ -235,14 +252,15 @@ def why_not(parameters: MMIFAminParameterNode) -> str:
     if not (parameters.makeColor or parameters.makeGrey):
         return _("Tick an output: colour, grey or both.")
     outputs = (parameters.makeColor and parameters.fusedColor, parameters.makeGrey and parameters.fusedGrey)
-    if {node for node in outputs if node} & {parameters.anatomical, parameters.functional}:
+    if {node for node in outputs if node} & {*sources(parameters)}:
         return _("The output is one of the sources: choose another one or a new volume.")
-    for role in ("anatomical", "functional"):
+    for role in roles(parameters):
         limits = window(parameters, role)
         if isinstance(limits, tuple) and not limits[0] < limits[1]:
             return {
                 "anatomical": _("The lower end of the anatomical window must be below its upper end (Advanced)."),
                 "functional": _("The lower end of the functional window must be below its upper end (Advanced)."),
+                "second": _("The lower end of the second window must be below its upper end (Advanced)."),
             }[role]
     return ""
 

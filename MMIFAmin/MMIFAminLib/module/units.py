@@ -67,8 +67,14 @@ def unit_of_fused(fusedNode: vtkMRMLScalarVolumeNode) -> str:
     return in_words(taken["functional"]["unit"] if taken else None) or fusedNode.GetAttribute("MMIFAmin.functionalName")
 
 
+def taken_in(report: dict) -> dict:
+    """What the volumes of a fusion were taken for, by its report: `report["taken_for"]`, with the second of three."""
+    second = report.get("second")
+    return report["taken_for"] | ({"second": second["taken_for"]} if second else {})
+
+
 def describe_taken(taken: dict, labels: Collection[str] = ()) -> tuple[str, str]:
-    """`report["taken_for"]` in three short lines, and at length: who told it, and what the shares are."""
+    """What `taken_in` gives in a few short lines, and at length: who told it, and what the shares are."""
     pairs = {
         "uptake": _("Uptake on anatomy"),
         "anatomical": _("Two anatomical volumes"),
@@ -85,7 +91,10 @@ def describe_taken(taken: dict, labels: Collection[str] = ()) -> tuple[str, str]
         "kind": _("chosen kind of pair"),
     }
     sources = []
-    for role, title in (("anatomical", _("Anatomical")), ("functional", _("Functional"))):
+    titles = {"anatomical": _("Anatomical"), "functional": _("Functional"), "second": _("Second")}
+    for role, title in titles.items():
+        if role not in taken:
+            continue
         lines.append(f"{title}: {_line(taken[role])}")
         sources.append(_("{title}: told by its {source}.").format(title=title, source=told[taken[role]["told_by"]]))
     share = _("At upper end: the share of voxels at or above the upper end of the window, where all look alike.")

@@ -163,7 +163,7 @@ class Working:
         """After another choice of sources or options: look again at what they are taken for."""
         p = self._parameterNode
         both = not state.why_not_pair(p)
-        wanted = (p.anatomical, p.functional, state.options(p)) if both else ()
+        wanted = (*state.sources(p), state.options(p)) if both else ()
         if wanted != self._taken:
             self._taken, self._labels = wanted, []
             self._taking.drop()

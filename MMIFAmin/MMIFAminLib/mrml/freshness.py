@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import GeometryError
 from .nodes import node_to_world
-from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE
+from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
@@ -24,23 +24,26 @@ _OPTIONS = {
     "kind": "kind of pair",
     "anatomical_window": "window",
     "functional_window": "window",
+    "second_window": "window",
 }
 _TOLERANCE = 1e-3  # mm, and for directions of a unit voxel: scene files round
 
 
-def made_of(
-    scene: vtkMRMLScene, anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode, rgb: bool
-) -> vtkMRMLScalarVolumeNode | None:
-    """The volume of the scene that was fused from this pair (colour if `rgb`, else grey), or None."""
+def made_of(scene: vtkMRMLScene, sources: tuple, rgb: bool) -> vtkMRMLScalarVolumeNode | None:
+    """The volume of the scene that was fused from `sources`, as `sources_of` has them (colour if `rgb`, else grey), or None."""
     for node in own_volumes(scene):
-        if sources_of(node) == (anatomicalNode, functionalNode) and bool(node.IsA("vtkMRMLVectorVolumeNode")) == rgb:
+        if sources_of(node) == sources and bool(node.IsA("vtkMRMLVectorVolumeNode")) == rgb:
             return node
     return None
 
 
 def sources_of(fusedNode: vtkMRMLScalarVolumeNode) -> tuple:
-    """The anatomical and the functional node that a volume was fused from; None for one that is gone."""
-    return fusedNode.GetNodeReference(ANATOMICAL_ROLE), fusedNode.GetNodeReference(FUNCTIONAL_ROLE)
+    """The anatomical, the functional and, of three, the second anatomical node that a volume was fused from; None for one
+    that is gone.
+    """
+    three = fusedNode.GetAttribute(f"{SECOND_ROLE}NodeID") is not None
+    roles = (ANATOMICAL_ROLE, FUNCTIONAL_ROLE, SECOND_ROLE)[: 3 if three else 2]
+    return tuple(fusedNode.GetNodeReference(role) for role in roles)
 
 
 def own_volumes(scene: vtkMRMLScene) -> list:
@@ -65,12 +68,12 @@ def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None
     if fusedNode.GetAttribute(OUT_OF_DATE) == "voxels":
         return "the voxels of a source were changed"
     try:
-        anatomical, functional, fused = (node_to_world(node) for node in (*sources, fusedNode))
+        anatomical, *others, fused = (node_to_world(node) for node in (*sources, fusedNode))
     except GeometryError:
         return "a source was moved"
-    between = np.linalg.solve(anatomical, functional)
-    if not np.allclose(between, recipe["between"], rtol=1e-4, atol=_TOLERANCE):
-        return "a source was moved"
+    for other, before in zip(others, (recipe["between"], recipe.get("second_between"))):
+        if not np.allclose(np.linalg.solve(anatomical, other), before, rtol=1e-4, atol=_TOLERANCE):
+            return "a source was moved"
     if not np.allclose(anatomical, fused, rtol=1e-4, atol=_TOLERANCE):
         return "it no longer lies where its sources are"
     return _other_options(fusedNode, recipe["options"], options) if options and recipe["options"] else ""
@@ -79,8 +82,9 @@ def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None
 def _other_options(fusedNode, before: dict, options: dict) -> str:
     parameters = json.loads(fusedNode.GetAttribute("MMIFAmin.parameters"))
     for name, words in _OPTIONS.items():
-        now, then = _plain(options[name]), before.get(name, "auto")
-        used = parameters["windows"].get(name.removesuffix("_window"))
+        now, then = _plain(options.get(name, "auto")), before.get(name, "auto")
+        windows = parameters["windows"] | {"second": parameters.get("second", {}).get("window")}
+        used = windows.get(name.removesuffix("_window"))
         same_kind = name == "kind" and now == parameters.get("taken_for", {}).get("pair")
         if now != then and not same_kind and not _limits(now, used):
             return f"another {words} is chosen"

@@ -73,7 +73,8 @@ class Snapshot:
 
     `geometry` (without parent transforms), `extent` (VTK, 6 integers) and `transform_id` are those of the anatomical node
     and become those of the output. `table` is the functional node's own colour table, None if it is shown in greys or
-    colours by itself. `between` is the (4, 4) matrix from functional to anatomical voxel indices.
+    colours by itself. `between` is the (4, 4) matrix from functional to anatomical voxel indices. `second` and
+    `second_between` are those of a second anatomical volume, None where two are fused.
     """
 
     anatomical: SourceVolume
@@ -83,27 +84,41 @@ class Snapshot:
     transform_id: str | None
     table: ColorTable | None
     between: list[list[float]]
+    second: SourceVolume | None = None
+    second_between: list[list[float]] | None = None
 
     @property
     def fused_name(self) -> str:
         """The name of what comes out of this pair."""
-        return f"{self.anatomical.name} + {self.functional.name} fused"
+        names = [volume.name for volume in (self.anatomical, self.second, self.functional) if volume is not None]
+        return f"{' + '.join(names)} fused"
+
+    @property
+    def sources(self) -> tuple[SourceVolume, ...]:
+        """The anatomical, the functional and, of three, the second anatomical volume."""
+        return (self.anatomical, self.functional) + (() if self.second is None else (self.second,))
 
     def without_voxels(self) -> Snapshot:
         """All that publishing needs: a fusion of large volumes need not hold the copies of its sources to the end."""
-        return replace(
-            self, anatomical=replace(self.anatomical, image=None), functional=replace(self.functional, image=None)
-        )
+        second = self.second and replace(self.second, image=None)
+        anatomical, functional = (replace(volume, image=None) for volume in (self.anatomical, self.functional))
+        return replace(self, anatomical=anatomical, functional=functional, second=second)
 
 
-def snapshot(anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode) -> Snapshot:
-    """Copy what a fusion of the two volume nodes needs; main thread only, the nodes are not changed.
+def snapshot(
+    anatomicalNode: vtkMRMLScalarVolumeNode,
+    functionalNode: vtkMRMLScalarVolumeNode,
+    secondNode: vtkMRMLScalarVolumeNode | None = None,
+) -> Snapshot:
+    """Copy what a fusion of the volume nodes needs, of two or with a second anatomical one of three; main thread only, the
+    nodes are not changed.
 
     The anatomical node is a `vtkMRMLScalarVolumeNode` of one component; the functional node too, or a colour
     (`vtkMRMLVectorVolumeNode`, uint8 RGB) volume. Raises InputError or GeometryError, naming the volume, for a
     missing, empty, label map or otherwise unfit node, for the same node twice, and for a non-linear transform.
     """
-    check_pair(anatomicalNode, functionalNode)
+    check_pair(anatomicalNode, functionalNode, secondNode)
+    to_world = node_to_world(anatomicalNode)
     return Snapshot(
         anatomical=_source(anatomicalNode),
         functional=_source(functionalNode),
@@ -111,12 +126,20 @@ def snapshot(anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLSca
         extent=tuple(anatomicalNode.GetImageData().GetExtent()),
         transform_id=anatomicalNode.GetTransformNodeID(),
         table=node_color_table(functionalNode),
-        between=np.linalg.solve(node_to_world(anatomicalNode), node_to_world(functionalNode)).tolist(),
+        between=np.linalg.solve(to_world, node_to_world(functionalNode)).tolist(),
+        second=_source(secondNode) if secondNode is not None else None,
+        second_between=(
+            np.linalg.solve(to_world, node_to_world(secondNode)).tolist() if secondNode is not None else None
+        ),
     )
 
 
-def check_pair(anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode) -> None:
-    """Raise InputError or GeometryError, in one sentence that names the volume, unless the two can be fused.
+def check_pair(
+    anatomicalNode: vtkMRMLScalarVolumeNode,
+    functionalNode: vtkMRMLScalarVolumeNode,
+    secondNode: vtkMRMLScalarVolumeNode | None = None,
+) -> None:
+    """Raise InputError or GeometryError, in one sentence that names the volume, unless the two, or three, can be fused.
 
     Quick: looks at no voxel.
     """
@@ -124,12 +147,19 @@ def check_pair(anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLS
     check_source(functionalNode, "functional")
     if anatomicalNode is functionalNode:
         raise InputError(f"'{anatomicalNode.GetName()}' is chosen twice; choose another volume as the functional one.")
-    if anatomicalNode.GetImageData().GetNumberOfScalarComponents() != 1:
-        raise InputError(
-            f"The anatomical volume '{anatomicalNode.GetName()}' is a colour volume; choose a scalar one (CT or MR), "
-            "or convert it with the Vector to Scalar Volume module."
-        )
-    for node in (anatomicalNode, functionalNode):
+    anatomies = {"anatomical": anatomicalNode}
+    if secondNode is not None:
+        check_source(secondNode, "second anatomical")
+        if secondNode in (anatomicalNode, functionalNode):
+            raise InputError(f"'{secondNode.GetName()}' is chosen twice; choose another second volume, or none.")
+        anatomies["second anatomical"] = secondNode
+    for role, node in anatomies.items():
+        if node.GetImageData().GetNumberOfScalarComponents() != 1:
+            raise InputError(
+                f"The {role} volume '{node.GetName()}' is a colour volume; choose a scalar one (CT or MR), "
+                "or convert it with the Vector to Scalar Volume module."
+            )
+    for node in (functionalNode, *anatomies.values()):
         check_geometry(node, node_to_world(node))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ANATOMICAL_ROLE = "MMIFAmin.anatomical"
 FUNCTIONAL_ROLE = "MMIFAmin.functional"
+SECOND_ROLE = "MMIFAmin.second"
 RECIPE = "MMIFAmin.recipe"
 """Attribute: where the sources lay to each other, and the options of the fusion, as JSON."""
 
@@ -35,7 +36,7 @@ OUT_OF_DATE = "MMIFAmin.outOfDate"
 """Attribute of a fused volume whose sources or options have changed since: what has; see `freshness`."""
 
 OUT_OF_DATE_SUFFIX = " (out of date)"
-_REPORTED = ("plane", "windows", "taken_for", "overlap", "device", "precision", "warnings")
+_REPORTED = ("plane", "windows", "taken_for", "overlap", "device", "precision", "warnings", "second")
 _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 
 
@@ -44,10 +45,12 @@ def fuse_nodes(
     functionalNode: vtkMRMLScalarVolumeNode,
     outputNode: vtkMRMLScalarVolumeNode | None = None,
     *,
+    secondNode: vtkMRMLScalarVolumeNode | None = None,
     rgb: bool = False,
     plane: str = "axial",
     anatomicalWindow: str | tuple[float, float] = "auto",
     functionalWindow: str | tuple[float, float] = "auto",
+    secondWindow: str | tuple[float, float] = "auto",
     kind: str = "auto",
     insist: bool = False,
     colorTable: ColorChoice = None,
@@ -64,8 +67,10 @@ def fuse_nodes(
     ColorTable or a built-in name (None: the functional node's own, unless it is grey); `functionalWeight` in [0, 1]
     scales its colourfulness. A `watcher` is shown the slices as they come (`GrowingVolume`). Raises MMIFAminError
     with one sentence for the user, and FusionCancelled when `progress(fraction, text)` returns False.
+
+    With `secondNode`, a second anatomical volume, three are fused at once; `secondWindow` is its own.
     """
-    source, scene = snapshot(anatomicalNode, functionalNode), anatomicalNode.GetScene()
+    source, scene = snapshot(anatomicalNode, functionalNode, secondNode), anatomicalNode.GetScene()
     check_output(source, outputNode, rgb)
     check_weight(functionalWeight)
     table = resolve_color_table(colorTable, source.table)
@@ -79,6 +84,8 @@ def fuse_nodes(
         "functional_window": functionalWindow,
         "kind": kind,
     }
+    if secondNode is not None:
+        options["second_window"] = secondWindow
     fused = fuse_snapshot(source, fuser, **options, insist=insist, progress=progress, watcher=watcher)
     source = source.without_voxels()
     painting = paint(fused, table, functionalWeight) if rgb else None
@@ -92,6 +99,7 @@ def fuse_snapshot(
     plane: str = "axial",
     anatomical_window: str | tuple[float, float] = "auto",
     functional_window: str | tuple[float, float] = "auto",
+    second_window: str | tuple[float, float] = "auto",
     kind: str = "auto",
     insist: bool = False,
     progress: Progress | None = None,
@@ -102,21 +110,25 @@ def fuse_snapshot(
         return fuser.fuse(
             source.anatomical.kept_image,
             source.functional.kept_image,
+            second_anatomical=source.second and source.second.kept_image,
             plane=plane,
             anatomical_window=anatomical_window,
             functional_window=functional_window,
+            second_window=second_window,
             kind=kind,
             insist=insist,
             anatomical_modality=source.anatomical.modality,
             functional_modality=source.functional.modality,
+            second_modality=source.second and source.second.modality,
             functional_unit=source.functional.unit,
-            names=(source.anatomical.name, source.functional.name),
+            names=[volume.name for volume in source.sources],
             progress=progress,
             watcher=watcher,
         )
     except InputError as error:  # the engine knows the volumes by their roles only
-        named = f"(anatomical: '{source.anatomical.name}', functional: '{source.functional.name}')"
-        raise type(error)(f"{error} {named}") from error
+        roles = zip(("anatomical", "functional", "second anatomical"), source.sources)
+        named = ", ".join(f"{role}: '{volume.name}'" for role, volume in roles)
+        raise type(error)(f"{error} ({named})") from error
 
 
 def check_output(source: Snapshot, outputNode: vtkMRMLScalarVolumeNode | None, rgb: bool) -> None:
@@ -124,9 +136,9 @@ def check_output(source: Snapshot, outputNode: vtkMRMLScalarVolumeNode | None, r
     if outputNode is None:
         return
     name, wanted = outputNode.GetName(), _CLASSES[bool(rgb)]
-    if outputNode.GetID() in (source.anatomical.id, source.functional.id):
+    if outputNode.GetID() in [volume.id for volume in source.sources]:
         raise InputError(
-            f"The output '{name}' is one of the two sources; choose another output, sources are never changed."
+            f"The output '{name}' is one of the sources; choose another output, sources are never changed."
         )
     if outputNode.GetClassName() != wanted:
         kind = "a colour (vector)" if rgb else "a scalar"
@@ -158,7 +170,7 @@ def publish(
         raise InputError(
             f"The fused volume has {fused.image.GetSize()} voxels, the anatomical one {expected}; fuse again."
         )
-    parameters = {key: fused.report[key] for key in _REPORTED}
+    parameters = {key: fused.report[key] for key in _REPORTED if key in fused.report}
     if rgb:
         data = painting.data
         data.SetExtent(list(source.extent))
@@ -222,11 +234,13 @@ def _show_whole_range(node) -> None:
 
 def _record(node, source: Snapshot, fused, parameters: dict, options: dict | None) -> None:
     """Provenance: as attributes that tell all, and as node references that survive a scene that renumbers its nodes."""
-    for role, volume in ((ANATOMICAL_ROLE, source.anatomical), (FUNCTIONAL_ROLE, source.functional)):
-        node.SetAttribute(f"{role}NodeID", volume.id)
-        node.SetAttribute(f"{role}Name", volume.name)
-        node.SetNodeReferenceID(role, volume.id if node.GetScene().GetNodeByID(volume.id) else None)
-    recipe = {"between": source.between, "options": options}
+    roles = {ANATOMICAL_ROLE: source.anatomical, FUNCTIONAL_ROLE: source.functional, SECOND_ROLE: source.second}
+    for role, volume in roles.items():  # without a second, what an earlier fusion recorded of one is taken away
+        id_, name = (volume.id, volume.name) if volume is not None else (None, None)
+        node.SetAttribute(f"{role}NodeID", id_)
+        node.SetAttribute(f"{role}Name", name)
+        node.SetNodeReferenceID(role, id_ if id_ and node.GetScene().GetNodeByID(id_) else None)
+    recipe = {"between": source.between, "second_between": source.second_between, "options": options}
     node.SetAttribute(RECIPE, json.dumps(recipe, default=str))
     node.SetAttribute(OUT_OF_DATE, None)
     node.SetAttribute("MMIFAmin.version", __version__)

@@ -1,4 +1,4 @@
-"""What a fusion of two volume nodes would take them for, before it is made; PyTorch is not needed."""
+"""What a fusion of volume nodes would take them for, before it is made; PyTorch is not needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from ..errors import InputError
 from ..volume import geometry
 from ..volume.choices import choose, window_in_suv
 from ..volume.recognition import Hints
+from ..volume.three import check_three, choose_second
 from .nodes import Snapshot, SourceVolume
 
 
 def taken_for(source: Snapshot, options: dict) -> dict:
-    """`report["taken_for"]` of the fusion of a snapshot with `options` as `fuse_snapshot` takes them; any thread.
+    """`report["taken_for"]` of the fusion of a snapshot with `options` as `fuse_snapshot` takes them, and of three that of
+    the "second"; any thread.
 
     The kind of the pair, and for each role what it shows, who told it, the region, the unit, and the share of voxels at
     or above the upper end of the window. Raises InputError for volumes and windows that cannot be fused.
@@ -21,6 +23,11 @@ def taken_for(source: Snapshot, options: dict) -> dict:
     anatomical, _ = _scalar(source.anatomical)
     functional, luma = _scalar(source.functional)
     told = (_hints(source.anatomical), _hints(source.functional))
+    second = None
+    if source.second is not None:
+        image, _ = _scalar(source.second)
+        values, spacing = sitk.GetArrayViewFromImage(image), image.GetSpacing()[::-1]
+        second = choose_second(values, spacing, options["second_window"], _hints(source.second))
     choices = choose(
         sitk.GetArrayViewFromImage(anatomical),
         sitk.GetArrayViewFromImage(functional),
@@ -29,14 +36,18 @@ def taken_for(source: Snapshot, options: dict) -> dict:
         told,
         options["kind"],
         luma,
+        second.region if second is not None else None,
     )
-    return choices.taken_for
+    if second is None:
+        return choices.taken_for
+    check_three(choices)
+    return choices.taken_for | {"second": second.taken_for}
 
 
 def label_maps(source: Snapshot) -> list[str]:
     """The names of the volumes of a snapshot that look like label maps, which a fusion refuses unless told to insist."""
     names = []
-    for volume in (source.anatomical, source.functional):
+    for volume in source.sources:
         try:
             geometry.check_not_labels(_voxels(volume))
         except InputError:

@@ -1,0 +1,95 @@
+"""How the panel follows its sources: which volumes it offers and chooses, and what another choice or place entails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import roles, state
+
+if TYPE_CHECKING:
+    import vtk
+    from slicer import vtkMRMLScalarVolumeNode
+
+
+class Following:
+    """A part of the panel, which owns `ui`, `logic`, `_parameterNode`, `_start`, `_telling` and the timers."""
+
+    ui: Any
+    logic: Any
+    updateGUI: Any
+    addObserver: Any
+    removeObserver: Any
+    _parameterNode: Any
+    _job: Any
+    _start: Any
+    _telling: Any
+    _scheduleCheck: Any
+    _preselectTimer: Any
+    _pair: Any
+    _problem: str
+    _report: str
+    _taken: Any
+
+    def _preselect(self):
+        if self._parameterNode is not None and not self._job.busy:
+            self._hideOwn()
+            self.logic.preselect(self._parameterNode)
+
+    def _hideOwn(self):
+        """What the module made is in no list of sources."""
+        own = [node.GetID() for node in roles.own_volumes(slicer.mrmlScene)]
+        for selector in (self.ui.anatomicalSelector, self.ui.functionalSelector, self.ui.secondSelector):
+            model = selector.sortFilterProxyModel()
+            if list(model.hiddenNodeIDs) != own:
+                model.hiddenNodeIDs = own
+
+    def _followSources(self):
+        """After another choice of sources: colours and outputs that fit them, and a fresh alignment check."""
+        p = self._parameterNode
+        pair = state.sources(p)
+        if pair == self._pair:
+            return
+        before = self._pair or pair
+        self._watch(self._pair, pair)
+        self._pair, self._problem, self._report = pair, "", ""
+        self.logic.adaptToSources(p, newFunctional=pair[1] is not before[1])
+        if None in pair and any(new is not None and new is not old for new, old in zip(pair, before)):
+            self._preselectTimer.start()  # after one is chosen by hand, the only other one fits
+        self._scheduleCheck()
+
+    def _watch(self, before, after):
+        """Notice when a source is moved or its voxels are changed, by any module."""
+        moved, changed = (
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+        )
+        for node in {*(before or ())} - {None}:
+            self.removeObserver(node, moved, self.onSourceMoved)
+            self.removeObserver(node, changed, self.onSourceVoxels)
+        for node in {*after} - {None}:
+            self.addObserver(node, moved, self.onSourceMoved)
+            self.addObserver(node, changed, self.onSourceVoxels)
+
+    def onSourceMoved(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
+        self._scheduleCheck()
+        self.updateGUI()
+
+    def onSourceVoxels(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
+        self.logic.noteVoxels(caller)
+        self._taken = None
+        self.onSourceMoved()
+
+    def onRegister(self, checked: bool = False) -> None:
+        registered = self.logic.registered(self._parameterNode)
+        if registered:
+            with self._telling(_("The registration was not undone.")):
+                for node in registered:
+                    self.logic.undoRegistration(node)
+        else:
+            self._start(_("The volumes were not registered."), self.logic.registration)
+
+    def onSwap(self, checked: bool = False) -> None:
+        self.logic.swap(self._parameterNode)
