@@ -18,7 +18,8 @@ from MMIFAminLib.commandline.demo import build_head
 from MMIFAminLib.files import read_volume
 from MMIFAminLib.files.datasets import require
 from MMIFAminLib.module.sample import FOLDER, LEVELS
-from MMIFAminLib.volume.geometry import image_like, resample_to
+from MMIFAminLib.volume.geometry import image_like
+from MMIFAminLib.volume.resampling import resample_to
 
 AIR = -1000  # HU
 FAT_SUV, SOFT_SUV, BONE_SUV, LIVER_SUV, BLADDER_SUV = 0.3, 0.8, 1.0, 2.2, 20.0

@@ -29,7 +29,7 @@ from MMIFAminLib.engine import fusion
 from MMIFAminLib.engine.fusion import VolumeFuser
 from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.files.writing import write_csv
-from MMIFAminLib.volume import geometry
+from MMIFAminLib.volume import resampling
 from support import phantoms
 
 SHIPPED = "what ships"
@@ -158,15 +158,15 @@ def overlap(weights, rounds):
     fuser = VolumeFuser.load("cpu", "auto", weights)
     warm_up(fuser)
     anatomical, functional = head_pair()
-    resampled, _ = geometry.resample_to(functional, anatomical)
+    resampled, _ = resampling.resample_to(functional, anatomical)
 
     def one_after_the_other():
-        geometry.resample_to(functional, anatomical)
+        resampling.resample_to(functional, anatomical)
         fuser.fuse(anatomical, resampled)
 
     def side_by_side():
         with ThreadPoolExecutor(1) as pool:
-            job = pool.submit(geometry.resample_to, functional, anatomical)
+            job = pool.submit(resampling.resample_to, functional, anatomical)
             fuser.fuse(anatomical, resampled)
             job.result()
 

@@ -9,7 +9,7 @@ from scipy.ndimage import minimum_filter
 
 from MMIFAminLib import FusionCancelled, VolumeFuser
 from MMIFAminLib.files.volumes import read_volume
-from MMIFAminLib.volume import geometry
+from MMIFAminLib.volume import geometry, resampling
 from MMIFAminLib.volume.intensity import choose_window
 
 pytest.importorskip("nilearn", reason="nilearn ships the demo's head templates")
@@ -30,7 +30,7 @@ def test_the_grids_are_those_of_two_scanners(pair):
     assert anatomical.GetSpacing() == (1, 1, 1) and min(functional.GetSpacing()) >= 2.5
     cosines = np.abs(np.reshape(functional.GetDirection(), (3, 3)).diagonal())
     assert (cosines < 0.995).all() and (cosines > 0.9).all(), "oblique about every axis"
-    resampled, overlap = geometry.resample_to(functional, anatomical)
+    resampled, overlap = resampling.resample_to(functional, anatomical)
     assert overlap.fraction > 0.999
     # Registered: what is bright in PET lies inside the head that MR shows.
     head, uptake = (sitk.GetArrayViewFromImage(image) for image in (anatomical, resampled))
@@ -94,7 +94,7 @@ def test_the_fused_head_is_not_darker_than_both_sources(pair):
     %.
     """
     anatomical, functional = pair
-    resampled, _ = geometry.resample_to(functional, anatomical)
+    resampled, _ = resampling.resample_to(functional, anatomical)
     roles = ("anatomical", "functional")
     windows = [choose_window(sitk.GetArrayFromImage(image), role=role) for image, role in zip(pair, roles)]
     shown = (sitk.GetArrayFromImage(image)[40:140:10] for image in (anatomical, resampled))

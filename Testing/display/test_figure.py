@@ -14,9 +14,9 @@ from MMIFAminLib.display.legend import GREY, HEIGHT, ColorBar, ColorSquare, draw
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation.baselines import maximum
 from MMIFAminLib.files.writing import write_csv, write_json, write_png
-from MMIFAminLib.volume.geometry import Overlap
 from MMIFAminLib.volume.hottest import hottest_spot
 from MMIFAminLib.volume.intensity import Window
+from MMIFAminLib.volume.resampling import Overlap
 from support.phantoms import Grid, head_values
 
 UNIT = Window(0.0, 1.0)

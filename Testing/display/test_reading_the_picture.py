@@ -6,8 +6,8 @@ import SimpleITK as sitk
 
 from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.display.figure import Column, montage, preview
-from MMIFAminLib.volume.geometry import Overlap
 from MMIFAminLib.volume.intensity import Window
+from MMIFAminLib.volume.resampling import Overlap
 from support.lettering import find_text, read_letter
 from support.phantoms import Grid
 

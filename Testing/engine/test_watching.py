@@ -66,6 +66,7 @@ def test_first_looks_at_all_planes_come_before_anything_else(fuser, pair):
     reader, when = Reader([(0, 7), (1, 10), (2, 13)]), []
     fuser.fuse(*pair, watcher=reader, progress=lambda fraction, text: when.append((text, len(reader.shown))) and None)
     told = next(shown for text, shown in when if text == "Looking at the volume")
+    assert when.index(("Taking a first look", 3)) < when.index(("Resampling the functional volume", 3))
     assert told == 3 and [final for *_, final in reader.shown[:3]] == [False] * 3
     grid = pair[0]
     for plane, axis, index in (("sagittal", 0, 7), ("coronal", 1, 10), ("axial", 2, 13)):
@@ -126,6 +127,15 @@ def test_scrolling_across_the_plane_shows_a_first_look_there(fuser, pair):
     assert {index for plane, index in reader.looks() if plane == "sagittal"} == {
         19 - place if slice_view(pair[0], "sagittal").flips[0] else place for place in (7, 12)
     }
+
+
+def test_looks_that_are_taken_meanwhile_are_no_step_back(fuser, pair):
+    told = []
+    wandering = Reader(lambda shown: [(0, len(shown) % 20), (1, len(shown) % 22)])
+    fuser.fuse(*pair, watcher=wandering, progress=lambda fraction, text: told.append((fraction, text)) and None)
+    fractions = [fraction for fraction, text in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert any(text == "Taking a first look" and fraction > 0.5 for fraction, text in told)
 
 
 def test_a_watched_fusion_is_cancelled_during_the_first_look(fuser, pair):

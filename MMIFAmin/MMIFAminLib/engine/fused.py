@@ -11,6 +11,7 @@ from PIL.Image import Image
 from ..display import color, preview
 from ..files import write_volume
 from ..volume import geometry, intensity
+from ..volume.resampling import Overlap
 from .volumes import given_file, images_lock, voxels
 
 
@@ -27,7 +28,7 @@ class FusedVolume:
     functional: sitk.Image
     anatomical_window: intensity.Window
     functional_window: intensity.Window
-    overlap: geometry.Overlap
+    overlap: Overlap
     report: dict[str, Any] = field(default_factory=dict)
     second: sitk.Image | None = None
     second_window: intensity.Window | None = None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from ..volume import geometry, intensity
 from ..volume.choices import Kind as _Kind
 from ..volume.choices import check_kind, choose, window_in_suv
 from ..volume.recognition import Hints
+from ..volume.resampling import Resampling
 from ..volume.slices import content, squaring
 from ..volume.three import check_three
 from ..volume.through_plane import sampled_ratio, steady
@@ -36,7 +38,7 @@ from .execution import (
     run_in_threads,
 )
 from .fused import FusedVolume
-from .progress import Clock, Progress, Reporter, remaining
+from .progress import Clock, Progress, Reporter, remaining, rising
 from .reporting import report_of
 from .three import ANATOMY, Second, anatomy_of_two, taken_in
 from .volumes import LUMA_FUSED, finite, given_volumes, images_lock, images_of, scalar, voxels
@@ -46,6 +48,7 @@ from .weights import ANATOMICAL, WeightsInfo, load_weights
 _Result = TypeVar("_Result")
 
 _LARGEST_SLICE = 4096 * 4096  # pixels; takes about 2 GB
+_RESAMPLING = "Resampling the functional volume"
 _of_thread = threading.local()
 
 
@@ -162,7 +165,7 @@ class VolumeFuser:
         ``anatomical`` as CT and MR are, and the uptake of ``functional`` is put on what comes of that. ``names`` are those
         of the anatomical, the functional and the second volume.
         """
-        clock = Clock()
+        clock, progress = Clock(), rising(progress)
         warnings: list[str] = []
         reporter = Reporter(progress, 0.0, 0.1)
         reporter(0.0, "Checking the volumes")
@@ -196,31 +199,20 @@ class VolumeFuser:
                 lambda done: reporter(0.1 + 0.1 * done, "Resampling the second anatomical volume"),
                 warnings,
             )
-        reporter(0.2, "Resampling the functional volume")
+        reporter(0.2, _RESAMPLING)
         with images_lock:
-            resampled, overlap = geometry.resample_to(
-                functional,
-                anatomical,
-                tick=lambda done: reporter(0.2 + 0.5 * done, "Resampling the functional volume"),
-                insist=insist,
+            onto = Resampling(
+                functional, anatomical, tick=lambda done: reporter(0.2 + 0.3 * done, _RESAMPLING), insist=insist
             )
-            b = voxels(resampled)
-        if overlap.message:
-            warnings.append(overlap.message)
+        if onto.overlap.message:
+            warnings.append(onto.overlap.message)
         clock.lap("resample")
 
-        reporter(0.7, "Choosing the intensity windows")
+        reporter(0.5, "Choosing the intensity windows")
         spacings = tuple(image.GetSpacing()[::-1] for image in (anatomical, functional))
-        choices = choose(
-            a,
-            measured,
-            spacings,
-            (anatomical_window, functional_window),
-            (told[0], told[1]),
-            kind,
-            luma=f"The functional volume {LUMA_FUSED}" in warnings,
-            region=second.region if second else None,
-        )
+        specs, region = (anatomical_window, functional_window), second.region if second else None
+        luma = f"The functional volume {LUMA_FUSED}" in warnings
+        choices = choose(a, measured, spacings, specs, (told[0], told[1]), kind, luma, region)
         if second is not None:
             check_three(choices)
         window_a, window_b = choices.windows
@@ -228,11 +220,16 @@ class VolumeFuser:
         clock.lap("intensity")
 
         pair, watched = choices.kind, None
-        if watcher is not None:
-            both, alone = [(a, window_a), (b, window_b)], lambda first, second: self._run_alone(first, second, pair)
-            looks = first_looks(both, alone, self.threads, _LARGEST_SLICE, Reporter(progress, 0.1, 0.1))
-            watched = Watched(watcher, view, geometry.views(anatomical), both[1], looks)
+        if watcher is not None:  # before all of the functional volume is resampled
+            alone, tell = partial(self._run_alone, kind=pair), Reporter(progress, 0.055, 0.055)
+            looks = first_looks((a, onto), choices.windows, alone, self.threads, _LARGEST_SLICE, tell)
+            watched = Watched(watcher, view, geometry.views(anatomical), a.shape, looks)
             watched.glance()
+            clock.lap("first look")
+        with images_lock:
+            resampled = onto.whole(lambda done: reporter(0.55 + 0.45 * done, _RESAMPLING))
+            b = voxels(resampled)
+        clock.lap("resample")
         sources, start, anatomy = [(view.take(a), window_a), (view.take(b), window_b)], 0.1, {}
         if second is not None:
             reporter = Reporter(progress, 0.1, 0.55)
@@ -251,8 +248,8 @@ class VolumeFuser:
         clock.lap("through-plane")
         computing = {"device": self.device, "precision": self.precision, "threads": self.threads}
         used = self.anatomical_weights if pair is _Kind.ANATOMICAL else self.weights
-        report = report_of(computing, used, choices, plane, overlap, slices, steadied, clock.seconds, warnings)
-        fused = FusedVolume(image, resampled, window_a, window_b, overlap, report)
+        report = report_of(computing, used, choices, plane, onto.overlap, slices, steadied, clock.seconds, warnings)
+        fused = FusedVolume(image, resampled, window_a, window_b, onto.overlap, report)
         if second is not None:
             weights = {"name": self.anatomical_weights.name, "sha256": self.anatomical_weights.sha256}
             report["second"] = {**second.facts, "weights": weights, **anatomy}
@@ -307,12 +304,14 @@ class VolumeFuser:
             run_in_threads(see, sample, self.threads, limit, lambda done: progress(0.0, "Looking at the volume"))
             context = common_context([seen[index] for index in sample])
 
+        functional, window = sources[1]
+
         def fuse_batch(indices: list[int]) -> None:
             fused = self._run(*images(indices), kind, room, context)
             for index, image in zip(indices, fused):
                 out[index][box] = image[:: factors[0], :: factors[1]]
                 if watched is not None:
-                    watched.done(index, out[index])
+                    watched.done(index, out[index], window.to_unit(functional[index]))
 
         def tick(batches_done: int) -> None:
             done = min(batches_done * count, len(occupied))

@@ -18,7 +18,8 @@ class Clock:
 
     def lap(self, stage: str) -> None:
         now = time.perf_counter()
-        self.seconds[stage], self._last = now - self._last, now
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
 
 
 class Reporter:
@@ -32,6 +33,20 @@ class Reporter:
             return
         if self._progress(self._start + fraction * (self._stop - self._start), text) is False:
             raise FusionCancelled("Fusion was cancelled; nothing was changed.")
+
+
+def rising(progress: Progress | None) -> Progress | None:
+    """`progress` that is never told less than before: a look that is taken meanwhile is no step back."""
+    if progress is None:
+        return None
+    highest = 0.0
+
+    def told(fraction: float, text: str) -> bool | None:
+        nonlocal highest
+        highest = max(highest, fraction)
+        return progress(highest, text)
+
+    return told
 
 
 def remaining(done: int, total: int, started: float) -> str:

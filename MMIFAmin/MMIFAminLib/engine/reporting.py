@@ -8,7 +8,7 @@ import torch
 
 from .. import __version__
 from ..volume.choices import Choices
-from ..volume.geometry import Overlap
+from ..volume.resampling import Overlap
 from .execution import peak_memory_mb
 from .weights import WeightsInfo
 

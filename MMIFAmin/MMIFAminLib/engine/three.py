@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from ..volume import geometry, intensity
 from ..volume.choices import Kind
 from ..volume.recognition import Hints
+from ..volume.resampling import resample_to
 from ..volume.slices import squaring
 from ..volume.three import choose_second
 from ..volume.through_plane import steady
@@ -58,7 +59,7 @@ def taken_in(
         values = voxels(image)
     chosen = choose_second(values, image.GetSpacing()[::-1], spec, hints)
     with images_lock:
-        image, overlap = geometry.resample_to(image, anatomical, names=("anatomical", name), tick=tick, insist=insist)
+        image, overlap = resample_to(image, anatomical, names=("anatomical", name), tick=tick, insist=insist)
     if overlap.message:
         warnings.append(overlap.message)
     window = chosen.window

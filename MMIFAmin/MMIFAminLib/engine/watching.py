@@ -8,9 +8,10 @@ import torch
 
 from ..volume.geometry import SliceView
 from ..volume.intensity import Window
+from ..volume.resampling import Resampling
 from ..volume.slices import squaring
 from .execution import run_in_threads
-from .volumes import images_of
+from .volumes import images_lock, images_of
 
 
 class Place(NamedTuple):
@@ -41,21 +42,21 @@ class Watcher(Protocol):
 
 
 class Look(NamedTuple):
-    """A slice of a view."""
+    """Slice ``index`` of a ``view``, which lies at ``place``."""
 
     view: SliceView
     index: int
+    place: Place
 
 
-Glance = Callable[[list[Look], Callable[[Look, np.ndarray], None]], None]
-"""Takes first looks and shows each, float32 (H, W), as soon as it is there; none of a slice that is too large."""
+Glance = Callable[[list[Look], Callable[[Look, np.ndarray, np.ndarray], None]], None]
+"""Takes first looks and shows each, with its uptake, as soon as it is there; none of a slice that is too large."""
 
 
 class Watched:
     """One fusion as its ``watcher`` sees it.
 
-    ``plane`` lays out its slices, ``views`` those across any axis of the volume. ``functional`` is the functional volume
-    (K, J, I) on the anatomical grid, with its window.
+    ``plane`` lays out its slices, ``views`` those across any axis of the volume, which has ``shape`` (K, J, I).
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class Watched:
         watcher: Watcher,
         plane: SliceView,
         views: Sequence[SliceView],
-        functional: tuple[np.ndarray, Window],
+        shape: Sequence[int],
         glance: Glance,
     ) -> None:
-        self._watcher, self._plane, self._functional, self._glance = watcher, plane, functional, glance
+        self._watcher, self._plane, self._shape, self._glance = watcher, plane, shape, glance
         self._views = {view.axes[0]: view for view in views}
         self._seen: set[Place] = set()
 
@@ -79,8 +80,7 @@ class Watched:
         ]
         self._seen.update(new)
         if new:
-            looks = [Look(self._views[place.axis], self._position(self._views[place.axis], place)) for place in new]
-            self._glance(looks, lambda look, image: self._show(*look, image, final=False))
+            self._glance([self._look(self._views[place.axis], place) for place in new], self._show_look)
 
     def ordered(self, batches: Sequence[list[int]]) -> Iterator[list[int]]:
         """Each of ``batches``, lists of rising slices of the plane, once: always the one nearest to what is looked at.
@@ -91,27 +91,26 @@ class Watched:
         left = list(batches)
         while left:
             self.glance(along=False)
-            wanted = [self._position(self._plane, p) for p in self._places() if p.axis == self._plane.axes[0]]
+            wanted = [self._look(self._plane, p).index for p in self._places() if p.axis == self._plane.axes[0]]
             batch = min(left, key=lambda batch: min((_distance(batch, index) for index in wanted), default=0))
             left.remove(batch)
             yield batch
 
-    def done(self, index: int, image: np.ndarray) -> None:
+    def done(self, index: int, image: np.ndarray, uptake: np.ndarray) -> None:
         """Show slice ``index`` of the plane, which is fused."""
-        self._show(self._plane, index, image, final=True)
+        self._watcher.show(self._plane, index, image, uptake, True)
 
     def _places(self) -> list[Place]:
         return [Place(*place) for place in self._watcher.looked_at()]
 
-    def _show(self, view: SliceView, index: int, image: np.ndarray, *, final: bool) -> None:
-        functional, window = self._functional
-        self._watcher.show(view, index, image, window.to_unit(view.take(functional)[index]), final)
+    def _show_look(self, look: Look, image: np.ndarray, uptake: np.ndarray) -> None:
+        self._watcher.show(look.view, look.index, image, uptake, False)
 
-    def _position(self, view: SliceView, place: Place) -> int:
-        """The place as a slice of a view, the nearest one where it lies outside."""
-        last = self._functional[0].shape[place.axis] - 1
+    def _look(self, view: SliceView, place: Place) -> Look:
+        """The slice of a view at a place, the nearest one where it lies outside."""
+        last = self._shape[place.axis] - 1
         index = min(max(place.index, 0), last)
-        return last - index if view.flips[0] else index
+        return Look(view, last - index if view.flips[0] else index, Place(place.axis, index))
 
 
 def _distance(batch: list[int], index: int) -> int:
@@ -119,30 +118,34 @@ def _distance(batch: list[int], index: int) -> int:
 
 
 def first_looks(
-    both: Sequence[tuple[np.ndarray, Window]],
+    volumes: tuple[np.ndarray, Resampling],
+    windows: Sequence[Window],
     fuse: Callable[[torch.Tensor, torch.Tensor], np.ndarray],
     threads: int,
     largest: int,
     progress: Callable[[float, str], None],
 ) -> Glance:
-    """Takes first looks at slices of ``both`` volumes (K, J, I), each with its window, of up to ``largest`` pixels.
+    """Takes first looks at slices of up to ``largest`` pixels of two ``volumes`` with their ``windows``: the anatomical one
+    (K, J, I), and the functional one on its way to that grid.
 
     ``fuse`` takes images ``(1, 1, h, w)`` of both, and gives the fused one (h, w).
     """
+    anatomical, functional = volumes
 
-    def image(look: Look) -> np.ndarray | None:
-        sources = [(look.view.take(array), window) for array, window in both]
-        height, width = sources[0][0].shape[1:]
-        factors = squaring(*look.view.pixel_spacing)
-        if height * factors[0] * width * factors[1] > largest:
-            return None
-        pair = images_of(sources, [look.index], np.s_[:height, :width], factors)
-        return fuse(*pair)[:: factors[0], :: factors[1]]
+    def parts(place: Place) -> tuple[np.ndarray, np.ndarray]:
+        with images_lock:
+            return anatomical.take([place.index], place.axis), functional.part(*place)
 
-    def glance(looks: list[Look], show: Callable[[Look, np.ndarray], None]) -> None:
+    def glance(looks: list[Look], show: Callable[[Look, np.ndarray, np.ndarray], None]) -> None:
         def one(look: Look) -> None:
-            if (fused := image(look)) is not None:
-                show(look, fused)
+            sources = [(look.view.take(array), window) for array, window in zip(parts(look.place), windows)]
+            height, width = sources[0][0].shape[1:]
+            factors = squaring(*look.view.pixel_spacing)
+            if height * factors[0] * width * factors[1] > largest:
+                return
+            pair = images_of(sources, [0], np.s_[:height, :width], factors)
+            fused = (image[:: factors[0], :: factors[1]] for image in (fuse(*pair), pair[1][0, 0].numpy()))
+            show(look, *fused)
 
         run_in_threads(one, looks, threads, len(looks), lambda done: progress(0.0, "Taking a first look"))
 

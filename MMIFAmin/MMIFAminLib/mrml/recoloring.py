@@ -19,8 +19,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..display.color import ColorTable, colorize, fused_of, recover_uptake
 from ..errors import InputError
-from ..volume.geometry import resample_to
 from ..volume.intensity import Window
+from ..volume.resampling import resample_to
 from .colors import node_color_table, resolve_color_table
 from .legend import hide_legend
 from .nodes import node_to_image, voxels

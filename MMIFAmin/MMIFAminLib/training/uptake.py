@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter
 from ..engine.volumes import voxels
 from ..errors import InputError
 from ..files.volumes import read_volume
-from ..volume.geometry import on_cubes, resample_to
+from ..volume.geometry import on_cubes
+from ..volume.resampling import resample_to
 from .config import UptakePairs
 from .data import UPTAKE, Case
 

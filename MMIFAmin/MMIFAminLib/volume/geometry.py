@@ -1,10 +1,10 @@
-"""Grids in space: are two the same, can one be brought onto the other, and how are slices laid out.
+"""Grids in space: can one be used, are two the same, and how are slices laid out.
 
 SimpleITK's convention throughout: LPS millimetres, index order (i, j, k), arrays in (k, j, i). Messages for people give
 positions in RAS, as 3D Slicer shows them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import GeometryError, InputError
-from .intensity import background_value, clean
+from .intensity import clean
 from .labels import looks_like_labels
 
 PLANES = ("axial", "coronal", "sagittal", "acquisition")
@@ -31,14 +31,6 @@ _LAYOUT = {
     "sagittal": ((-1, 0, 0), (0, 0, -1), (0, 1, 0)),
 }
 _EDGES = {"axial": ("R", "L", "A", "P"), "coronal": ("R", "L", "S", "I"), "sagittal": ("A", "P", "S", "I")}
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """How much of the anatomical volume the functional one covers: ``fraction`` in (0, 1], ``message`` "" when all."""
-
-    fraction: float
-    message: str = ""
 
 
 def index_to_physical(image: sitk.Image) -> np.ndarray:
@@ -129,57 +121,6 @@ def check_not_labels(image: sitk.Image, name: str = "volume") -> None:
         )
 
 
-def resample_to(
-    functional: sitk.Image,
-    anatomical: sitk.Image,
-    *,
-    names: tuple[str, str] = ("anatomical", "functional"),
-    tick: Callable[[float], object] = lambda fraction: None,
-    insist: bool = False,
-) -> tuple[sitk.Image, Overlap]:
-    """Bring scalar ``functional`` onto the grid of ``anatomical``: ``(float32 image, Overlap)``.
-
-    Linear interpolation; where the functional grid is finer than the anatomical one it is smoothed first, so that small
-    structures are averaged rather than missed. Outside the functional volume the result is background: 0, or air for a
-    CT. NaN and infinities count as background. An image that is already on the grid keeps its values.
-
-    ``tick`` is called with the fraction done, about every hundredth; what it raises ends the work and comes out here.
-    Raises :class:`GeometryError` when the two do not overlap (naming both extents) and :class:`InputError` for RGB
-    images (recover their uptake or luma first) and, unless ``insist``, label maps.
-    """
-    anatomical_name, functional_name = names
-    check_volume(anatomical, anatomical_name)
-    check_volume(functional, functional_name)
-    if not insist:
-        check_not_labels(anatomical, anatomical_name)
-        check_not_labels(functional, functional_name)
-    if functional.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{functional_name} is an RGB volume; recover its uptake or take its luma before resampling")
-
-    functional, _ = finite(functional, functional_name)
-    background = float(background_value(sitk.GetArrayViewFromImage(functional)))
-    if same_grid(functional, anatomical):
-        return _as_float(functional), Overlap(1.0)
-
-    fraction = covered_fraction(functional, anatomical)
-    if fraction == 0:
-        raise GeometryError(
-            f"{anatomical_name} and {functional_name} do not overlap: {anatomical_name} covers {extent(anatomical)}, "
-            f"{functional_name} covers {extent(functional)}; register them or choose volumes of one patient"
-        )
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetReferenceImage(anatomical)
-    resampler.SetInterpolator(sitk.sitkLinear)
-    resampler.SetDefaultPixelValue(background)
-    resampler.SetOutputPixelType(sitk.sitkFloat32)
-    message = ""
-    if fraction < 1:
-        percent = min(100 * fraction, 99.9)  # rounded, not all of it would be "100 %"
-        message = f"{functional_name} covers {percent:.3g} % of {anatomical_name}; the rest counts as background"
-    smooth = _anti_aliased(functional, anatomical, lambda done: tick(0.5 * done))
-    return _executed(resampler, smooth, lambda done: tick(0.5 + 0.5 * done)), Overlap(fraction, message)
-
-
 def on_cubes(image: sitk.Image, spacing: float) -> sitk.Image:
     """``image`` interpolated linearly on voxels of ``spacing`` mm in all directions, from its first voxel on."""
     size = [round(n * s / spacing) for n, s in zip(image.GetSize(), image.GetSpacing())]
@@ -202,79 +143,6 @@ def _corners(size, margin=0.0):
     """Homogeneous index coordinates (4, 8) of the corners of a grid, ``margin`` voxels outside its corner voxels."""
     ends = [(-margin, n - 1 + margin) for n in size]
     return np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]]).T
-
-
-def _index_map(functional, anatomical):
-    """The 4x4 matrix from anatomical index to functional index."""
-    return np.linalg.solve(index_to_physical(functional), index_to_physical(anatomical))
-
-
-def covered_fraction(functional: sitk.Image, anatomical: sitk.Image) -> float:
-    """The share of anatomical voxel centres inside the functional volume, counted exactly, row by row."""
-    matrix = _index_map(functional, anatomical)
-    ni, nj, nk = anatomical.GetSize()
-    j, k = np.meshgrid(np.arange(nj), np.arange(nk), indexing="ij")
-    start = matrix[:3, 1:2] * j.ravel() + matrix[:3, 2:3] * k.ravel() + matrix[:3, 3:]
-    first, last = np.zeros(nj * nk), np.full(nj * nk, ni - 1.0)
-    tolerance = 1e-6
-    for axis, size in enumerate(functional.GetSize()):
-        low, high = -0.5 - tolerance - start[axis], size - 0.5 + tolerance - start[axis]
-        step = matrix[axis, 0]
-        if abs(step) * ni < tolerance:
-            last[(low > 0) | (high < 0)] = -1
-        else:
-            enter, leave = (low / step, high / step) if step > 0 else (high / step, low / step)
-            np.maximum(first, np.ceil(enter), out=first)
-            np.minimum(last, np.floor(leave), out=last)
-    return float(np.maximum(last - first + 1, 0).sum() / (ni * nj * nk))
-
-
-def _executed(image_filter, image, tick):
-    """``image_filter.Execute(image)``, calling ``tick(fraction)`` meanwhile; what that raises aborts the filter."""
-    raised = []
-
-    def on_progress():
-        try:
-            if not raised:
-                tick(image_filter.GetProgress())
-        except BaseException as error:  # SimpleITK would print it and raise another one
-            raised.append(error)
-            image_filter.Abort()
-
-    image_filter.AddCommand(sitk.sitkProgressEvent, on_progress)
-    try:
-        result = image_filter.Execute(image)
-    except RuntimeError:
-        if not raised:
-            raise
-    finally:
-        image_filter.RemoveAllCommands()  # the filter keeps the function, and the function the filter
-    if raised:
-        raise raised[0]
-    return result
-
-
-def _anti_aliased(functional, anatomical, tick):
-    """Smooth along every functional axis that the anatomical grid samples with steps of more than one voxel.
-
-    Both grids are modelled as Gaussian-like voxels whose full width at half maximum is the voxel: the width to add is
-    sqrt(step^2 - 1) functional voxels.
-    """
-    steps = np.abs(_index_map(functional, anatomical)[:3, :3]).max(axis=1)
-    sigma = np.sqrt(np.maximum(steps**2 - 1, 0)) / 2.3548
-    sigma[(steps < 1.2) | (np.array(functional.GetSize()) == 1)] = 0
-    if not sigma.any():
-        return functional
-    gaussian = sitk.DiscreteGaussianImageFilter()
-    gaussian.SetVariance((sigma**2).tolist())
-    gaussian.SetMaximumKernelWidth(64)
-    gaussian.SetMaximumError(0.01)
-    gaussian.SetUseImageSpacing(False)
-    return _executed(gaussian, _as_float(functional), tick)
-
-
-def _as_float(image):
-    return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
 
 
 @dataclass(frozen=True)

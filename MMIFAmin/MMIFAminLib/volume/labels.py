@@ -7,6 +7,7 @@ _FEW = 8
 _CODES = 1000  # labels of a map of few values lie closer together; a phantom of few intensities spans more
 _FLAT = 0.7
 _SLICES = 24
+_COUNTED = 2**20  # values; a volume of more different ones is sorted
 
 
 def looks_like_labels(array: np.ndarray) -> bool:
@@ -30,7 +31,7 @@ def looks_like_labels(array: np.ndarray) -> bool:
     slices = array[:: max(1, len(array) // _SLICES)]
     if not _whole(slices):
         return False
-    ranks = np.unique(slices, return_inverse=True)[1].reshape(slices.shape).astype(np.int32)
+    ranks = _ranks(slices)
     background = np.bincount(ranks.reshape(-1)).argmax() if np.mean(slices == slices.min()) < 0.2 else 0
     return _patches(ranks, background)
 
@@ -39,6 +40,16 @@ def _whole(values):
     if values.dtype.kind in "iu":
         return True
     return bool(np.all(np.isfinite(values)) and np.all(values == np.rint(values)))
+
+
+def _ranks(values):
+    """Which of the different whole ``values`` each one is, counted from the lowest, int32 of their shape."""
+    low, high = int(values.min()), int(values.max())
+    if high - low >= _COUNTED:
+        return np.unique(values, return_inverse=True)[1].reshape(values.shape).astype(np.int32)
+    codes = values.astype(np.int64) - low
+    there = np.bincount(codes.reshape(-1)) > 0  # to count them takes a fifth of sorting them
+    return (np.cumsum(there, dtype=np.int32) - 1)[codes]
 
 
 def _patches(ranks, background):

@@ -13,9 +13,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import FusionCancelled, GeometryError, InputError
-from .geometry import check_volume, covered_fraction, finite, image_like
+from .geometry import check_volume, finite, image_like
 from .intensity import choose_window
 from .recognition import recognise
+from .resampling import covered_fraction
 
 TOLERANCE_MM = 6.0
 """Mean displacement up to which two volumes count as aligned: about the resolution of a PET scanner."""
