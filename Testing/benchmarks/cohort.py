@@ -1,10 +1,11 @@
 """How cohorts scale: efficiency of two workers, overhead of the scheduler a row, and whether time and memory stay linear.
 
-    python Testing/benchmarks/cohort.py [--studies 200] [--rounds 4] [--rows 10000] [--output CSV]
+    python Testing/benchmarks/cohort.py [--studies 200] [--rounds 8] [--rows 10000] [--output CSV]
 
 Efficiency: small volumes, fused with one and with two workers of one thread each, in turns, so that what else runs on the
 machine hits both. It is the rate of two over twice the rate of one; "busy" is the share of the workers' time that goes into
-rows. Overhead and simulation: rows whose work is nothing at all, each number of them in a process of its own, with what a
+rows, "others" how many cores other processes took meanwhile: where these leave less than two, two workers cannot have them.
+Overhead and simulation: rows whose work is nothing at all, each number of them in a process of its own, with what a
 row leaves in the table, the page and the memory. Peak memory is that of the command.
 """
 
@@ -21,12 +22,17 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import psutil
+
 from MMIFAminLib.cohort import Result, find_studies, run_cohort
+from MMIFAminLib.cohort.clusters import connected
 from MMIFAminLib.cohort.table import METRICS
+from MMIFAminLib.cohort.worker import work_row
 from MMIFAminLib.engine.execution import peak_memory_mb
 from MMIFAminLib.files.writing import write_csv
 from MMIFAminLib.study import default_options
 
+QUIET = 0.1  # cores that others may take in a round that counts as undisturbed
 RESULTS = Path(__file__).resolve().parent / "results" / "cohort.csv"
 
 
@@ -37,20 +43,43 @@ def nothing(row, output, options, force, version):
     return Result(row.id, "fused", "", 1.0, ("a warning",), metrics, hashes, "x", "y", "A" * 5000, "worker")
 
 
-def timed(table, output, workers, **more) -> dict:
-    """One cohort: rows, seconds between the first results and the last, rate, and the share of time spent in rows."""
-    stamps = []
+class Meter:
+    """Processor time from here on: of this process and those it started, and of the whole machine."""
+
+    def __init__(self) -> None:
+        self.begun, self.start = time.perf_counter(), self._now()
+
+    def _now(self) -> tuple[float, float]:
+        this = psutil.Process()
+        times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+        machine = psutil.cpu_times()
+        return sum(one.user + one.system for one in times), sum(machine) - machine.idle - machine.iowait
+
+    def read(self) -> tuple[float, float, float]:
+        """Seconds since, processor seconds of our own, and cores that others took."""
+        seconds, now = time.perf_counter() - self.begun, self._now()
+        own, all_ = (later - before for before, later in zip(self.start, now))
+        return seconds, own, max(0.0, all_ - own) / seconds
+
+
+def timed(table, output, workers, scheduler=None, work=work_row) -> dict:
+    """One cohort: rows, seconds from each worker's first result to the last of all, rate, share of time spent in rows."""
+    taken, meters = [], []
 
     def watch(state):
         if state.result is not None:
-            stamps.append((time.perf_counter(), state.result.seconds))
+            taken.append(state.result.seconds)
+            if len(taken) == workers:  # each worker's first row waits for PyTorch and the weights
+                meters.append(Meter())
 
     options = default_options(device="cpu", precision="fp32")
-    run_cohort(table, output, options=options, workers=workers, watch=watch, **more)
-    counted = stamps[workers:]  # each worker's first row waits for PyTorch and the weights
-    seconds = counted[-1][0] - stamps[workers - 1][0]
-    busy = sum(taken for _, taken in counted) / (workers * seconds)
-    return {"workers": workers, "rows": len(counted), "seconds": seconds, "rate": len(counted) / seconds, "busy": busy}
+    place = {"scheduler": scheduler} if scheduler else {"workers": workers}
+    run_cohort(table, output, options=options, watch=watch, work=work, **place)
+    (seconds, own, others), count = meters[0].read(), len(taken) - workers
+    return {
+        "workers": workers, "rows": count, "seconds": seconds, "rate": count / seconds,
+        "busy": sum(taken[workers:]) / (workers * seconds), "CPU s a row": own / count, "others": others,
+    }  # fmt: skip
 
 
 def efficiency(studies: int, rounds: int, folder: Path) -> list[dict]:
@@ -58,16 +87,32 @@ def efficiency(studies: int, rounds: int, folder: Path) -> list[dict]:
     from support.cohorts import make_cohort
 
     table, rows = make_cohort(folder, studies // rounds), []
-    for turn in range(rounds):
-        for workers in (1, 2) if turn % 2 else (2, 1):
-            rows.append({"part": "efficiency"} | timed(table, folder / f"{turn}-{workers}", workers))
-            print(rows[-1], flush=True)
-    rates = {workers: [row["rate"] for row in rows if row["workers"] == workers] for workers in (1, 2)}
-    ratios = sorted(two / (2 * one) for one, two in zip(rates[1], rates[2]))
-    whole = sum(rates[2]) / (2 * sum(rates[1]))
-    print(f"efficiency of two workers: {whole:.2f} over all, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
-    print("busy:", ", ".join(f"{row['workers']}: {row['busy']:.3f}" for row in rows))
+    with connected(workers=1) as one, connected(workers=2) as two:
+        places = {1: one.scheduler.address, 2: two.scheduler.address}
+        for workers, place in places.items():
+            timed(table, folder / f"first-{workers}", workers, scheduler=place)
+        for turn in range(rounds):
+            for workers in (1, 2) if turn % 2 else (2, 1):
+                told = timed(table, folder / f"{turn}-{workers}", workers, scheduler=places[workers])
+                rows.append({"part": "efficiency"} | told)
+                print(rows[-1], flush=True)
     return rows
+
+
+def told_efficiency(rows: list[dict]) -> None:
+    """Print what the rates come to: over all rounds, and over those that had both cores to themselves."""
+    rounds = [{row["workers"]: row for row in rows[at : at + 2]} for at in range(0, len(rows), 2)]
+    quiet = [pair for pair in rounds if max(row["others"] for row in pair.values()) < QUIET]
+    for name, chosen in (("all", rounds), (f"quiet (others take less than {QUIET} cores)", quiet)):
+        if chosen:
+            one, two = (
+                sum(pair[n]["rows"] for pair in chosen) / sum(pair[n]["seconds"] for pair in chosen) for n in (1, 2)
+            )
+            print(f"efficiency of two workers, {len(chosen)} {name} rounds: {two / (2 * one):.3f}")
+    for workers in (1, 2):
+        mine = [pair[workers] for pair in rounds]
+        means = {key: statistics.mean(row[key] for row in mine) for key in ("busy", "CPU s a row", "others")}
+        print(f"{workers} workers:", ", ".join(f"{key} {value:.3f}" for key, value in means.items()))
 
 
 def simulated(count: int) -> dict:
@@ -94,7 +139,7 @@ def simulated(count: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=200, help="small volumes for the efficiency; 0 leaves it out")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--rows", type=int, default=10000, help="of the largest simulation; 0 leaves it out")
     parser.add_argument("--simulate", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to write")
@@ -110,9 +155,9 @@ def main() -> None:
         print(rows[-1], flush=True)
     if options.studies:
         with tempfile.TemporaryDirectory() as name:
-            rows += efficiency(options.studies, options.rounds, Path(name))
-        one = statistics.median(row["seconds"] / row["rows"] for row in rows if row["workers"] == 1)
-        print(f"median of one worker: {one:.2f} s a study")
+            measured = efficiency(options.studies, options.rounds, Path(name))
+        told_efficiency(measured)
+        rows += measured
     columns = list(dict.fromkeys(key for row in rows for key in row))
     write_csv([{column: row.get(column, "") for column in columns} for row in rows], options.output)
 

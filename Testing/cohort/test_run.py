@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-pytest.importorskip("distributed", reason="cohorts need dask")
+Client = pytest.importorskip("distributed", reason="cohorts need dask").Client
 
-from MMIFAminLib.cohort import Row, Studies, fuse_row, run_cohort
-from MMIFAminLib.cohort.run import _alone
+from MMIFAminLib.cohort import Row, Studies, clusters, fuse_row, run_cohort
+from MMIFAminLib.cohort.run import _alone, _busy
 from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import InputError, MMIFAminError
 from MMIFAminLib.study import default_options
-from support.cohorts import address, make_cohort, start_dask, stop, stub
+from support.cohorts import address, itk_threads, make_cohort, start_dask, stop, stub
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,9 @@ def test_a_cohort_is_fused_as_one_by_one_and_goes_on_where_it_stopped(scheduler,
     alone = fuse_row(row, tmp_path / "alone", options, lambda: fuser)
     assert (out / "s001" / "fused.nrrd").read_bytes() == (tmp_path / "alone" / "s001" / "fused.nrrd").read_bytes()
     assert alone.hashes["fused"] == told[1]["fused_sha256"] and alone.metrics == done.results["s001"].metrics
+
+    with Client(scheduler) as client:
+        assert set(client.run(itk_threads).values()) == {1}, "ITK in a worker has the worker's cores, not the machine's"
 
     (out / "s002" / "fused.nrrd").unlink()
     again = run_cohort(table, out, options=options, scheduler=scheduler)
@@ -100,6 +103,11 @@ def test_the_watcher_is_told_of_rows_and_workers(scheduler, tmp_path):
     assert any(set(state.busy.values()) & {f"r{number}" for number in range(6)} for state in seen)
 
 
+def test_a_worker_is_at_the_first_of_its_rows_and_tasks_of_others_are_passed_over():
+    given = {"a": [("row-1", "s2"), ("row-1", "s10")], "b": ["theirs", ("sum-5", 0, 1), ("row-1", "s9")], "c": []}
+    assert _busy(given, {"s10": 0, "s9": 1, "s2": 2}) == {"a": "s10", "b": "s9"}
+
+
 def test_a_scheduler_that_is_lost_is_told_of_and_costs_nothing(tmp_path):
     processes = [start_dask(tmp_path, "scheduler")]
     where = address(tmp_path)
@@ -117,7 +125,8 @@ def test_a_scheduler_that_is_lost_is_told_of_and_costs_nothing(tmp_path):
     assert 2 <= [line["status"] for line in lines(tmp_path / "out")].count("fused") < 60
 
 
-def test_what_cannot_begin_is_told_in_one_sentence(tmp_path):
+def test_what_cannot_begin_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(clusters, "ANSWERS_WITHIN", "1s")
     with pytest.raises(InputError, match="no dask scheduler answers at tcp://127.0.0.1:9"):
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler="tcp://127.0.0.1:9", work=stub)
     with pytest.raises(InputError, match="no dask scheduler answers at nonsense"):

@@ -43,6 +43,11 @@ def stub(row, output, options, force, version):
     return Result(row.id, "fused", seconds=0.1)
 
 
+def itk_threads():
+    """How many threads ITK takes in the process that is asked."""
+    return sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+
+
 def start_dask(folder, *arguments, allowed_failures=1):
     """A process of dask ("scheduler" or "worker" with their options), connected by a file in ``folder``."""
     library = Path(__file__).resolve().parents[2]

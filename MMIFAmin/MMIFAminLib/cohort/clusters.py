@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 KINDS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
 CORES_PER_WORKER = 4
 """How many cores a worker has where neither their number nor a GPU says otherwise."""
+ANSWERS_WITHIN = "10s"
+"""How long a scheduler that runs already may take to answer."""
 _MISSING = 'cohorts need dask: pip install ".[cohort]" in a checkout, or pip install "mmifamin[cohort]"'
 
 
@@ -44,7 +46,7 @@ def connected(
     with dask_config.set(settings):
         if scheduler:
             try:
-                client = Client(scheduler, timeout="10s", name="mmifamin-cohort")
+                client = Client(scheduler, timeout=ANSWERS_WITHIN, name="mmifamin-cohort")
             except (OSError, ValueError, TimeoutError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise InputError(f"no dask scheduler answers at {scheduler} ({reason})") from None
@@ -83,7 +85,8 @@ def local_cluster(workers: int | None = None, device: str = "auto") -> Any:
         }
         for number in range(count)
     }
-    place = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    free = {"port": 0, "dashboard_address": "127.0.0.1:0"}  # two cohorts may run at once
+    place = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False, **free}}
     # Each worker fuses one row at a time with all its threads. What the environment says goes before this.
     threads = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": max(1, CPU_COUNT // count)}
     with dask_config.set(threads):

@@ -134,6 +134,7 @@ def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> I
     A row whose workers died is tried once more at the end, alone: dask blames whatever waited at the same worker, too.
     """
     token, finished, waiting = secrets.token_hex(4), SimpleQueue(), iter(rows)
+    order = {row.id: number for number, row in enumerate(rows)}
     running: dict[Future, Row] = {}
     blamed: list[Row] = []
     alone: Row | None = None
@@ -141,9 +142,9 @@ def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> I
     while True:
         if time.monotonic() - looked > _TICK:
             _check_scheduler(client, running)
-            busy = {worker: keys for worker, keys in client.processing().items()}
-            yield {worker: str(keys[0][1]) for worker, keys in busy.items() if keys and isinstance(keys[0], tuple)}
-            ahead, looked = max(_AHEAD, 2 * len(busy)), time.monotonic()
+            given = client.processing()
+            yield _busy(given, order)
+            ahead, looked = max(_AHEAD, 2 * len(given)), time.monotonic()
         chosen = list(islice(waiting, ahead - len(running)))
         if not chosen and not running and blamed:
             token, alone = secrets.token_hex(4), blamed.pop(0)
@@ -166,6 +167,17 @@ def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> I
         if alone is None:
             blamed += [ended.pop(future) for future in done if _is_killed(future)]
         yield from _gathered(client, ended)
+
+
+def _busy(given: Mapping[str, Sequence[Any]], order: Mapping[str, int]) -> dict[str, str]:
+    """The row that each worker is at: the first of those that it was ``given``, as they are taken in ``order``.
+
+    A scheduler that others use, too, tells of their tasks as well.
+    """
+    rows = {
+        worker: [key[1] for key in keys if isinstance(key, tuple) and key[1] in order] for worker, keys in given.items()
+    }
+    return {worker: min(mine, key=order.__getitem__) for worker, mine in rows.items() if mine}
 
 
 def _is_killed(future: Future) -> bool:

@@ -45,8 +45,11 @@ def installed_version() -> str:
 @cache
 def _fuser(device: str, precision: str, weights: str | None) -> VolumeFuser:
     from ..engine import VolumeFuser
+    from ..engine.execution import limit_itk
 
-    return VolumeFuser.load(device, precision, weights)
+    fuser = VolumeFuser.load(device, precision, weights)
+    limit_itk(fuser.threads)
+    return fuser
 
 
 def _name() -> str:

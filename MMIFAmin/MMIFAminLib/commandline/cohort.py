@@ -78,8 +78,11 @@ def cohort(options: argparse.Namespace) -> int:
     for one in studies.left_out:
         say("warning", f"left out: {one.what}: {one.why}")
     if options.dry_run:
-        columns = ("id", "anatomical", "functional", "options")
-        lines = [(row.id, str(row.anatomical), str(row.functional or ""), row.options) for row in studies.rows]
+        columns = ("id", "anatomical", "functional", "second", "options")
+        lines = [
+            (row.id, str(row.anatomical), str(row.functional or ""), str(row.second or ""), row.options)
+            for row in studies.rows
+        ]
         print_table(f"{len(lines)} studies to fuse, {len(studies.left_out)} left out", columns, lines)
         if config:
             with job_cluster(

@@ -158,6 +158,13 @@ def _started_pool(threads: int) -> ThreadPoolExecutor:
     return pool
 
 
+def limit_itk(threads: int) -> None:
+    """Let ITK's filters in this process take so many ``threads``; by themselves they take all cores of the machine."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
 class Room:
     """Where one fusion computes and how many slices at once; it gives way each time memory runs out.
 
