@@ -96,6 +96,16 @@ def test_progress_tells_slices_and_time_left(fuser, pair):
     assert any(f"Fusing slice 9 of {slices}, about" in text for _, text in said)
 
 
+def test_progress_counts_the_slices_of_batches(fuser, pair):
+    fuser.batch_pixels = 4 * 32 * 36  # of pixels of 6 mm, which are not cropped much
+    said = []
+    slices = fuser.fuse(*pair, progress=lambda fraction, text: said.append((fraction, text))).report["slices"]
+    told = [text for _, text in said if text.startswith("Fus")]
+    assert said[-1] == (1.0, f"Fused {slices} slices")
+    assert any(text.startswith(f"Fusing slice 5 of {slices}") for text in told)
+    assert not any(text.startswith(f"Fusing slice 2 of {slices}") for text in told)
+
+
 def test_what_progress_raises_comes_through(fuser, pair):
     def progress(fraction, text):
         if fraction > 0.5:

@@ -103,6 +103,21 @@ def test_devices_are_named_as_pytorch_names_them(monkeypatch):
         execution.choose_precision("fp16", "mps")
 
 
+@pytest.mark.parametrize("answer, device", [(1.0, "cuda"), (0.0, "cpu"), (RuntimeError("no kernel image"), "cpu")])
+def test_a_gpu_that_pytorch_cannot_compute_on_is_not_used(monkeypatch, answer, device):
+    """With a GPU that is made up: 1 + 1 must be 2 on it."""
+    from MMIFAminLib.engine import execution
+
+    def ones(count, device):
+        if isinstance(answer, Exception):
+            raise answer
+        return torch.full((count,), answer)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", ones)
+    assert execution.choose_device("auto") == device
+
+
 def test_one_slice_after_the_other_when_even_the_cpu_is_full(fuser, pair):
     expected = voxels(fuser.fuse(*pair))
     fuser.threads, at_once, lock = 3, [0], threading.Lock()

@@ -2,12 +2,14 @@
 
 import gzip
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,12 +86,21 @@ def test_rescaled_nifti_is_read_in_its_own_units(tmp_path):
     np.testing.assert_allclose(array_of(read_volume(path)), expected)
 
 
-def test_one_time_point_in_4d_is_a_volume(tmp_path):
-    volume = head(SMALL)
+@pytest.mark.parametrize("ending", ["nii.gz", "mha"])
+def test_one_time_point_in_4d_is_a_volume_and_of_several_one_is_chosen(tmp_path, ending):
+    volumes = [head(SMALL, scale=scale) for scale in (100.0, 200.0)]
     for count in (1, 2):
-        sitk.WriteImage(sitk.JoinSeries([volume] * count), str(tmp_path / f"{count}.nii.gz"))
-    np.testing.assert_array_equal(array_of(read_volume(tmp_path / "1.nii.gz")), array_of(volume))
-    assert "2 time points" in refusal(tmp_path / "2.nii.gz")
+        sitk.WriteImage(sitk.JoinSeries(volumes[:count]), str(tmp_path / f"{count}.{ending}"))
+    one, two = (tmp_path / f"{count}.{ending}" for count in (1, 2))
+    np.testing.assert_array_equal(array_of(read_volume(one)), array_of(volumes[0]))
+    assert "2 time points" in refusal(two)
+    for number in (1, 2):
+        np.testing.assert_array_equal(
+            array_of(read_volume_file(two, frame=number).image), array_of(volumes[number - 1])
+        )
+    for number in (0, 3):
+        with pytest.raises(InputError, match=f"no frame {number}"):
+            read_volume_file(two, frame=number)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -264,6 +275,30 @@ def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path, ending):
     assert result.stderr == "" and result.stdout.count("\n") == 1
     assert "cannot be written" in result.stdout and str(path) in result.stdout
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    "free, reason",
+    [(1 << 19, "the disk is full"), (1 << 21, "part of it was refused"), (None, "part of it was refused")],
+)
+def test_why_a_volume_was_not_written_whole_is_told(tmp_path, monkeypatch, free, reason):
+    """Where ITK says nothing: a third of the file is missing."""
+    written = sitk.WriteImage
+
+    def cut(image, name, **options):
+        written(image, name, useCompression=False)
+        os.truncate(name, os.path.getsize(name) * 2 // 3)
+
+    def usage(folder):
+        if free is None:
+            raise OSError("not told")
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr(sitk, "WriteImage", cut)
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(InputError, match=f"cannot be written: {reason}"):
+        write_volume(head(SMALL, scale=1000, dtype=np.int16), tmp_path / "fused.mha")
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_processes_writing_one_output_leave_one_whole_file(tmp_path):

@@ -104,3 +104,16 @@ class TestRoles:
         assert preselect(bench.scene) == (mr, pet)
         assert preselect(bench.scene, unknown, None) == (unknown, pet)
         assert preselect(bench.scene, None, unknown) == (mr, unknown)
+
+    def test_one_volume_alone_or_one_other_takes_the_role_that_is_left(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import preselect
+
+        pet = self.volume(bench.scene, "PET")
+        assert preselect(bench.scene) == (None, pet)
+        bench.scene.RemoveNode(pet)
+        mr = self.volume(bench.scene, "MR")
+        assert preselect(bench.scene) == (mr, None)
+        unknown = self.volume(bench.scene, "scan 1")
+        assert preselect(bench.scene) == (mr, unknown)
+        self.volume(bench.scene, "scan 2")
+        assert preselect(bench.scene) == (mr, None), "nothing tells which of the two it is"
