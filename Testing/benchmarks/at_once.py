@@ -1,11 +1,14 @@
 """From the click on Fuse to the first fused slices in the views, against the whole fusion: ratios for noisy machines.
 
 The panel runs on the widget bench, warm, with the shipped weights and a head of 256 x 256 x 160 voxels; nothing is drawn.
+``load`` is how many processes wanted the processor in the minute before, this one included: above the number of its cores
+the times are too long.
 
 python Testing/benchmarks/at_once.py [--runs 5] [--output Testing/benchmarks/results/at_once.csv]
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -69,7 +72,7 @@ def main() -> None:
     rows = []
     for _ in range(options.runs):
         times = measure(bench, panel)
-        rows.append(times | {"ratio": times[VIEWS] / times[WHOLE]})
+        rows.append(times | {"ratio": times[VIEWS] / times[WHOLE], "load": os.getloadavg()[0]})
         print({name: round(value, 3) for name, value in rows[-1].items()}, flush=True)
     write_csv(rows, options.output)
     print(f"median ratio {sorted(row['ratio'] for row in rows)[len(rows) // 2]:.3f}")

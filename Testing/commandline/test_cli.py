@@ -354,7 +354,14 @@ def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys)
 
 @pytest.mark.parametrize(
     "command, name",
-    [("fuse", "harvard-spect"), ("fuse", "mmif-amin-anatomical"), ("train", "roadscene"), ("ablate", "ablation")]
+    [
+        ("fuse", "harvard-spect"),
+        ("fuse", "pet-mr-brain"),
+        ("cohort", "ct-mr-planning"),
+        ("fuse", "mmif-amin-anatomical"),
+        ("train", "roadscene"),
+        ("ablate", "ablation"),
+    ]
     + [("lesions", "laplacian_pyramid"), ("lesions", "inferno"), ("bundle", "mmif-amin-roadscene")],
 )
 def test_help_names_what_there_is_to_choose_from(command, name, capsys):

@@ -121,6 +121,19 @@ class TestFromTheConsole:
             with pytest.raises(InputError, match="choose one of pet-ct-oncology-soft-tissue, pet-ct-oncology-lung"):
                 presets.find(settings, name)
 
+    def test_the_panel_has_those_of_the_command_line_by_their_names(self, bench):  # noqa: F811
+        from MMIFAminLib.module import presets
+        from MMIFAminLib.study import PRESETS
+
+        assert len(presets.BUILT_IN) == len(PRESETS) == 7
+        for name, preset in PRESETS.items():
+            options = presets.options(presets.find(bench.app.userSettings(), name)[1])
+            assert (options["plane"], options["kind"]) == (preset.plane, preset.kind)
+            assert options["anatomicalWindow"] == preset.window
+            assert options["functionalWindow"] == preset.functional_window.removeprefix("suv:")
+            heat = {"pet-heat": "PET-Heat", "rainbow": "PET-Rainbow2", "grey": "Grey"}
+            assert options["colorTable"].GetName() == heat[preset.color_table]
+
     def test_own_settings_fuse_from_the_console(self, bench, panel):  # noqa: F811
         panel.ui.planeComboBox.setCurrentIndex(1)
         panel.ui.anatomicalWindowComboBox.setCurrentIndex(panel.ui.anatomicalWindowComboBox.count - 1)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import FusionCancelled, InputError, MMIFAminError
-from ..study import FusedStudy, fuse_study, with_options
+from ..study import FusedStudy, fuse_study, settled, with_options
 from .derivatives import derivative_facts
 from .hashes import content_hash, output_hash, result_key
 from .manifest import Row
@@ -120,7 +120,7 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     from ..files import write_json
     from ..files.writing import remove_parts
 
-    options = with_options(options, row.options)
+    options = settled(with_options(options, row.options))
     sources = {name: path for name in ("anatomical", "functional", "second") if (path := getattr(row, name))}
     inputs = {name: content_hash(path) for name, path in sources.items()}
     fuser = load()

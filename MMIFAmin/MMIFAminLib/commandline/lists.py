@@ -14,6 +14,13 @@ def color_tables() -> str:
     return ", ".join(TABLES)
 
 
+def presets() -> str:
+    """The kinds of study that there are presets for."""
+    from ..study import PRESETS
+
+    return ", ".join(PRESETS)
+
+
 def methods() -> str:
     """Our method and the classical baselines."""
     from ..evaluation.baselines import BASELINES

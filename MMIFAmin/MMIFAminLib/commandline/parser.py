@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from inspect import cleandoc
 from pathlib import Path
 
@@ -29,7 +30,7 @@ examples:
   mmifamin fuse t1.nii.gz fdg.nii.gz -o fused.nrrd --preview fused.png --report fused.json
   mmifamin series cd
   mmifamin fuse t1.nii.gz fdg.nii.gz --second ct.nii.gz -o fused.nrrd --rgb
-  mmifamin fuse cd -o fused.nrrd
+  mmifamin fuse cd -o fused.nrrd --preset pet-ct-oncology
   mmifamin fuse cd -o fused_dicom/ --rgb
   mmifamin cohort studies.csv fused --workers 4
   mmifamin fuse mr.nrrd ct_dicom_folder -o fused_rgb.nrrd --rgb --functional-window ct-bone
@@ -103,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         shown.setdefault(group, []).append(f"    {name:<20}{summary}")
         return added
 
-    fuse = command("fuse", commands.fuse, "fuse two volumes", colour_tables=lists.color_tables, weights=lists.weights)
+    for_fusing = partial(command, presets=lists.presets, colour_tables=lists.color_tables, weights=lists.weights)
+    fuse = for_fusing("fuse", commands.fuse, "fuse two volumes")
     fuse.add_argument(
         "anatomical",
         type=Path,
@@ -134,9 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     fuse.add_argument("--preview", type=Path, metavar="PNG", help="write a picture of three planes")
     fuse.add_argument("--report", type=Path, metavar="JSON", help="write versions, windows, times and warnings")
 
-    studies = command(
-        "cohort", many.cohort, "fuse many studies", colour_tables=lists.color_tables, weights=lists.weights
-    )
+    studies = for_fusing("cohort", many.cohort, "fuse many studies")
     many.add_options(studies)
 
     pairs = command("pairs", commands.pairs, "fuse folders of 2D images", weights=lists.weights)

@@ -14,6 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
+from ..study.presets import PRESETS, Preset
 from . import state
 
 if TYPE_CHECKING:
@@ -43,33 +44,36 @@ _OPTIONS = {
     "anatomicalWindow": state.AnatomicalWindow,
     "functionalWindow": state.FunctionalWindow,
 }
-_HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
-_RAINBOW = "vtkMRMLPETProceduralColorNodePET-Rainbow2"
-_GREYS = "vtkMRMLColorTableNodeGrey"
+_TABLES = {
+    "pet-heat": "vtkMRMLPETProceduralColorNodePET-Heat",
+    "rainbow": "vtkMRMLPETProceduralColorNodePET-Rainbow2",
+    "grey": "vtkMRMLColorTableNodeGrey",
+}
+_TITLES = {
+    "pet-ct-oncology-soft-tissue": _("PET/CT oncology, soft tissue"),
+    "pet-ct-oncology-lung": _("PET/CT oncology, lung"),
+    "pet-mr-brain": _("PET/MR brain"),
+    "bone-spect-ct": _("Bone SPECT/CT"),
+    "perfusion-spect-mr": _("Perfusion SPECT/MR"),
+    "datscan-spect-mr": _("DaTSCAN SPECT/MR"),
+    "ct-mr-planning": _("CT/MR planning"),
+}
 
 
-def _preset(anatomical: str, functional: str, table: str, plane: str = "AXIAL", side_by_side: bool = False) -> dict:
+def _in_the_panel(preset: Preset) -> dict:
     return {
-        "plane": plane,
-        "kind": "ANATOMICAL" if functional == "MR" else "AUTO",
-        "anatomicalWindow": anatomical,
-        "functionalWindow": functional,
-        "functionalWeight": 1.0,
-        "sideBySide": side_by_side,
-        "table": table,
+        "plane": state.Plane(preset.plane).name,
+        "kind": state.Kind(preset.kind).name,
+        "anatomicalWindow": state.AnatomicalWindow(preset.window).name,
+        "functionalWindow": state.FunctionalWindow(preset.functional_window.removeprefix("suv:")).name,
+        "functionalWeight": preset.functional_weight,
+        "sideBySide": preset.side_by_side,
+        "table": _TABLES[preset.color_table],
     }
 
 
-BUILT_IN = {
-    _("PET/CT oncology, soft tissue"): _preset("CT_SOFT", "SUV_10", _HEAT),
-    _("PET/CT oncology, lung"): _preset("CT_LUNG", "SUV_10", _HEAT),
-    _("PET/MR brain"): _preset("MR", "UPTAKE", _HEAT),
-    _("Bone SPECT/CT"): _preset("CT_BONE", "UPTAKE", _HEAT, plane="CORONAL"),
-    _("Perfusion SPECT/MR"): _preset("MR", "UPTAKE", _RAINBOW),
-    _("DaTSCAN SPECT/MR"): _preset("MR", "UPTAKE", _HEAT, side_by_side=True),
-    _("CT/MR planning"): _preset("CT_SOFT", "MR", _GREYS, side_by_side=True),
-}
-"""The presets that come with the module, by their names."""
+BUILT_IN = {_TITLES[name]: _in_the_panel(preset) for name, preset in PRESETS.items()}
+"""The presets that come with the module, by their names in the panel; `study.presets` has what they are."""
 
 
 def own(settings: Any) -> dict[str, dict]:
@@ -93,20 +97,20 @@ def unusable(presets: dict[str, dict], windows: dict) -> dict[str, str]:
 
 
 def find(settings: Any, name: str) -> tuple[str, dict]:
-    """The preset, with its name as it is shown, that has this name, or whose name in small letters and hyphens
-    ("pet-mr-brain") begins with it.
+    """The preset, with its name as it is shown, that has this name, or whose name on the command line ("pet-mr-brain")
+    begins with it; that of the user's own is in small letters and hyphens, too.
 
     Raises InputError, with the names that there are, where there is none.
     """
     presets = every(settings)
     if name in presets:
         return name, presets[name]
-    wanted = _hyphened(name)
-    for known, preset in presets.items():
-        if wanted and _hyphened(known).startswith(wanted):
-            return known, preset
-    known = ", ".join(_hyphened(known) or known for known in presets)
-    raise InputError(f"There is no preset '{name}'; choose one of {known}.")
+    wanted, hyphened = _hyphened(name), {title: short for short, title in _TITLES.items()}
+    hyphened |= {known: _hyphened(known) or known for known in presets if known not in hyphened}
+    for known, short in hyphened.items():
+        if wanted and short.startswith(wanted):
+            return known, presets[known]
+    raise InputError(f"There is no preset '{name}'; choose one of {', '.join(hyphened.values())}.")
 
 
 def options(preset: dict) -> dict:

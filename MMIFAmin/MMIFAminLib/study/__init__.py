@@ -2,13 +2,17 @@
 
 from .fusing import FusedStudy, fuse_study
 from .options import add_engine_options, add_fusion_options, default_options, joined, with_options
+from .presets import PRESETS, Preset, settled
 
 __all__ = [
+    "PRESETS",
+    "Preset",
     "FusedStudy",
     "add_engine_options",
     "add_fusion_options",
     "default_options",
     "fuse_study",
     "joined",
+    "settled",
     "with_options",
 ]

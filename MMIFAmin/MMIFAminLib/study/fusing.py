@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import InputError
 from . import outputs
+from .presets import settled
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -47,6 +48,7 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     from .alignment import aligned
     from .sources import read_sources, told
 
+    options = settled(options)
     outputs.check_fuse_outputs(options)
     if options.preview:
         check_picture(options.preview)
@@ -100,7 +102,11 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
         )
         write_png(picture, options.preview)
     used = outputs.told(sources, files[1].about, options)
-    report = used | {"color_table": table.name, "functional_weight": options.functional_weight} | facts
+    report = (
+        used
+        | {"preset": options.preset, "color_table": table.name, "functional_weight": options.functional_weight}
+        | facts
+    )
     if options.report:
         write_json(report, options.report)
     heard = (warnings if options.anonymous else []) + facts["warnings"]

@@ -7,30 +7,33 @@ from copy import copy
 from functools import cache
 
 from ..errors import InputError
+from .presets import full_name
 
 
 def add_fusion_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options on how volumes are read, fused and shown."""
+    """Add the options on how volumes are read, fused and shown; `presets.settled` says what holds where none is given."""
+    parser.add_argument(
+        "--preset",
+        type=_preset,
+        metavar="NAME",
+        help="windows, plane, kind and colours for a kind of study; what is given besides goes before it",
+    )
     parser.add_argument("--rgb", action="store_true", help="write the fused volume in colours instead of grey")
     parser.add_argument(
         "--color-table", metavar="NAME", help="colours of the functional values (default: inferno, or its own)"
     )
     parser.add_argument(
-        "--functional-weight", type=float, default=1.0, metavar="W", help="strength of the colours, 0 to 1 (default: 1)"
+        "--functional-weight", type=float, metavar="W", help="strength of the colours, 0 to 1 (default: 1)"
     )
     parser.add_argument(
         "--plane",
-        default="axial",
         metavar="PLANE",
         help="slices to fuse: axial (default), coronal, sagittal or acquisition",
     )
     window = "LOW:HIGH, auto (default), mr, uptake, ct-brain, ct-soft-tissue, ct-bone or ct-lung"
-    parser.add_argument(
-        "--window", default="auto", metavar="SPEC", help=f"anatomical intensities from black to white: {window}"
-    )
+    parser.add_argument("--window", metavar="SPEC", help=f"anatomical intensities from black to white: {window}")
     parser.add_argument(
         "--functional-window",
-        default="auto",
         metavar="SPEC",
         help="functional ones, likewise; suv:0:10 for SUV 0 to 10",
     )
@@ -44,7 +47,6 @@ def add_fusion_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        default="auto",
         metavar="KIND",
         help="auto (default), uptake (PET, SPECT) or anatomical (two MR or CT)",
     )
@@ -133,6 +135,13 @@ def joined(arguments: list[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
+
+
+def _preset(text: str) -> str:
+    try:
+        return full_name(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _place(text: str) -> tuple[float, float, float]:

@@ -44,7 +44,9 @@ def window_in_suv(spec: intensity.WindowSpec, hints: Hints) -> intensity.WindowS
         return spec
     if not hints.in_suv:
         unit = hints.unit or "an unknown unit"
-        raise InputError(f"the window {spec.strip()} is in SUV, the functional volume in {unit}")
+        raise InputError(
+            f"the window {spec.strip()} is in SUV, the functional volume in {unit}: give LOW:HIGH in its own values"
+        )
     return spec.strip()[4:]
 
 
