@@ -99,13 +99,32 @@ def test_a_tilted_stack_is_upright_and_each_voxel_has_its_value(degrees, about, 
     u = (points - positions[0]) @ np.linalg.inv(np.stack([axes[0] * 2.0, axes[1] * 2.5, [0, 0, 3.0]], 1)).T
     inside = ((u >= 0) & (u <= np.array([23, 19, count - 1]))).all(-1)
     assert inside.mean() > 0.3
-    reach = abs(np.sin(t)) * {0: 2.5 * 19, 1: 2.0 * 23}[about] / 2  # mm that a slice's edge lies from its middle
-    assert image.GetSize()[2] == count + np.ceil(reach / 3.0 - 1e-6)
+    for corner in written.points()[[0, -1]][:, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(-1, 3):  # nothing is cut off
+        index = np.array(image.TransformPhysicalPointToContinuousIndex(corner.tolist()))
+        assert (index > -1).all() and (index < np.array(image.GetSize())).all()
     outside = ((u < -1) | (u > np.array([24, 20, count]))).any(-1)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image)[outside], written.stored.min())
     np.testing.assert_allclose(
         sitk.GetArrayFromImage(image)[inside], points[inside] @ np.array([7.0, 11.0, 13.0]), atol=1.0
     )
+
+
+def test_a_tilted_ct_is_as_long_as_its_tissue(tmp_path):
+    """A bone that only the first slice's lower edge holds is kept; slices of air before it are not made."""
+    t, count = np.radians(20), 8
+    positions = np.array([0, 0, 100.0]) + np.arange(count)[:, None] * np.array([0, 0, 3.0])
+    axes = np.array([[1, 0, 0], [0, np.cos(t), np.sin(t)]])
+    air = Written(np.full((count, 40, 24), 24, np.int16), positions, axes, (2.0, 3.0), intercepts=[-1024] * count)
+    write_series(tmp_path / "air", air)
+    image = read_volume(tmp_path / "air")
+    assert image.GetSize()[2] == count and points_of(image)[0, 0, 0, 2] == pytest.approx(100 + 19.5 * 3 * np.sin(t))
+    bone = Written(air.stored.copy(), positions, axes, (2.0, 3.0), intercepts=[-1024] * count)
+    bone.stored[0, :4, 10:14] = 2000  # around (22, 4, 101), 19 mm before the first slice's middle
+    write_series(tmp_path / "bone", bone)
+    image = read_volume(tmp_path / "bone")
+    here = image.TransformPhysicalPointToIndex(bone.points()[0, 2, 12].tolist())
+    assert image[here] > 800 and count < image.GetSize()[2] <= count + 7
+    assert sitk.GetArrayFromImage(image)[count:].max() < 800
 
 
 def test_uneven_slices_are_made_even_and_the_gaps_are_said(tmp_path):
@@ -181,7 +200,8 @@ def test_float_pixel_data_are_read(tmp_path, keyword, dtype):
     frames = []
     for k in range(4):
         frame, place = Dataset(), Dataset()
-        place.ImagePositionPatient = [0, 0, 2 * k]
+        place.ImagePositionPatient, frame.PixelMeasuresSequence = [0, 0, 2 * k], [Dataset()]
+        frame.PixelMeasuresSequence[0].PixelSpacing = [1, 1]
         frame.PlanePositionSequence, frame.PlaneOrientationSequence = [place], [Dataset()]
         frame.PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         frames.append(frame)

@@ -1,9 +1,12 @@
 """DICOM series written by pydicom for tests, one attribute at a time, so that a test knows what each frame must become."""
 
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -148,3 +151,13 @@ def write_enhanced(path: Path, written: Written, *, order=None, shared=True, syn
     if syntax:
         ds.compress(syntax, generate_instance_uid=False)
     ds.save_as(path, enforce_file_format=True)
+
+
+def dciodvfy_errors(path: Path) -> list[str]:
+    """What the validator of dicom3tools calls an error in the image ``path``; the test is skipped where it is missing."""
+    if not shutil.which("dciodvfy"):
+        pytest.skip("dciodvfy (Debian: dicom3tools) is not installed")
+    said = subprocess.run(["dciodvfy", path], capture_output=True, text=True, errors="replace")
+    lines = (said.stdout + said.stderr).splitlines()
+    assert any(line in ("CTImage", "MRImage", "SCImage") for line in lines)  # it did read the file
+    return [line for line in lines if line.startswith("Error")]

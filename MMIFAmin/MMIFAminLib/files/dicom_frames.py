@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..volume.hounsfield import AIR_HU
 from .dicom_labels import labels, many, vectors
 from .integrity import MAX_VOXELS
 from .suv import kind_in_words
@@ -30,7 +31,6 @@ UNITS = {
 """DICOM's own names (PS3.3 C.8.9.1) of units that a real world value mapping gives in UCUM."""
 
 _NO_UNIT = ("", "1", "US", "UNSPECIFIED", "CNTS", "PROPCNTS", "NONE", "[arb'U]", "{counts}", "{no units}")
-_AIR_HU = -1000.0
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,10 @@ def _frame(dataset, path, number):
     spacing = _numbers(value("PixelSpacing", "PixelMeasuresSequence"), 2)
     if spacing is None:
         spacing = _numbers(value("ImagerPixelSpacing"), 2)
+    if spacing is None and position is not None and axes is not None:
+        raise InputError(f"{path} does not say how large its pixels are (0028,0030); export the series again")
+    if spacing is not None and spacing.min() <= 0:
+        raise InputError(f"{path} is damaged: its pixels are {spacing[0]:g} x {spacing[1]:g} mm (0028,0030)")
     return Frame(
         dataset=dataset,
         path=path,
@@ -306,12 +310,14 @@ def real_values(frame: Frame, stored: np.ndarray, exact: bool) -> np.ndarray:
 
     Padding becomes background: air in HU; elsewhere 0, or the least value where 0 means nothing.
     """
+    if frame.mapping.slope == 0 and frame.mapping.table is None and stored.any():
+        raise InputError(f"{frame.path} is damaged: its rescale slope is 0, so its values are lost; export it again")
     values = stored.astype(np.int64) + int(frame.mapping.intercept) if exact else frame.mapping(stored)
     padded = padding_mask(stored, frame.dataset)
     if padded is not None and padded.any():
         rest = values[~padded]
         meaningless = rest.size and (frame.dataset.get("Modality") == "CT" or rest.max() <= 0)
-        values[padded] = _AIR_HU if frame.unit == "HU" else rest.min() if meaningless else 0
+        values[padded] = AIR_HU if frame.unit == "HU" else rest.min() if meaningless else 0
     return values
 
 

@@ -36,13 +36,18 @@ def between(values: np.ndarray, along: np.ndarray, even: np.ndarray) -> np.ndarr
 
 
 def upright(
-    values: np.ndarray, axes: np.ndarray, pixel: tuple[float, float], step: np.ndarray, origin: np.ndarray
-) -> tuple[sitk.Image, float]:
-    """A sheared stack on a grid whose slices follow the table: the image, and how many mm lie before its first slice.
+    values: np.ndarray,
+    axes: np.ndarray,
+    pixel: tuple[float, float],
+    step: np.ndarray,
+    origin: np.ndarray,
+    background: float | None = None,
+) -> sitk.Image:
+    """A sheared stack on a grid whose slices follow the table.
 
     The third axis of the grid is ``step`` (LPS mm, from slice to slice); its rows are those of the stack, as nearly as a
-    right angle allows, and its slices meet those of the stack in their middles. It is as long as the stack reaches behind
-    its last slice. What lies before the first slice, a wedge, has no place on a grid that begins at that slice.
+    right angle allows, and its slices meet those of the stack in their middles. Before the first and behind the last
+    slice it reaches as far as the corners of the stack hold more than ``background`` (least value, if None).
     """
     spacing = float(np.linalg.norm(step))
     third = step / spacing
@@ -53,13 +58,13 @@ def upright(
     count, rows, columns = values.shape[:3]
     middle = np.array([(columns - 1) / 2, (rows - 1) / 2, 0])
     half = np.abs(third @ sheared[:, :2]) @ middle[:2]  # how far the corners of a slice reach along the table
+    more = int(np.ceil(half / spacing - 1e-6))
     pixels = [2 * (np.abs(axis @ sheared[:, :2]) @ middle[:2]) / size + 1 for axis, size in zip(upright_axes, pixel)]
-    size = [max(columns, int(np.ceil(pixels[0] - 1e-6))), max(rows, int(np.ceil(pixels[1] - 1e-6)))]
-    size.append(count + int(np.ceil(half / spacing - 1e-6)))
+    size = [max(columns, int(np.ceil(pixels[0] - 1e-6))), max(rows, int(np.ceil(pixels[1] - 1e-6))), count + 2 * more]
     if prod(size) > MAX_VOXELS:
         raise InputError(f"a tilted stack would need {' x '.join(map(str, size))} voxels, more than are read")
     margin = [(size[0] - columns) // 2, (size[1] - rows) // 2]  # whole voxels, so that the middles stay the middles
-    corner = origin + sheared @ middle
+    corner = origin + sheared @ middle - more * step
     for axis, length, width, extra in zip(upright_axes, (columns, rows), pixel, margin):
         corner = corner - axis * width * ((length - 1) / 2 + extra)
     stored = sitk.GetImageFromArray(
@@ -68,9 +73,12 @@ def upright(
     grid = _grid(size, upright_axes, third, (*pixel, spacing), corner)
     inverse = np.linalg.inv(sheared)
     to_index = sitk.AffineTransform(inverse.ravel().tolist(), (-inverse @ origin).tolist())
-    background = 0.0 if values.ndim == 4 else float(values.min())
-    image = sitk.Resample(stored, grid, to_index, sitk.sitkLinear, background, stored.GetPixelID())
-    return image, float(half)
+    least = 0.0 if values.ndim == 4 else float(values.min())
+    image = sitk.Resample(stored, grid, to_index, sitk.sitkLinear, least, stored.GetPixelID())
+    shown = sitk.GetArrayViewFromImage(image) > (least if background is None else background)
+    filled = np.flatnonzero(shown.reshape(len(shown), -1).any(axis=1))
+    first, last = (filled[0], filled[-1] + 1) if len(filled) else (more, more + count)
+    return image[:, :, int(min(first, more)) : int(max(last, more + count))]
 
 
 def _grid(size, axes, normal, spacing, origin):

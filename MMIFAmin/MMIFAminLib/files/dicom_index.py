@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .dicom_labels import whole
 from .suv import corrections_of
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def is_dicom(path: Path) -> bool:
         head = file.read(1 << 10)
     if head[128:132] == b"DICM":
         return True
+    if head[:2] == b"\0\x08" and head[4:6].isalpha():  # big-endian, which is always explicit
+        return head[2] == 0
     if head[:2] not in (b"\x08\x00", b"\x02\x00") or len(head) < 8 or head[3]:
         return False
     following = 8 + int.from_bytes(head[4:8], "little")  # of implicit VR
@@ -93,9 +96,11 @@ def is_dicom(path: Path) -> bool:
 
 def index_folder(folder: Path, *, deep: bool = True) -> Contents:
     """Read the headers of all DICOM files in ``folder`` and, when ``deep``, in its subfolders."""
-    series, others, damaged = {}, {}, []
+    series, others, damaged, empty = {}, {}, [], []
     for path in _files(folder, deep):
         if not is_dicom(path):
+            if not path.stat().st_size:
+                empty.append(path)
             continue
         header = read_header(path)
         if header is None:
@@ -104,8 +109,10 @@ def index_folder(folder: Path, *, deep: bool = True) -> Contents:
             name = object_name(header)
             others[name] = others.get(name, 0) + 1
         else:
-            series.setdefault(str(header.SeriesInstanceUID), []).append((path, header))
-    found = sorted((_series(uid, items) for uid, items in series.items()), key=_order)
+            series.setdefault(_belongs_to(header), []).append((path, header))
+    found = sorted(map(_series, series.values()), key=_order)
+    images = {(path.parent, path.suffix) for item in found for path in item.files}
+    damaged += [path for path in empty if (path.parent, path.suffix) in images]  # a copy that broke off: maybe a slice
     words = tuple(name if count == 1 else f"{name} ({count} files)" for name, count in others.items())
     return Contents(folder, tuple(found), words, tuple(damaged))
 
@@ -121,9 +128,9 @@ def index_file(path: Path) -> Series:
     if not is_image(header):
         raise InputError(f"{path} is {object_name(header)}, not an image; choose the series that belongs to it")
     if int(header.get("NumberOfFrames") or 1) > 1 and not header.get("ConcatenationUID"):
-        return _series(str(header.SeriesInstanceUID), [(path, header)])
+        return _series([(path, header)])
     contents = index_folder(path.parent, deep=False)
-    chosen = next(item for item in contents.series if item.uid == header.SeriesInstanceUID)
+    chosen = next(item for item in contents.series if _belongs_to(item.headers[0]) == _belongs_to(header))
     check_undamaged(contents, chosen)
     return chosen
 
@@ -154,8 +161,10 @@ def select(contents: Contents, which: str | None) -> Series:
         found = list(series) if len(series) == 1 else [item for item in series if not item.aside]
         rest = {item.modality for item in series} - {"OT", "SC"}
         if len(found) != 1 or len(rest) > 1:  # beside a PET that is set aside, a CT is not plainly what is meant
+            patients = len({item.patient_id for item in series})
             raise InputError(
-                f"{folder} holds {len(series)} series: {listed(contents)}; choose one by its number, as in "
+                f"{folder} holds {len(series)} series{f' of {patients} patients' if patients > 1 else ''}: "
+                f"{listed(contents)}; choose one by its number, as in "
                 f"'{folder}::#1', by its UID or by a part of its description"
             )
         return found[0]
@@ -229,7 +238,7 @@ def read_header(path: Path) -> Dataset | None:
         if not header.get("SeriesInstanceUID") or ("Image" in header.SOPClassUID.name and not header.get("Rows")):
             return None
         if is_image(header):
-            _order(_series("", [(path, header)]))  # what a list shows of it can be had
+            _order(_series([(path, header)]))  # what a list shows of it can be had
         return header
     except MemoryError:
         raise
@@ -268,14 +277,20 @@ def _text(header, keyword):
     return "" if value is None else re.sub(r"\s+", " ", str(value)).strip()
 
 
-def _series(uid, items):
+def _belongs_to(header):
+    """What images of one series share; its UID alone is not enough where copies of two patients were given the same."""
+    names = ("SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "FrameOfReferenceUID")
+    return tuple(_text(header, name) for name in names)
+
+
+def _series(items):
     first = items[0][1]
     corrections = corrections_of(first)
     unit = _text(first, "Units") or _text(first, "RescaleType").replace("US", "")
     if _text(first, "Modality") == "CT" and not _text(first, "RescaleType"):
         unit = "HU"
     return Series(
-        uid=uid,
+        uid=_text(first, "SeriesInstanceUID"),
         study_uid=_text(first, "StudyInstanceUID"),
         frame_of_reference_uid=_text(first, "FrameOfReferenceUID"),
         patient_id=_text(first, "PatientID"),
@@ -294,16 +309,13 @@ def _series(uid, items):
 
 
 def _count(header):
-    try:
-        return max(1, int(header.get("NumberOfFrames") or 1))
-    except (TypeError, ValueError):
-        return 1
+    return max(1, whole(header.get("NumberOfFrames")) or 1)
 
 
 def _order(series):
-    number = series.headers[0].get("SeriesNumber")
+    number = whole(series.headers[0].get("SeriesNumber"))
     date = _text(series.headers[0], "StudyDate")
-    return series.patient_id, date, series.study_uid, int(number) if number is not None else 1 << 31, series.uid
+    return series.patient_id, date, series.study_uid, 1 << 31 if number is None else number, series.uid
 
 
 def _aside(items, corrections):

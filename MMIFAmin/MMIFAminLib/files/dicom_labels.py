@@ -75,3 +75,11 @@ def many(value: Any) -> list:
     if value is None or value == "":
         return []
     return list(value) if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__") else [value]
+
+
+def whole(value: Any) -> int | None:
+    """The one whole number that an element holds, or None where it holds none, several, or something else."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

@@ -17,11 +17,13 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from .about import About
+from .dicom_copied import allowed, identity_is_changed, is_uid
+from .dicom_labels import whole
 from .writing import atomic_folder
 
 if TYPE_CHECKING:
     from highdicom import SOPClass
-    from pydicom import DataElement, Dataset
+    from pydicom import Dataset
 
 DESCRIPTION = "MMIFAmin fused, research only"
 SCALE = 1000.0
@@ -30,19 +32,6 @@ SCALE = 1000.0
 _STEPS = 50000  # stored values from 0: the slope is then a short decimal
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_IDENTITY = ("PatientName", "PatientID", "StudyInstanceUID")  # kept even where they break the standard's form
-_ENUMERATED = {
-    "PatientSex": "M F O",
-    "SmokingStatus": "YES NO UNKNOWN",
-    "QualityControlSubject": "YES NO",
-    "PatientIdentityRemoved": "YES NO",
-    "Laterality": "R L",
-    "ScanningSequence": "SE IR GR EP RM",
-    "MRAcquisitionType": "2D 3D",
-}
-_IN_ITEMS = dict.fromkeys(
-    ("ReferencedStudySequence", "ReferencedPatientSequence"), ["ReferencedSOPClassUID", "ReferencedSOPInstanceUID"]
-) | {"OtherPatientIDsSequence": ["PatientID", "TypeOfPatientID"]}
 _BODY = ("BodyPartExamined", "Laterality", "PatientPosition")
 _MR = (
     "ScanningSequence",
@@ -120,14 +109,21 @@ def check_series(abouts: Sequence[About], anonymous: bool = False, root: str | N
 
 
 def study_notice(anatomical: About, functional: About, anonymous: bool = False) -> str:
-    """In words, where the written series does not lie in the study of the anatomical volume; else ""."""
+    """In words, where the written series does not lie in the study of the anatomical volume, or names its patient
+    otherwise; else ""."""
     if anonymous:
         return "the DICOM series names no patient and lies in a new study and frame of reference"
-    if anatomical.datasets:
-        return ""
-    if functional.datasets:
-        return "the anatomical volume is not DICOM: the series lies in the functional volume's study"
-    return "neither source is DICOM: the series lies in a new study that names no patient"
+    home = next((about for about in (anatomical, functional) if about.datasets), None)
+    if home is None:
+        return "neither source is DICOM: the series lies in a new study that names no patient"
+    said = []
+    if home is functional:
+        said.append("the anatomical volume is not DICOM: the series lies in the functional volume's study")
+    if not is_uid(home.study_uid):
+        said.append("the study's UID breaks the standard: the DICOM series lies in a new study of the same patient")
+    if identity_is_changed(home.datasets[0]):
+        said.append("the patient's name or id breaks the standard: the DICOM series has it shortened or cleaned")
+    return "; ".join(said)
 
 
 def _prefix(root):
@@ -172,10 +168,13 @@ def _series(abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Se
     )
     ds.FrameOfReferenceUID = frame_of_reference
     if home:
-        told = _allowed(home.datasets[0], sop_class)
+        told = allowed(home.datasets[0])
+        told.SOPClassUID = sop_class  # whose modules of patient and study highdicom knows
+        told.SOPInstanceUID = series
         ds.copy_patient_and_study_information(told)
         _copy(told, ds, ["SpecificCharacterSet"])
-        ds.FrameOfReferenceUID = anatomical.frame_of_reference_uid or home.frame_of_reference_uid or frame_of_reference
+        places = (anatomical.frame_of_reference_uid, home.frame_of_reference_uid, frame_of_reference)
+        ds.FrameOfReferenceUID = next(filter(is_uid, places))
     elif anonymous:
         ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "Patient, study and sources left out by MMIFAmin"
     ds.PositionReferenceIndicator = ""
@@ -189,7 +188,7 @@ def _series(abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Se
     )
     ds.DerivationCodeSequence = [CodedConcept("113085", "DCM", "Spatial resampling")]
     _lossy(ds, *abouts)
-    shown = _allowed(anatomical.datasets[0], sop_class) if anatomical.datasets else Dataset()
+    shown = allowed(anatomical.datasets[0]) if anatomical.datasets else Dataset()
     _copy(shown, ds, _BODY)
     if "Laterality" not in ds:
         ds.Laterality = ""
@@ -208,41 +207,9 @@ def _series(abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Se
 
 
 def _number(home):
-    number = home.datasets[0].get("SeriesNumber") if home else None
-    return int(number) if number not in (None, "") else 0
-
-
-def _allowed(source: Dataset, sop_class: str) -> Dataset:
-    """What ``source`` says, but for what is empty, breaks the standard's form or is private; as of an object of ``sop_class``."""
-    from pydicom.dataset import Dataset
-
-    kept = Dataset()
-    for element in source:
-        if element.value not in (None, "") and not element.tag.is_private and _is_allowed(element):
-            kept.add(copy.deepcopy(element))
-    kept.SOPClassUID = sop_class  # whose modules of patient and study highdicom knows
-    return kept
-
-
-def _is_allowed(element: DataElement) -> bool:
-    from pydicom import config
-    from pydicom.valuerep import validate_value
-
-    name = element.keyword
-    if name in _IDENTITY:
-        return True
-    if element.VR == "SQ":
-        needed = ["CodeMeaning"] if name.endswith("CodeSequence") else _IN_ITEMS.get(name, [])
-        return all(len(item) and all(item.get(part) for part in needed) for item in element.value)
-    values = [str(value) for value in (element.value if element.VM > 1 else [element.value])]
-    if name in _ENUMERATED and not set(values) <= set(_ENUMERATED[name].split()):
-        return False
-    try:
-        for value in values:
-            validate_value(element.VR, value, config.RAISE)
-    except ValueError:
-        return False
-    return True
+    """The series number of the source, where it leaves room for another."""
+    number = whole(home.datasets[0].get("SeriesNumber")) if home else None
+    return number if number is not None and 0 <= number < 1 << 30 else 0
 
 
 def _copy(source: Dataset, target: Dataset, names: Sequence[str]) -> None:
@@ -257,8 +224,7 @@ def _lossy(ds, *abouts):
     lossy = [header for header in headers if str(header.get("LossyImageCompression", "")) == "01"]
     if lossy:
         ds.LossyImageCompression = "01"
-        told = _allowed(lossy[0], ds.SOPClassUID)
-        _copy(told, ds, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"])
+        _copy(allowed(lossy[0]), ds, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"])
     elif headers and all(str(header.get("LossyImageCompression", "")) == "00" for header in headers):
         ds.LossyImageCompression = "00"
 
@@ -333,7 +299,7 @@ def _refer(ds, sources, image, k):
     images = []
     for source in sources:
         items = []
-        for sop_class, sop_instance in source.images_at(image, k):
+        for sop_class, sop_instance in filter(lambda pair: all(map(is_uid, pair)), source.images_at(image, k)):
             item = Dataset()
             item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_instance
             items.append(item)
@@ -344,13 +310,16 @@ def _refer(ds, sources, image, k):
             images.append(purposed)
         series = Dataset()
         series.SeriesInstanceUID, series.ReferencedInstanceSequence = source.about.series_uid, items
-        by_study.setdefault(source.about.study_uid or "", []).append(series)
+        if items and is_uid(source.about.series_uid):
+            by_study.setdefault(source.about.study_uid or "", []).append(series)
     if images:
         ds.SourceImageSequence = images
     if own := by_study.pop(str(ds.StudyInstanceUID), None):
         ds.ReferencedSeriesSequence = own
     others = []
     for study, referenced in by_study.items():
+        if not is_uid(study):
+            continue
         other = Dataset()
         other.StudyInstanceUID, other.ReferencedSeriesSequence = study, referenced
         others.append(other)

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, SeveralVolumes
+from ..volume.hounsfield import AIR_HU
 from .about import About, VolumeFile
 from .dicom_frames import Frame, frames_of, line, real_values, stored_values
 from .dicom_grid import between, even_count, placed, upright
 from .dicom_index import Series
+from .dicom_labels import whole
 from .integrity import MAX_VOXELS
 
 _SAME_PLACE = 0.02  # of a pixel: frames closer than this lie at one place
@@ -230,8 +232,7 @@ def _places(stack):
 
 
 def _instance(item):
-    number = item.dataset.get("InstanceNumber")
-    return int(number) if number not in (None, "") else 0
+    return whole(item.dataset.get("InstanceNumber")) or 0
 
 
 def _sortable(value):
@@ -243,9 +244,9 @@ def _sortable(value):
 
 def _check_declared(series, frames, warnings, name):
     """PET tells how many slices a volume has (0054,0081): slices that are missing at an end show only there."""
-    declared = series.headers[0].get("NumberOfSlices") if series.modality == "PT" else None
-    if declared and len(series.files) > 1 and len(frames) < int(declared):
-        warnings.append(f"{name} declares {int(declared)} slices, {len(frames)} are there: the rest is missing")
+    declared = whole(series.headers[0].get("NumberOfSlices")) if series.modality == "PT" else None
+    if declared and len(series.files) > 1 and len(frames) < declared:
+        warnings.append(f"{name} declares {declared} slices, {len(frames)} are there: the rest is missing")
 
 
 # --- the regular grid ---
@@ -284,10 +285,10 @@ def _image(frames, reader, warnings, name):
     if drift <= max(_OFF_LINE_MM, 0.02 * min(first.spacing)):
         return placed(values, first.axes, normal, (*first.spacing, spacing), positions[0])
     angle = np.degrees(np.arctan(np.linalg.norm(step - normal)))
-    image, cut = upright(values, first.axes, first.spacing, step * spacing, positions[0])
+    background = AIR_HU + 100 if first.unit == "HU" else None
+    image = upright(values, first.axes, first.spacing, step * spacing, positions[0], background)
     warnings.append(
         f"{name}: the slices are tilted by {angle:.1f} degrees (gantry tilt): resampled onto a grid at right angles"
-        + (f"; of the first slices what lies up to {cut:.0f} mm before the grid is cut off" if cut >= 0.5 else "")
     )
     return image
 
