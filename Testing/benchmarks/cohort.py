@@ -82,7 +82,14 @@ def timed(table, output, workers, scheduler=None, work=work_row) -> dict:
     }  # fmt: skip
 
 
-def efficiency(studies: int, rounds: int, folder: Path) -> list[dict]:
+def wait_until_quiet(patience: float) -> None:
+    """Wait until others take less than ``QUIET`` cores, at most so many seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end and psutil.cpu_percent(interval=2) / 100 * psutil.cpu_count() > QUIET:
+        pass
+
+
+def efficiency(studies: int, rounds: int, folder: Path, patience: float) -> list[dict]:
     """Rates of one and of two workers, in turns."""
     from support.cohorts import make_cohort
 
@@ -92,6 +99,7 @@ def efficiency(studies: int, rounds: int, folder: Path) -> list[dict]:
         for workers, place in places.items():
             timed(table, folder / f"first-{workers}", workers, scheduler=place)
         for turn in range(rounds):
+            wait_until_quiet(patience)
             for workers in (1, 2) if turn % 2 else (2, 1):
                 told = timed(table, folder / f"{turn}-{workers}", workers, scheduler=places[workers])
                 rows.append({"part": "efficiency"} | told)
@@ -140,6 +148,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=200, help="small volumes for the efficiency; 0 leaves it out")
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument(
+        "--patience", type=float, default=0, help="seconds to wait before a round until others are still"
+    )
     parser.add_argument("--rows", type=int, default=10000, help="of the largest simulation; 0 leaves it out")
     parser.add_argument("--simulate", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to write")
@@ -155,7 +166,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     if options.studies:
         with tempfile.TemporaryDirectory() as name:
-            measured = efficiency(options.studies, options.rounds, Path(name))
+            measured = efficiency(options.studies, options.rounds, Path(name), options.patience)
         told_efficiency(measured)
         rows += measured
     columns = list(dict.fromkeys(key for row in rows for key in row))

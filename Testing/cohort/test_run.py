@@ -12,7 +12,7 @@ from MMIFAminLib.cohort.run import _alone, _busy
 from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import InputError, MMIFAminError
 from MMIFAminLib.study import default_options
-from support.cohorts import address, itk_threads, make_cohort, start_dask, stop, stub
+from support.cohorts import address, engine_here, make_cohort, start_dask, stop, stub
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,8 @@ def test_a_cohort_is_fused_as_one_by_one_and_goes_on_where_it_stopped(scheduler,
     assert alone.hashes["fused"] == told[1]["fused_sha256"] and alone.metrics == done.results["s001"].metrics
 
     with Client(scheduler) as client:
-        assert set(client.run(itk_threads).values()) == {1}, "ITK in a worker has the worker's cores, not the machine's"
+        engines = [told for told in client.run(engine_here).values() if told[0]]
+    assert set(engines) == {(1, 1)}, "weights are loaded once a worker, and ITK has its cores, not the machine's"
 
     (out / "s002" / "fused.nrrd").unlink()
     again = run_cohort(table, out, options=options, scheduler=scheduler)

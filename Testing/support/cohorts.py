@@ -43,9 +43,11 @@ def stub(row, output, options, force, version):
     return Result(row.id, "fused", seconds=0.1)
 
 
-def itk_threads():
-    """How many threads ITK takes in the process that is asked."""
-    return sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+def engine_here():
+    """How often weights were loaded in the worker that is asked, and how many threads ITK takes there."""
+    from MMIFAminLib.cohort.worker import _fuser
+
+    return _fuser.cache_info().misses, sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
 
 
 def start_dask(folder, *arguments, allowed_failures=1):
