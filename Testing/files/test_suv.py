@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from MMIFAminLib.errors import InputError
-from MMIFAminLib.files.suv import KINDS, suv_factor
+from MMIFAminLib.files.suv import KINDS, corrections_of, suv_factor
 
 IN_SEQUENCE = (
     "RadionuclideTotalDose",
@@ -69,6 +69,7 @@ def test_a_series_time_of_later_processing_is_not_the_scan():
 
 def test_enhanced_pet_tells_its_corrections_and_the_time_they_are_for():
     plain = {"CorrectedImage": None, "DecayCorrection": None, "SeriesTime": "150000", "Units": None}
+    assert corrections_of(header(CorrectedImage="", AttenuationCorrected="YES")) == ("ATTN",)  # empty, not nothing
     flags = {"AttenuationCorrected": "YES", "DecayCorrected": "YES", "DecayCorrectionDateTime": "20240102110000.0"}
     assert suv_factor([header(**plain, **flags)], "BQML").factor == pytest.approx(70e3 / DECAYED, rel=1e-9)
     for name, reason in (("AttenuationCorrected", "ATTN"), ("DecayCorrected", "DECY")):

@@ -108,6 +108,18 @@ class TestSuv:
         show_as_suv(bench, panel, whole)
         assert "different rescale slopes" in warned[0] and whole.GetVoxelValueUnits() is None
 
+    @pytest.mark.parametrize("slopes, told", [((2.5,) * 4, 2.5), ((2.5, 2.5, 2.5, 3.0), 2.5), ((2.5,) * 4, 5.0)])
+    def test_an_enhanced_pet_whose_frames_are_scaled_alike(self, bench, panel, tmp_path, warned, slopes, told):
+        """Slopes of frames, or a real world value mapping, that Slicer's reader does not know are told, and no SUV given."""
+        from bench.database import FACTOR, load_enhanced_pet
+
+        node = load_enhanced_pet(tmp_path, slopes, told)
+        before = values(node).copy()
+        show_as_suv(bench, panel, node)
+        right = slopes == (told,) * 4
+        np.testing.assert_allclose(values(node), before * (FACTOR if right else 1), rtol=1e-6)
+        assert right or ("scales of their own" in warned[0] and node.GetVoxelValueUnits() is None)
+
     def test_the_button_says_why_it_cannot(self, bench, panel, tmp_path):
         assert panel.ui.suvButton.toolTip == "Choose a functional volume."
         node = load_pet(tmp_path)

@@ -59,7 +59,8 @@ class Mapping:
 class Frame:
     """One slice. ``position`` (3,) is the centre of its first voxel and ``axes`` (2, 3) the directions in which columns
     and rows are counted, LPS, mm; both None where the object does not tell. ``spacing`` is the distance in mm between
-    columns and between rows, ``thickness`` that of the slice. ``labels`` tell frames at one place apart."""
+    columns and between rows, ``thickness`` that of the slice. ``mapping`` gives real values in ``unit``; ``rescale`` is what
+    slope and intercept alone would give. ``labels`` tell frames at one place apart."""
 
     dataset: Dataset
     path: Path
@@ -69,6 +70,7 @@ class Frame:
     spacing: tuple[float, float]
     thickness: float | None
     mapping: Mapping
+    rescale: Mapping
     unit: str | None
     labels: dict[str, object]
 
@@ -134,7 +136,7 @@ def _frame(dataset, path, number):
             position = position + np.cross(*axes) * step * (steps.pop("slice", number + 1) - 1)
         else:
             position = None
-    mapping, unit = _mapping(dataset, value, group, path)
+    mapping, rescale, unit = _mapping(dataset, group, path)
     spacing = _numbers(value("PixelSpacing", "PixelMeasuresSequence"), 2)
     if spacing is None:
         spacing = _numbers(value("ImagerPixelSpacing"), 2)
@@ -151,6 +153,7 @@ def _frame(dataset, path, number):
         spacing=(1.0, 1.0) if spacing is None else (float(spacing[1]), float(spacing[0])),
         thickness=thickness,
         mapping=mapping,
+        rescale=rescale,
         unit=unit,
         labels={name: label for name, label in (labels(value) | steps).items() if label is not None},
     )
@@ -169,25 +172,24 @@ def _unit_axes(numbers, path):
 # --- what stored values mean ---
 
 
-def _mapping(dataset, value, group, path):
-    """The :class:`Mapping` of a frame and the unit that it leads to."""
+def _mapping(dataset, group, path):
+    """The :class:`Mapping` of a frame, the one that slope and intercept alone give, and the unit of the first."""
     modality, transform = dataset.get("Modality"), group("PixelValueTransformationSequence")
     source = dataset if transform is None else transform
     rescaled = source.get("RescaleSlope") not in (None, "")
     unit = dataset.get("Units") or source.get("RescaleType")
     if modality == "CT":
         unit = "HU" if rescaled and unit in (None, "HU", "US", "") else unit
+    slope, intercept = _number(source.get("RescaleSlope")), _number(source.get("RescaleIntercept"))
+    mapping = rescale = Mapping(1.0 if slope is None else slope, intercept or 0.0)
     real = _real_world(dataset, group)
     if real is not None and (not rescaled or (str(unit or "") in _NO_UNIT and real[1] not in _NO_UNIT)):
         mapping, unit = real
     elif dataset.get("ModalityLUTSequence"):
         mapping = _modality_table(dataset.ModalityLUTSequence[0])
-    else:
-        slope, intercept = _number(source.get("RescaleSlope")), _number(source.get("RescaleIntercept"))
-        if rescaled and slope is None:
-            raise InputError(f"{path} is damaged: its rescale slope is {source.get('RescaleSlope')}")
-        mapping = Mapping(1.0 if slope is None else slope, intercept or 0.0)
-    return mapping, UNITS.get(str(unit), str(unit)) if unit and unit != "US" else None  # US: unspecified
+    elif rescaled and slope is None:
+        raise InputError(f"{path} is damaged: its rescale slope is {source.get('RescaleSlope')}")
+    return mapping, rescale, UNITS.get(str(unit), str(unit)) if unit and unit != "US" else None  # US: unspecified
 
 
 def _real_world(dataset, group):

@@ -14,6 +14,7 @@ from math import exp, isfinite, log
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .dicom_labels import many
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -258,7 +259,7 @@ def corrections_of(header: Dataset) -> tuple[str, ...] | None:
 
     Enhanced PET has an attribute for each instead (PS3.3 C.8.22.5).
     """
-    if told := _many(header.get("CorrectedImage")):
+    if told := many(header.get("CorrectedImage")):
         return tuple(map(str, told))
     flags = {"ATTN": header.get("AttenuationCorrected"), "DECY": header.get("DecayCorrected")}
     return tuple(name for name, flag in flags.items() if flag == "YES") if any(flags.values()) else None
@@ -300,10 +301,6 @@ def _number(value):
     except (TypeError, ValueError):
         return None
     return number if isfinite(number) else None
-
-
-def _many(value):
-    return [value] if isinstance(value, str) else list(value or [])
 
 
 def _private(ds: Dataset, group: int, creator: str, element: int) -> str | None:

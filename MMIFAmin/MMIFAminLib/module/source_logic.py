@@ -130,7 +130,7 @@ class SourceLogic:
             from ..files.suv import suv_factor
 
             headers = suv.read_headers(paths, progress)
-            return headers, suv_factor(headers)
+            return headers, suv_factor(headers, suv.unit_of(headers, paths))
 
         def finish(found):
             from . import suv_values

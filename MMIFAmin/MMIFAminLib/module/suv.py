@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import slicer
@@ -66,6 +67,24 @@ def read_headers(paths: list[str], progress: Progress) -> list[Dataset]:
         except (OSError, InvalidDicomError) as error:
             raise InputError(f"SUV cannot be given: {path} cannot be read ({error}).") from error
     return headers
+
+
+def unit_of(headers: list[Dataset], paths: list[str]) -> str | None:
+    """The unit that the frames of enhanced PET give their values; None for single-frame images, which have theirs in Units.
+
+    Raises InputError where Slicer's DICOM reader, which scales all frames of an object alike and knows rescale slopes only,
+    gave the volume other values than those in this unit.
+    """
+    from ..files.dicom_frames import frames_of
+
+    enhanced = [one for one in zip(headers, paths) if "PerFrameFunctionalGroupsSequence" in one[0]]
+    frames = [frame for header, path in enhanced for frame in frames_of(header, Path(path))]
+    if any(frame.mapping != frame.rescale for frame in frames) or len({frame.mapping for frame in frames}) > 1:
+        raise InputError(
+            "SUV cannot be given: the frames of this enhanced PET have scales of their own, which Slicer's DICOM reader "
+            "does not keep; fuse its folder with the command line, `mmifamin fuse`, which does."
+        )
+    return frames[0].unit if frames else None
 
 
 def check_slopes(node: vtkMRMLScalarVolumeNode, headers: list[Dataset]) -> None:
