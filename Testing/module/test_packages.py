@@ -154,9 +154,20 @@ class TestPackages:
         assert "safetensors" in named and not named & {"torch", "monai", "torchvision", "simpleitk", "numpy", "vtk"}
 
 
-@pytest.mark.parametrize("name, late", [("packages", "importlib.metadata"), ("sample", "SimpleITK")])
-def test_what_slicer_loads_at_its_start_is_quick(name, late):
-    """Half of the time that the module took to load, and 0.6 s at each start of Slicer."""
-    code = f"import MMIFAminLib.module.{name}, sys; print({late!r} in sys.modules)"
+@pytest.mark.parametrize(
+    "name, late",
+    [
+        ("module.packages", "importlib.metadata"),
+        ("module.sample", "SimpleITK"),
+        ("mrml", "MMIFAminLib.evaluation"),
+        ("mrml", "torch"),
+        ("evaluation", "scipy.stats"),
+        ("engine.fusion", "monai"),
+        ("engine.fusion", "matplotlib"),
+    ],
+)
+def test_what_is_not_needed_yet_is_not_loaded(name, late):
+    """Slicer waits for what the module loads at its start, when a pair is chosen and when it is fused."""
+    code = f"import MMIFAminLib.{name}, sys; print({late!r} in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out == "False\n"

@@ -15,7 +15,6 @@ from zlib import crc32
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
-from scipy.stats import rankdata
 
 from ..display.color import ColorTable, luma
 from ..errors import InputError
@@ -159,6 +158,8 @@ def anatomy_fixed_correlation(
     The voxels of `mask` are sorted into `bins` narrow classes of anatomical intensity in [0, 1]; within each class of
     at least `least` voxels the rank correlation is taken (0 where one of the two is constant), then averaged by voxels.
     """
+    from scipy.stats import rankdata
+
     anatomical, uptake, fused = (np.asarray(array)[mask] for array in (anatomical, uptake, fused))
     classes = np.minimum((anatomical * bins).astype(int), bins - 1)
     total = weight = 0.0

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import correlate1d, gaussian_filter, uniform_filter
-from scipy.stats import rankdata
 
 from ..errors import InputError
 
@@ -83,6 +82,8 @@ def rank_methods(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     `scores` is ``{method: {metric: mean score}}``. The result is ordered from the best method to the worst; it holds
     only among the methods given, since another method shifts the ranks.
     """
+    from scipy.stats import rankdata  # takes a second to import, and measuring a fusion does without
+
     better = {metric.name: metric.higher_is_better for metric in METRICS}
     table = np.array([[scores[m][k] if better[k] else -scores[m][k] for k in RANKED] for m in scores], float)
     ranks = rankdata(-table.reshape(len(scores), len(RANKED)), axis=0).mean(axis=1)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..evaluation.metrics import METRICS
-from ..evaluation.quality import Quality, fused_quality
 from .nodes import Snapshot
 from .owned import file_under, fill_table, owned
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..engine.fused import FusedVolume
     from ..engine.progress import Progress
+    from ..evaluation.quality import Quality
 
 _OWNER = "MMIFAmin.quality"
 
@@ -32,11 +31,15 @@ class QualityNodes:
 
 def snapshot_quality(source: Snapshot, fused: FusedVolume, progress: Progress | None = None) -> Quality:
     """Score a FusedVolume against its snapshot along the plane it was fused in. Any thread: touches no node."""
+    from ..evaluation.quality import fused_quality
+
     return fused_quality(source.anatomical.kept_image, fused, progress=progress)
 
 
 def publish_quality(fusedNode: vtkMRMLScalarVolumeNode, quality: Quality) -> QualityNodes:
     """Write the scores of a fused node into table and plot nodes, those of its last measurement if still there."""
+    from ..evaluation.metrics import METRICS
+
     name = fusedNode.GetName()
     summary = owned(fusedNode, "vtkMRMLTableNode", f"{_OWNER}.summary", f"{name} quality")
     slices = owned(fusedNode, "vtkMRMLTableNode", f"{_OWNER}.slices", f"{name} quality by slice")
