@@ -1,5 +1,6 @@
 """The panel and the scene: nothing outlives it, nothing is chosen by itself, what is out of date says so."""
 
+import numpy as np
 import pytest
 
 from bench.driving import case, chosen, fused, names, slow
@@ -119,7 +120,7 @@ class TestRemoving:
     def test_own_outputs_are_in_no_list_of_sources(self, bench, panel):
         panel.ui.greyCheckBox.checked = True
         fused(bench, panel)
-        for selector in (panel.ui.anatomicalSelector, panel.ui.functionalSelector):
+        for selector in (panel.ui.anatomicalSelector, panel.ui.functionalSelector, panel.ui.secondSelector):
             offered = [selector.nodeFromIndex(index).GetName() for index in range(selector.nodeCount())]
             assert offered == ["Head MR", "Head PET"]
         bench.scene.Clear(0)
@@ -304,8 +305,9 @@ class TestWords:
 
     def test_what_cannot_be_fused_says_so_before_the_click(self, bench, panel):
         anatomical, functional = chosen(bench, panel)
-        colored = bench.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "picture")
-        colored.SetAndObserveImageData(functional.GetImageData())
+        colored = slicer.util.addVolumeFromArray(
+            np.zeros((4, 4, 4, 3), np.uint8), name="picture", nodeClassName="vtkMRMLVectorVolumeNode"
+        )
         grid = bench.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "warp")
         functional.SetAndObserveTransformNodeID(grid.GetID())
         panel.updateGUI()
@@ -313,6 +315,9 @@ class TestWords:
         functional.SetAndObserveTransformNodeID(None)
         panel.updateGUI()
         assert panel.ui.fuseButton.enabled and "Ready." in panel.ui.statusLabel.text
+        panel._parameterNode.anatomical = colored
+        reason = "The anatomical volume 'picture' is a colour volume; choose a scalar one"
+        assert not panel.ui.fuseButton.enabled and reason in panel.ui.statusLabel.text
         panel._parameterNode.anatomical = bench.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "organs")
         assert not panel.ui.fuseButton.enabled and "label map" in panel.ui.statusLabel.text
 

@@ -191,6 +191,14 @@ class TestSuvWindows:
 
 
 class TestTaken:
+    @pytest.mark.parametrize("share, words", [(0.0, "0"), (7.6e-7, "under 0.01"), (0.00044, "0.044"), (0.25, "25")])
+    def test_the_share_at_the_upper_end_is_a_number_that_can_be_read(self, bench, share, words):
+        from MMIFAminLib.module import units
+
+        assert units._line({"shows": "mr", "region": "head", "unit": None, "at_upper_end": share}) == (
+            f"MR, head; {words} % at upper end"
+        )
+
     def test_what_was_taken_for_what_is_told_before_and_after_fusing(self, bench, panel):
         assert panel.ui.takenLabel.text == "Told when both are chosen"
         nodes = chosen(bench, panel)

@@ -15,9 +15,10 @@ import slicer
 
 from ..errors import GeometryError, InputError, MMIFAminError
 from .selftest_reading import ReadingCases
+from .selftest_scene import SceneCases
 
 
-class SelfTestCases(ReadingCases):
+class SelfTestCases(SceneCases, ReadingCases):
     """All of them."""
 
     # Console and batch -----------------------------------------------------------------------------------------------

@@ -121,5 +121,7 @@ def _line(one: dict) -> str:
     shows = {"ct": "CT", "mr": "MR", "uptake": _("uptake")}[one["shows"]]
     region = {"head": _("head"), "trunk": _("trunk")}.get(one["region"])
     unit = in_words(one["unit"]) or ("" if one["shows"] == "mr" else _("unit not known"))  # MR has none
-    share = _("{share:.2g} % at upper end").format(share=100 * one["at_upper_end"])
+    percent = 100 * one["at_upper_end"]
+    share = _("under 0.01") if 0 < percent < 0.01 else f"{percent:.2g}"
+    share = _("{share} % at upper end").format(share=share)
     return f"{', '.join(filter(None, (shows, region, unit)))}; {share}"
