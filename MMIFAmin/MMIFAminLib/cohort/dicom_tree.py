@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
 from ..files.dicom_index import Contents, Series, index_folder, plain_pair
-from .manifest import LeftOut, Row, Studies, checked
+from .manifest import LeftOut, Row, Studies, folder_ids
 
 
 def dicom_studies(root: Path) -> Studies:
     """The studies below ``root`` whose two series are plain, and the others with the reason why they are left out.
 
     Folders are read one after the other and only what tells series apart is kept of them. Ids are the studies' folders.
-    Raises InputError where nothing can be fused.
+    Without DICOM images there are neither.
     """
     studies: dict[tuple[str, str], list[Series]] = {}
     damaged: list[Path] = []
@@ -38,11 +37,8 @@ def dicom_studies(root: Path) -> Studies:
             left_out.append(LeftOut(str(folder), str(error).removeprefix(f"{folder} ").split("; name both")[0]))
             continue
         rows.append((folder, _place(anatomical, studies), _place(functional, studies)))
-    if not rows:
-        why = f": {left_out[0].what}: {left_out[0].why}" if left_out else " (no DICOM images)"
-        raise InputError(f"{root} holds no study to fuse{why}")
-    ids = _ids(root, [folder for folder, _, _ in rows])
-    return Studies(checked([Row(id_, *pair) for id_, (_, *pair) in zip(ids, rows)], str(root)), tuple(left_out))
+    ids = folder_ids(root, [folder for folder, _, _ in rows])
+    return Studies(tuple(Row(id_, *pair) for id_, (_, *pair) in zip(ids, rows)), tuple(left_out))
 
 
 def _parts(root: Path) -> Iterator[Contents]:
@@ -62,15 +58,3 @@ def _place(series: Series, studies: dict[tuple[str, str], list[Series]]) -> Path
 
 def _common(files: list[Path]) -> Path:
     return Path(os.path.commonpath([path.parent for path in files]))
-
-
-def _ids(root: Path, folders: list[Path]) -> list[str]:
-    """A name for each study that can be a folder's: where it lies, and a number where two lie in one place."""
-    names = []
-    for folder in folders:
-        inside = "" if folder == root else str(folder.relative_to(root))
-        names.append(re.sub(r"[^\w.+=@-]+", "_", inside or root.resolve().name).strip("._ ")[-100:] or "study")
-    return [
-        name if names.count(name) == 1 else f"{name}-{1 + names[:number].count(name)}"
-        for number, name in enumerate(names)
-    ]

@@ -6,7 +6,7 @@ import argparse
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,21 @@ def checked(rows: Iterable[Row], where: str) -> tuple[Row, ...]:
     if times > 1:
         raise InputError(f"{where}: the id '{id_}' occurs {times} times: each study needs its own")
     return rows
+
+
+def folder_ids(root: Path, places: Sequence[Path]) -> list[str]:
+    """For each of ``places`` in ``root`` a name that can be a folder's: where it lies, and a number where that is one for
+    several.
+    """
+    names = []
+    for place in places:
+        inside = "" if place == root else str(place.relative_to(root))
+        names.append(re.sub(r"[^\w.+=@-]+", "_", inside or root.resolve().name).strip("._ ")[-100:] or "study")
+    folded = [name.casefold() for name in names]
+    return [
+        name if folded.count(name.casefold()) == 1 else f"{name}-{1 + folded[:number].count(name.casefold())}"
+        for number, name in enumerate(names)
+    ]
 
 
 def _separator(line: str) -> str:

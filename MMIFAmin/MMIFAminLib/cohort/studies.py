@@ -1,4 +1,4 @@
-"""Which studies an input holds: a table, a BIDS dataset, or a tree of DICOM studies."""
+"""Which studies an input holds: a table, a BIDS dataset, or a tree of DICOM studies and volume files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from .manifest import Studies, read_manifest
+from .manifest import Studies, checked, read_manifest
 
 
 def find_studies(source: str | Path, filters: Sequence[str] = ()) -> Studies:
     """The studies of ``source``: a table (.csv, .tsv), a BIDS dataset (a folder with dataset_description.json) or a folder
-    of DICOM studies.
+    of DICOM studies and of volume files whose names tell their modality.
 
     ``filters`` ("subject=01,02", "anatomical:suffix=T2w") choose among the files of a BIDS dataset. Raises InputError where
     there is nothing to fuse or a filter cannot be used.
@@ -27,9 +27,19 @@ def find_studies(source: str | Path, filters: Sequence[str] = ()) -> Studies:
 
         return bids_studies(source, filters)
     if source.is_dir():
-        from .dicom_tree import dicom_studies
-
-        return dicom_studies(source)
+        return _in_folder(source)
     if source.suffix.lower() in (".csv", ".tsv"):
         return read_manifest(source)
-    raise InputError(f"{source} is no cohort: give a table (.csv, .tsv), a BIDS dataset or a folder of DICOM studies")
+    raise InputError(f"{source} is no cohort: give a table (.csv, .tsv), a BIDS dataset or a folder of studies")
+
+
+def _in_folder(root: Path) -> Studies:
+    from .dicom_tree import dicom_studies
+    from .volume_tree import volume_studies
+
+    dicom, volumes = dicom_studies(root), volume_studies(root)
+    left_out = dicom.left_out + volumes.left_out
+    if not (dicom.rows or volumes.rows):
+        why = f": {left_out[0].what}: {left_out[0].why}" if left_out else " (no DICOM images and no volume files)"
+        raise InputError(f"{root} holds no study to fuse{why}")
+    return Studies(checked(dicom.rows + volumes.rows, str(root)), left_out)

@@ -24,7 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="INPUT",
-        help="a table (.csv, .tsv: columns id, anatomical, functional, options), a BIDS dataset, or a folder of DICOM studies",
+        help="a table (.csv, .tsv: columns id, anatomical, functional, options), a BIDS dataset, or a folder of DICOM studies "
+        "or of volumes named by their modality",
     )
     parser.add_argument(
         "output", type=Path, metavar="OUTPUT", help="the folder of the results; an old one is gone on with"
@@ -58,7 +59,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def cohort(options: argparse.Namespace) -> int:
-    """Fuse many studies: those of a table, of a BIDS dataset, or of a folder of DICOM studies.
+    """Fuse many studies: those of a table, of a BIDS dataset, or of a folder of DICOM studies or of volumes (ct.nrrd
+    beside pet.nrrd).
 
     OUTPUT gets BIDS derivatives for a BIDS dataset, else a folder for each study; cohort.csv, the table of what happened;
     and cohort.html, which shows it. Said again, the command does only what is missing or whose inputs, options, weights or

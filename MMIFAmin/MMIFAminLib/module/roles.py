@@ -10,17 +10,6 @@ if TYPE_CHECKING:
 
 _FUNCTIONAL_MODALITIES = {"PT", "NM", "PET", "SPECT"}
 _ANATOMICAL_MODALITIES = {"MR", "CT", "MRI", "CBCT"}
-_FUNCTIONAL_WORD = re.compile(
-    r"(wb|fdg|psma|tau)?pet(ac|nac|wb)?|spect|fdg|fet|flt|fmiso|psma|dota(tate|toc|noc)|datscan|amyloid|mibi|hmpao|nm|nac|"
-    r"uptake|perf|perfusion|asl|suv(bw|lbm|bsa|ibw|max)?"
-)
-_ANATOMICAL_WORD = re.compile(
-    r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pd|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
-)
-_NEVER_BY_ITSELF = re.compile(r"(pet)?nac|uncorrected|locali[sz]er|scout|topogram|surview|mip|mumap|umap")
-_WORD = re.compile(
-    r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
-)  # MRHead: MR, Head; CTChest: CT, Chest
 _SUV_QUANTITIES = {str(code) for code in range(126400, 126407)}  # of DICOM's DCM: SUV, SUVbw, SUVlbm and so on
 _ATTENUATION = "112031"  # what Slicer sets for a CT
 _FUNCTIONAL_TABLE = re.compile(r"pet|spect|heat|rainbow|inferno|hot|fire", re.IGNORECASE)
@@ -45,22 +34,9 @@ def guess_role(node: vtkMRMLScalarVolumeNode) -> str | None:
     colors = display.GetColorNode() if display is not None else None
     if colors is not None and _FUNCTIONAL_TABLE.search(colors.GetName() or ""):
         return "functional"
-    return _role_by_name(node.GetName() or "")
+    from ..cohort.naming import role_by_name  # a room that Slicer's start need not load
 
-
-def _role_by_name(name) -> str | None:
-    """The role that the words of ``name`` tell; None where they tell none or both (CT_for_PET, CTPerfusion)."""
-    words = _words(name)
-    functional = any(_FUNCTIONAL_WORD.fullmatch(word) for word in words)
-    anatomical = any(_ANATOMICAL_WORD.fullmatch(word) for word in words)
-    return None if functional == anatomical else "functional" if functional else "anatomical"
-
-
-def _words(name: str) -> set[str]:
-    words = set()
-    for part in re.findall(r"[A-Za-z0-9]+", name):
-        words |= {part.lower(), part.lower().rstrip("0123456789")} | {word.lower() for word in _WORD.findall(part)}
-    return words
+    return role_by_name(node.GetName() or "")
 
 
 def preselect(
@@ -73,7 +49,10 @@ def preselect(
     Volumes that MMIFAmin made are not taken as sources, nor are label maps, hidden nodes, and what nobody fuses without
     saying so: PET without attenuation correction, localizers, projections.
     """
-    candidates = [node for node in _volumes(scene) if node not in (anatomical, functional) and _plain(node)]
+    from ..cohort.naming import never_by_itself
+
+    volumes = [node for node in source_volumes(scene) if node not in (anatomical, functional)]
+    candidates = [node for node in volumes if not never_by_itself(node.GetName() or "")]
     roles = {node: guess_role(node) for node in candidates}
     if functional is None:
         functional = next((node for node in candidates if roles[node] == "functional"), None)
@@ -88,10 +67,6 @@ def preselect(
     return anatomical, functional
 
 
-def _plain(node) -> bool:
-    return not any(_NEVER_BY_ITSELF.fullmatch(word) for word in _words(node.GetName() or ""))
-
-
 def own_volumes(scene: vtkMRMLScene) -> list:
     """The volumes of the scene that MMIFAmin made."""
     return [node for node in _nodes(scene) if node.GetAttribute("MMIFAmin.version") is not None]
@@ -103,7 +78,8 @@ def _nodes(scene) -> list:
     return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
 
 
-def _volumes(scene) -> list:
+def source_volumes(scene: vtkMRMLScene) -> list:
+    """The volumes of the scene that can be sources: those with voxels that are shown in lists and that MMIFAmin did not make."""
     return [
         node
         for node in _nodes(scene)

@@ -1,0 +1,57 @@
+"""What the name of a volume tells: whether it is the anatomical or the functional one, and whose it is."""
+
+from __future__ import annotations
+
+import re
+
+_FUNCTIONAL_WORD = re.compile(
+    r"(wb|fdg|psma|tau)?pet(ac|nac|wb)?|spect|fdg|fet|flt|fmiso|psma|dota(tate|toc|noc)|datscan|amyloid|mibi|hmpao|nm|nac|"
+    r"uptake|perf|perfusion|asl|suv(bw|lbm|bsa|ibw|max)?"
+)
+_ANATOMICAL_WORD = re.compile(
+    r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pd|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
+)
+_NEVER_BY_ITSELF = re.compile(r"(pet)?nac|uncorrected|locali[sz]er|scout|topogram|surview|mip|mumap|umap")
+_PART = re.compile(r"[A-Za-z0-9]+")
+_WORD = re.compile(
+    r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
+)  # MRHead: MR, Head; CTChest: CT, Chest
+_WORD_OR_NUMBER = re.compile(f"{_WORD.pattern}|[0-9]+")
+
+
+def role_by_name(name: str) -> str | None:
+    """The role ("functional", "anatomical") that the words of ``name`` tell; None where they tell none or both (CT_for_PET)."""
+    words = _words(name)
+    functional = any(_FUNCTIONAL_WORD.fullmatch(word) for word in words)
+    anatomical = any(_ANATOMICAL_WORD.fullmatch(word) for word in words)
+    return None if functional == anatomical else "functional" if functional else "anatomical"
+
+
+def never_by_itself(name: str) -> bool:
+    """Whether nobody fuses a volume of this name without saying so: no attenuation correction, a localizer, a projection."""
+    return any(_NEVER_BY_ITSELF.fullmatch(word) for word in _words(name))
+
+
+def stem(name: str) -> frozenset[str]:
+    """The words and numbers of ``name``, in small letters, that tell no modality: whose volume it is, or of what.
+
+    "Head MR" and "PETHead" have one stem, "patient1_ct" and "patient2_pet" two.
+    """
+    found: set[str] = set()
+    for part in _PART.findall(name):
+        if not _tells_modality(part):
+            words = (word for word in _WORD_OR_NUMBER.findall(part) if not _tells_modality(word))
+            found |= {letters for word in words for letters in re.findall("[a-z]+|[0-9]+", word.lower())}
+    return frozenset(found)
+
+
+def _tells_modality(word: str) -> bool:
+    variants = {word.lower(), word.lower().rstrip("0123456789")}
+    return any(_FUNCTIONAL_WORD.fullmatch(one) or _ANATOMICAL_WORD.fullmatch(one) for one in variants)
+
+
+def _words(name: str) -> set[str]:
+    words = set()
+    for part in _PART.findall(name):
+        words |= {part.lower(), part.lower().rstrip("0123456789")} | {word.lower() for word in _WORD.findall(part)}
+    return words
