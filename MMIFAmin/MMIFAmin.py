@@ -18,12 +18,13 @@ from slicer.util import VTKObservationMixin
 
 from MMIFAminLib.errors import MMIFAminError
 from MMIFAminLib.module import state, units
+from MMIFAminLib.module.batching import Batching
 from MMIFAminLib.module.following import Following
 from MMIFAminLib.module.logic import FusionLogic
 from MMIFAminLib.module.preset_choice import PresetChoice
 from MMIFAminLib.module.reading import Reading
 from MMIFAminLib.module.selftest import SelfTestCases
-from MMIFAminLib.module.widgets import fit_rows, show_quality, show_unusable
+from MMIFAminLib.module.widgets import BATCH_HEIGHT, fit_rows, show_quality, show_unusable
 from MMIFAminLib.module.working import Working
 
 RESOURCES = os.path.join(os.path.dirname(__file__), "Resources")
@@ -50,7 +51,9 @@ def registerSampleData() -> None:
     sample.register(lambda source: MMIFAminLogic().loadSample(source.sampleName), os.path.join(RESOURCES, "Icons"))
 
 
-class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadableModuleWidget, VTKObservationMixin):
+class MMIFAminWidget(
+    Working, Following, PresetChoice, Reading, Batching, ScriptedLoadableModuleWidget, VTKObservationMixin
+):
     """The panel: what it shows and how it follows the scene. How it works is in `Working`."""
 
     logic: MMIFAminLogic  # from `setup` on
@@ -60,6 +63,7 @@ class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadable
         VTKObservationMixin.__init__(self)
         Working.__init__(self)
         Reading.__init__(self)
+        Batching.__init__(self)
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
@@ -81,6 +85,7 @@ class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadable
         self._recolorTimer = self._timer(150, self._recolor)
         self._preselectTimer = self._timer(300, self._preselect)
         self._preloadTimer = self._timer(500, self._preload)
+        self._fitTimer = self._timer(0, self._fitTables)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -102,6 +107,7 @@ class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadable
         self.ui.metricComboBox.connect("activated(int)", self.onMetric)
         self.ui.colorTableSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onColorTable)
         self.setupReading(qt)
+        self.setupBatch(qt)
         self.initializeParameterNode()
 
     @staticmethod
@@ -233,6 +239,7 @@ class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadable
         ui.statusLabel.text = "\n".join(filter(None, lines)) or ("" if busy else _("Ready."))
         self._showQuality(self.logic.qualityRows(state.fused_node(p)))
         self.showReading()
+        self.showBatch()
 
     def _followDisplay(self):
         p = self._parameterNode
@@ -277,7 +284,11 @@ class MMIFAminWidget(Working, Following, PresetChoice, Reading, ScriptedLoadable
         self._switch(self.logic.plot if checked else self.logic.leaveLayout)
 
     def onTableResized(self, column: int, before: int, after: int) -> None:
+        self._fitTimer.start()  # Qt tells of a new width before the columns have it
+
+    def _fitTables(self):
         fit_rows(self.ui.qualityTable)
+        fit_rows(self.ui.batchTable, BATCH_HEIGHT)
 
     def onMetric(self, index: int) -> None:
         self._parameterNode.metric = self.ui.metricComboBox.currentText

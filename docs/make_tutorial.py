@@ -196,6 +196,29 @@ def panel(path):
     bench.close()
 
 
+def batch(path):
+    """The section *Batch* after a scene of two pairs that can be fused, one that lies apart, and a scout."""
+    from bench.application import Bench
+
+    bench = Bench()
+    widget, case = bench.open(), bench.module.MMIFAminTest()
+    from MMIFAminLib.module.selftest_base import add_volume, small_pair
+
+    images = small_pair(SAMPLES["MMIFAminHead"])
+    for names in (("Anna MR", "Anna PET"), ("Bert MR", "Bert PET"), ("Carla MR", "Carla PET"), ("Scout",)):
+        for image, name in zip(images, names):
+            add_volume(image, name)
+    nodes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node.GetName() == "Bert PET"]
+    nodes[0].SetOrigin(500.0, 0.0, 0.0)
+    for section in ("inputs", "output", "compare", "read"):
+        getattr(widget.ui, f"{section}CollapsibleButton").collapsed = True
+    widget.ui.batchCollapsibleButton.collapsed = False
+    widget.ui.fuseAllButton.click()
+    case.until(lambda: not widget._job.busy)
+    bench.screenshot(path, width=440)
+    bench.close()
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     fuser = VolumeFuser.load()
@@ -218,6 +241,7 @@ def main():
         picture.save(FOLDER / f"{name}.png", optimize=True)  # every colour as it is: no palette
         print(f"{name}.png", *picture.size)
     panel(FOLDER / "panel.png")
+    batch(FOLDER / "batch.png")
 
 
 if __name__ == "__main__":

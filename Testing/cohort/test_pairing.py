@@ -25,6 +25,9 @@ def paired(*names, groups=None):
         ("sub-01_T1w", {"sub", "01"}),
         ("FDG_PET", set()),
         ("CTChest", {"chest"}),
+        ("pet2", {"2"}),
+        ("T2", set()),
+        ("HeadT1w", {"head", "w"}),
     ],
 )
 def test_a_stem_is_what_no_modality_says(name, words):
@@ -36,6 +39,7 @@ def test_a_stem_is_what_no_modality_says(name, words):
     [
         (["Head MR", "Head PET", "Trunk CT", "Trunk PET"], [("Head MR", "Head PET"), ("Trunk CT", "Trunk PET")]),
         (["CT", "PET early", "PET late"], [("CT", "PET early"), ("CT", "PET late")]),
+        (["ct1", "ct2", "pet1", "pet2"], [("ct1", "pet1"), ("ct2", "pet2")]),
         (["ct_chest", "fdg_wb"], [("ct_chest", "fdg_wb")]),
         (["p1 T1", "p1 CT", "p1 PET CT fused", "p1 PET"], []),
         (["p1_ct", "p1_pet", "p1_pet_late"], [("p1_ct", "p1_pet"), ("p1_ct", "p1_pet_late")]),

@@ -8,7 +8,8 @@ import pytest
 Client = pytest.importorskip("distributed", reason="cohorts need dask").Client
 
 from MMIFAminLib.cohort import Row, Studies, clusters, fuse_row, run_cohort
-from MMIFAminLib.cohort.run import _alone, _busy
+from MMIFAminLib.cohort.results import folder_of_results
+from MMIFAminLib.cohort.run import _busy
 from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import InputError, MMIFAminError
 from MMIFAminLib.study import default_options
@@ -132,7 +133,10 @@ def test_what_cannot_begin_is_told_in_one_sentence(tmp_path, monkeypatch):
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler="tcp://127.0.0.1:9", work=stub)
     with pytest.raises(InputError, match="no dask scheduler answers at nonsense"):
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler="nonsense://", work=stub)
-    with _alone(tmp_path / "out"), pytest.raises(InputError, match="another command is at work"):
+    with (
+        folder_of_results(Studies(()), tmp_path / "out", False),
+        pytest.raises(InputError, match="another command is at work"),
+    ):
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", work=stub)
     with pytest.raises(InputError, match="no such file or folder"):
         run_cohort(tmp_path / "none", tmp_path / "out")

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import types
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from bench.fixtures import bench  # noqa: F401
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.module.background import Job
+from support.cohorts import make_cohort
 
 slicer = pytest.importorskip("slicer", reason="needs slicer-core")
 vtk = pytest.importorskip("vtk")
@@ -215,38 +215,10 @@ class TestDocumentation:
         assert '"plane": "coronal"' in names["fusedNode"].GetAttribute("MMIFAmin.parameters")
         assert "PET-Rainbow2" in names["coloredNode"].GetAttribute("MMIFAmin.parameters")
 
-    def test_the_batch_saves_what_can_be_fused(self, bench, repository, tmp_path, monkeypatch):  # noqa: F811
-        """Slicer's DICOM database is stood in for by one that loads the sample pair for the study that has one."""
-        script = console_blocks(repository)[-1]
-        for name in ("one", "two"):
-            (tmp_path / "studies" / name).mkdir(parents=True)
-        loaded = []
-
-        class TemporaryDICOMDatabase:
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *error):
-                return False
-
-            def patients(self):
-                return loaded[-1:]
-
-        def load(patient):
-            if patient.endswith("one"):
-                bench.module.MMIFAminTest().pair()
-
-        dicom = types.ModuleType("DICOMLib.DICOMUtils")
-        dicom.TemporaryDICOMDatabase = TemporaryDICOMDatabase
-        dicom.importDicom = lambda folder, database: loaded.append(folder)
-        dicom.loadPatientByUID = load
-        package = types.ModuleType("DICOMLib")
-        package.DICOMUtils = dicom
-        monkeypatch.setitem(sys.modules, "DICOMLib", package)
-        saved = []
-        monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append((node.GetName(), Path(path).name)))
-        script = script.replace("/data/", f"{tmp_path}/")
-        names = {}
-        exec(compile(script, "console.md", "exec"), names)
-        assert saved == [("Head MR + Head PET fused grey", "one.nrrd")]
-        assert len(loaded) == 2
+    def test_the_batch_of_a_folder_runs(self, bench, repository, tmp_path):  # noqa: F811
+        (tmp_path / "studies").mkdir()
+        make_cohort(tmp_path / "studies", 2)
+        names = {"logic": bench.module.MMIFAminLogic()}
+        exec(compile(console_blocks(repository)[-1].replace("/data/", f"{tmp_path}/"), "console.md", "exec"), names)
+        assert [names["table"].GetCellText(row, 1) for row in range(2)] == ["fused", "fused"]
+        assert (tmp_path / "fused" / "pet001" / "fused.nrrd").exists()

@@ -124,6 +124,7 @@ def test_fp16_is_for_cuda(state, parameters):
 def test_buttons_say_what_they_do_next(state, parameters):
     plain = {
         "fuseButton": "Fuse",
+        "fuseAllButton": "Fuse all",
         "registerButton": "Register first",
         "suvButton": "Show as SUV",
         "mipButton": "MIP and planes",
@@ -134,6 +135,7 @@ def test_buttons_say_what_they_do_next(state, parameters):
     assert state.texts(parameters, busy=False, registered=False, as_suv=False) == plain
     parameters.compared = True
     busy = {"fuseButton": "Cancel", "registerButton": "Undo registration", "compareButton": "Back to the former layout"}
+    busy["fuseAllButton"] = "Cancel"
     assert state.texts(parameters, busy=True, registered=True, as_suv=True) == plain | busy | {"suvButton": "Undo SUV"}
     parameters.plotted = True
     assert state.texts(parameters, busy=False, registered=False, as_suv=False)["plotButton"] == "Back"

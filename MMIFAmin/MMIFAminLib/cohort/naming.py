@@ -16,6 +16,7 @@ _PART = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(
     r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
 )  # MRHead: MR, Head; CTChest: CT, Chest
+_PIECE = re.compile("[a-z]+|[0-9]+")
 _WORD_OR_NUMBER = re.compile(f"{_WORD.pattern}|[0-9]+")
 
 
@@ -39,15 +40,23 @@ def stem(name: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for part in _PART.findall(name):
-        if not _tells_modality(part):
-            words = (word for word in _WORD_OR_NUMBER.findall(part) if not _tells_modality(word))
-            found |= {letters for word in words for letters in re.findall("[a-z]+|[0-9]+", word.lower())}
+        words = [part] if _tells_modality(part) else _WORD_OR_NUMBER.findall(part)
+        found |= {piece for word in words for piece in _PIECE.findall(_without_modality(word.lower()))}
     return frozenset(found)
 
 
+def _without_modality(word: str) -> str:
+    """What of a word in small letters tells no modality: of "pet2" the number, of "t2" nothing."""
+    letters = word.rstrip("0123456789")
+    return "" if _is_modality(word) else word[len(letters) :] if _is_modality(letters) else word
+
+
 def _tells_modality(word: str) -> bool:
-    variants = {word.lower(), word.lower().rstrip("0123456789")}
-    return any(_FUNCTIONAL_WORD.fullmatch(one) or _ANATOMICAL_WORD.fullmatch(one) for one in variants)
+    return _without_modality(word.lower()) != word.lower()
+
+
+def _is_modality(word: str) -> bool:
+    return bool(_FUNCTIONAL_WORD.fullmatch(word) or _ANATOMICAL_WORD.fullmatch(word))
 
 
 def _words(name: str) -> set[str]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
@@ -22,10 +22,10 @@ from ..errors import InputError, MMIFAminError
 from ..study import default_options
 from .clusters import connected
 from .manifest import Row, Studies
-from .page import write_page
+from .results import folder_of_results
 from .studies import find_studies
-from .table import Seldom, Table
-from .work import FAILED, KEPT, STATE, Result
+from .table import Table
+from .work import FAILED, KEPT, Result
 from .worker import installed_version, work_row
 
 if TYPE_CHECKING:
@@ -80,38 +80,25 @@ def run_cohort(
     """
     options = options or default_options()
     studies = source if isinstance(source, Studies) else find_studies(source, filters)
-    output = Path(output).expanduser().resolve()
-    if studies.dataset and options.dicom:
-        raise InputError("--dicom is not for BIDS datasets: their derivatives are NIfTI")
-    table = Table([_resolved(row) for row in studies.rows])
     with ExitStack() as stack:
-        stack.enter_context(_alone(output))
-        if studies.dataset:
-            from .derivatives import describe_dataset
-
-            describe_dataset(output, studies.dataset)
+        results = stack.enter_context(folder_of_results(studies, output, options.dicom))
+        table = results.table
         line = stack.enter_context(_log(Path(log))) if log else None
-        written = [
-            Seldom(lambda: table.write(output / "cohort.csv")),
-            Seldom(lambda: write_page(table, output / "cohort.html")),
-        ]
         client = stack.enter_context(
             connected(
                 workers=workers, scheduler=scheduler, cluster=cluster, config=cluster_config, device=options.device
             )
         )
         _check_workers(client, wait=None if cluster else _JOIN)
-        stack.callback(_write_all, table, output)  # however it ends, before the workers are let go
-        task = partial(work, output=output, options=options, force=force, version=__version__)
+        stack.callback(results.write_all)  # however it ends, before the workers are let go
+        task = partial(work, output=results.folder, options=options, force=force, version=__version__)
         begun, fresh = time.monotonic(), 0
         for result in _results(client, table.rows, task):
             if isinstance(result, Result):
-                table.add(result)
+                results.add(result)
                 fresh += result.status != KEPT
                 if line:
                     _tell(line, result)
-                for write in written:
-                    write()
             left = (time.monotonic() - begun) / fresh * (len(table.rows) - len(table.results)) if fresh else None
             told, busy = (result, {}) if isinstance(result, Result) else (None, result)
             watch(State(told, len(table.results), len(table.rows), left, busy))
@@ -224,34 +211,6 @@ def _check_workers(client: Any, wait: float | None) -> None:
             raise InputError(f"the worker at {worker} has MMIFAmin {version}, this command {__version__}: install one")
 
 
-def _resolved(row: Row) -> Row:
-    """``row`` with paths that hold in other processes."""
-    paths = {
-        name: path and path.absolute()
-        for name in ("anatomical", "functional", "second")
-        if (path := getattr(row, name))
-    }
-    return replace(row, **paths)
-
-
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Make ``output`` and keep other commands out of it; raises InputError where one is at work."""
-    from ..files import make_folder
-
-    make_folder(output / STATE)
-    with open(output / STATE / "lock", "w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # Windows: the user is trusted
-        except OSError:
-            raise InputError(f"another command is at work in {output}: wait for it, or name another folder") from None
-        yield
-
-
 @contextmanager
 def _log(path: Path) -> Iterator[IO[str]]:
     from ..files import check_output
@@ -264,8 +223,3 @@ def _tell(log: IO[str], result: Result) -> None:
     facts = asdict(result) | {"time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
     del facts["thumbnail"]
     log.write(json.dumps(facts) + "\n")
-
-
-def _write_all(table: Table, output: Path) -> None:
-    table.write(output / "cohort.csv")
-    write_page(table, output / "cohort.html")

@@ -91,21 +91,9 @@ def fuse_row(
     only FusionCancelled, when ``progress`` returns False, and what is no Exception are raised. No two at once may do one row.
     """
     started = time.perf_counter()
-
-    def told(status: str, reason: object) -> Result:
-        text = " ".join(str(reason).split())
-        return Result(row.id, status, text, round(time.perf_counter() - started, 3), worker=worker)
-
-    try:
-        return _fuse_row(row, output, options, load, force, worker, progress, started)
-    except FusionCancelled:
-        raise
-    except MMIFAminError as error:
-        result = told(REFUSED, error)
-    except MemoryError:
-        result = told(FAILED, "not enough memory: give each worker more, or use fewer of them")
-    except Exception as error:  # a row that fails for whatever reason stops no other
-        result = told(FAILED, f"{type(error).__name__}: {error}")
+    result = told(row.id, lambda: _fuse_row(row, output, options, load, force, worker, progress, started), worker)
+    if result.status in (FUSED, KEPT):
+        return result
     with suppress(OSError):
         places(row, output, False).report.parent.rmdir()  # where nothing was written
     if (output / STATE / f"{row.id}.json").exists():
@@ -113,6 +101,25 @@ def fuse_row(
             result, warnings=("what lies there is an earlier result, of other inputs, options or weights",)
         )
     return result
+
+
+def told(id_: str, work: Callable[[], Result], worker: str = "") -> Result:
+    """What ``work()`` returns or, where it raises, that ``id_`` is refused or has failed, and why.
+
+    Only FusionCancelled, and what is no Exception, are raised.
+    """
+    started, status = time.perf_counter(), FAILED
+    try:
+        return work()
+    except FusionCancelled:
+        raise
+    except MMIFAminError as error:
+        status, reason = REFUSED, str(error)
+    except MemoryError:
+        reason = "not enough memory: give each worker more, or use fewer of them"
+    except Exception as error:  # a row that fails for whatever reason stops no other
+        reason = f"{type(error).__name__}: {error}"
+    return Result(id_, status, " ".join(reason.split()), round(time.perf_counter() - started, 3), worker=worker)
 
 
 def _fuse_row(row, output, options, load, force, worker, progress, started) -> Result:

@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError
 from . import packages, roles, state, suv, units
+from .batch_logic import BatchLogic
 from .console import ConsoleLogic
 from .reading_logic import ReadingLogic
 from .source_logic import SourceLogic
@@ -45,12 +46,13 @@ class LastFusion(NamedTuple):
 _NOTHING = LastFusion((), None, None)
 
 
-class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
+class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic):
     """Base of `MMIFAminLogic`; see there."""
 
     def __init__(self) -> None:
         ViewLogic.__init__(self)
         ReadingLogic.__init__(self)
+        BatchLogic.__init__(self)
         self._last = _NOTHING
         self._unusable: dict = {}
 
@@ -203,7 +205,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
             fixed = "" if isinstance(state.window(p, role), tuple) else _("Choose Custom to set the window by hand.")
             fixed = two if role == "second" and two else fixed
             reasons[f"{role}LowSpinBox"] = reasons[f"{role}HighSpinBox"] = fixed
-        return reasons | self.readingReasons(p, busy)
+        return reasons | self.readingReasons(p, busy) | self.batchReasons(p, busy)
 
     def texts(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:
         """What the panel's buttons and labels say that change."""
@@ -241,7 +243,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic):
 
     def forgetScene(self) -> None:
         """Before the scene is closed: nothing outlives it."""
-        self._mip = None
+        self._mip = self._batch = None
         self._last = _NOTHING
 
     def qualityRows(self, fusedNode: vtkMRMLScalarVolumeNode | None) -> list[tuple[str, str, str, str]]:

@@ -13,6 +13,9 @@ from typing import Any
 from ..errors import MMIFAminError
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
+FOLDERS = REQUIREMENTS.with_name("requirements-folders.txt")
+"""What reading files needs besides."""
+
 TORCH = ">=2.5"
 """The oldest PyTorch that the engine runs on."""
 

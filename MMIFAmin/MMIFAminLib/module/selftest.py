@@ -154,6 +154,18 @@ class SelfTestCases(SceneCases, ReadingCases):
         grey = self.logic().fuse(anatomical, functional, secondNode=second, secondWindow="mr")
         self.assertIs(grey.GetNodeReference("MMIFAmin.second"), second)
 
+    def test_panel_fuses_all_pairs_of_the_scene(self) -> None:
+        self.needPackages()
+        widget = self.panel()
+        self.pair()
+        widget.ui.fuseAllButton.click()
+        self.until(lambda: not widget._job.busy)
+        table = widget.ui.batchTable
+        self.assertEqual([table.item(0, column).text() for column in (0, 1)], ["Head MR + Head PET", "fused"])
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVectorVolumeNode"), 1)
+        again = self.logic().fuseAll()
+        self.assertEqual(again.GetCellText(0, 1), "kept")
+
     def test_panel_recolours_without_fusing(self) -> None:
         widget, fused = self.fusedPanel()
         before = slicer.util.arrayFromVolume(fused).copy()

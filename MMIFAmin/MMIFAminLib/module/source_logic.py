@@ -157,13 +157,5 @@ def _part(progress, number: int, count: int, fraction: float, text: str) -> bool
 
 
 def _images(source) -> tuple:
-    """Functions that give the volumes of a snapshot as scalar images (of colours, the magnitude); their names."""
-    import SimpleITK as sitk
-
-    def scalar(image):
-        if image.GetNumberOfComponentsPerPixel() == 1:
-            return image
-        return sitk.VectorMagnitude(sitk.Cast(image, sitk.sitkVectorFloat32))
-
-    volumes = source.sources
-    return [partial(scalar, volume.image) for volume in volumes], tuple(volume.name for volume in volumes)
+    """Functions that give the volumes of a snapshot as scalar images; their names."""
+    return [volume.scalar_image for volume in source.sources], tuple(volume.name for volume in source.sources)

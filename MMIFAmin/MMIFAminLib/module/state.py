@@ -84,6 +84,13 @@ class Precision(Option):
     FP16 = "fp16", _("16 bit (fp16, GPU)")
 
 
+class BatchOf(Option):
+    """Where a batch finds its pairs."""
+
+    SCENE = "scene", _("The scene")
+    FOLDER = "folder", _("A folder")
+
+
 class Source(Option):
     """The source under the fused volume in the slice views."""
 
@@ -102,7 +109,7 @@ Limit = Annotated[float, WithinRange(-1e7, 1e7)]
 class MMIFAminParameterNode:
     """The limits count where a window is custom; `layoutBefore` is the layout to go back to from a comparison or plot;
     `sideBySide` whether a new fused volume is shown beside its sources, `showWhileFusing` whether the views show slices
-    as soon as they are fused.
+    as soon as they are fused; `batchFolder` and `batchResults` are paths, which count for a batch of a folder.
 
     A parameter without a widget comes first: VTK calls the first observer last, so that when a script changes the node
     the first parameter is read again only after the widgets were set.
@@ -147,6 +154,10 @@ class MMIFAminParameterNode:
     alongVolume: bool = False
     rendered: bool = False
     layoutBefore: int = 0
+
+    batchOf: BatchOf = BatchOf.SCENE
+    batchFolder: str = ""
+    batchResults: str = ""
 
 
 def unusable() -> dict:
@@ -254,6 +265,11 @@ def why_not(parameters: MMIFAminParameterNode) -> str:
     outputs = (parameters.makeColor and parameters.fusedColor, parameters.makeGrey and parameters.fusedGrey)
     if {node for node in outputs if node} & {*sources(parameters)}:
         return _("The output is one of the sources: choose another one or a new volume.")
+    return why_not_windows(parameters)
+
+
+def why_not_windows(parameters: MMIFAminParameterNode) -> str:
+    """Why the windows that are set by hand cannot be used, or ""."""
     for role in roles(parameters):
         limits = window(parameters, role)
         if isinstance(limits, tuple) and not limits[0] < limits[1]:
@@ -270,6 +286,7 @@ def texts(parameters: MMIFAminParameterNode, busy: bool, registered: bool, as_su
     back = _("Back to the former layout")
     return {
         "fuseButton": _("Cancel") if busy else _("Fuse"),
+        "fuseAllButton": _("Cancel") if busy else _("Fuse all"),
         "registerButton": _("Undo registration") if registered else _("Register first"),
         "suvButton": _("Undo SUV") if as_suv else _("Show as SUV"),
         "compareButton": back if parameters.compared else _("Side by side"),

@@ -9,6 +9,8 @@ from . import state
 from .presets import OWN
 
 _ROOM = 4  # pixels between the lines of two rows
+BATCH_HEIGHT = 360
+"""Pixels of the table of a batch, which scrolls beyond."""
 
 
 def show_quality(
@@ -49,6 +51,21 @@ def show_spots(table: Any, headings: list[str], rows: list[list[str]], new_item:
     fit_rows(table)
 
 
+def show_batch(table: Any, headings: list[str], rows: list[list[str]], new_item: Callable[[str], Any]) -> None:
+    """Fill the table of a batch, which is hidden while there is none; long words are broken in its last column."""
+    table.setColumnCount(len(headings))
+    table.setRowCount(len(rows))
+    table.setHorizontalHeaderLabels(headings)
+    for row, texts in enumerate(rows):
+        for column, text in enumerate(texts):
+            item = new_item(text)
+            item.setToolTip(text)
+            table.setItem(row, column, item)
+    table.visible = bool(rows)
+    table.resizeColumnToContents(1)
+    fit_rows(table, BATCH_HEIGHT)
+
+
 def show_presets(combo: Any, names: list[str], shown: str, reasons: dict[str, str]) -> None:
     """Offer the presets by their names, after what stands for settings of no preset; leaves alone what is being typed.
 
@@ -66,14 +83,14 @@ def show_presets(combo: Any, names: list[str], shown: str, reasons: dict[str, st
         combo.setCurrentIndex(index)
 
 
-def fit_rows(table: Any) -> None:
-    """Give every row the height of its words at the present width, and the table that of its rows."""
+def fit_rows(table: Any, most: int = 10_000) -> None:
+    """Give every row the height of its words at the present width, and the table that of its rows, up to `most` pixels."""
     table.resizeRowsToContents()
     height = 0
     for index in range(table.rowCount):
         table.setRowHeight(index, table.rowHeight(index) + _ROOM)
         height += table.rowHeight(index)
-    table.setFixedHeight(height + table.horizontalHeader().height + _ROOM)
+    table.setFixedHeight(min(height + table.horizontalHeader().height + _ROOM, most))
 
 
 def show_unusable(ui: Any, reasons: dict) -> None:

@@ -44,6 +44,13 @@ class SourceVolume:
             raise InputError(f"The voxels of '{self.name}' were let go; fuse again.")
         return self.image
 
+    def scalar_image(self) -> sitk.Image:
+        """The image, or of one in colours their magnitude; any thread. Raises InputError once it was let go."""
+        image = self.kept_image
+        if image.GetNumberOfComponentsPerPixel() == 1:
+            return image
+        return sitk.VectorMagnitude(sitk.Cast(image, sitk.sitkVectorFloat32))
+
 
 @dataclass(frozen=True)
 class NodeGeometry:

@@ -38,7 +38,9 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
 
     ``options`` has the values of ``study.options`` and the paths ``anatomical``, ``functional`` (None where one DICOM
     folder holds both), ``second`` (a second anatomical volume; None where two are fused), ``output``, ``preview``,
-    ``report`` and ``transform`` (None where they are not wanted). The fuser is had by ``load`` once the sources are read.
+    ``report`` and ``transform`` (None where they are not wanted); ``color_table`` may be a ColorTable. The fuser is had by
+    ``load`` once the sources are read.
+
     Raises MMIFAminError with one sentence; nothing is written then, except where a later file could not be.
     """
     from ..display import color, preview
@@ -52,7 +54,9 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     outputs.check_fuse_outputs(options)
     if options.preview:
         check_picture(options.preview)
-    table = color.ColorTable.named(options.color_table) if options.color_table else None
+    table = options.color_table or None
+    if isinstance(table, str):
+        table = color.ColorTable.named(table)
     if not 0 <= options.functional_weight <= 1:
         raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
     check_unit(options.unit)

@@ -1,0 +1,127 @@
+"""The folder of a cohort's results: one command at a time, its table and its page, and studies fused there one by one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .manifest import Row, Studies
+from .page import write_page
+from .table import Seldom, Table
+from .work import STATE, Result, fuse_row
+
+if TYPE_CHECKING:
+    from ..engine import VolumeFuser
+    from ..engine.progress import Progress
+
+
+class Results:
+    """The ``folder`` with the ``table`` of what has come so far; its files are written as results are added, not too often."""
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        self.folder, self.table = folder, table
+        self._written = (Seldom(self._write_table), Seldom(self._write_page))
+
+    def add(self, result: Result) -> None:
+        """Take in what has come of a row."""
+        self.table.add(result)
+        for write in self._written:
+            write()
+
+    def write_all(self) -> None:
+        """Write table and page as they are now."""
+        self._write_table()
+        self._write_page()
+
+    def _write_table(self) -> None:
+        self.table.write(self.folder / "cohort.csv")
+
+    def _write_page(self) -> None:
+        write_page(self.table, self.folder / "cohort.html")
+
+
+@contextmanager
+def folder_of_results(studies: Studies, folder: str | Path, dicom: bool) -> Iterator[Results]:
+    """Make the folder of the results of ``studies`` and keep other commands out of it.
+
+    Raises InputError where one is at work there, where it cannot be made, and for ``dicom`` of a BIDS dataset.
+    """
+    if studies.dataset and dicom:
+        raise InputError("--dicom is not for BIDS datasets: their derivatives are NIfTI")
+    folder = Path(folder).expanduser().resolve()
+    with _alone(folder):
+        if studies.dataset:
+            from .derivatives import describe_dataset
+
+            describe_dataset(folder, studies.dataset)
+        yield Results(folder, Table([_resolved(row) for row in studies.rows]))
+
+
+class OneByOne:
+    """A cohort without workers: its ``rows`` are fused one after the other in this process, as its owner asks for them.
+
+    ``options`` are those of ``study.default_options``; ``load`` gives the network, and is called when it is first needed.
+    ``fuse`` runs in any thread. ``close`` in the end, whatever happened: what is done is kept and told in the folder.
+    Raises InputError as ``folder_of_results`` does.
+    """
+
+    def __init__(
+        self, studies: Studies, folder: str | Path, options: argparse.Namespace, load: Callable[[], VolumeFuser]
+    ) -> None:
+        self._options, self._load = options, load
+        self._stack = ExitStack()
+        self._results = self._stack.enter_context(folder_of_results(studies, folder, options.dicom))
+        self._stack.callback(self._results.write_all)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The studies, in their order."""
+        return self._results.table.rows
+
+    def fuse(self, row: Row, progress: Progress) -> Result:
+        """Fuse a row, unless that is done and unchanged; whatever is wrong with it is in the result.
+
+        Raises FusionCancelled when ``progress`` returns False.
+        """
+        return fuse_row(row, self._results.folder, self._options, self._load, progress=progress)
+
+    def add(self, result: Result) -> None:
+        """Take in what has come of a row, for the table and the page."""
+        self._results.add(result)
+
+    def close(self) -> None:
+        """Write table and page, and let others into the folder."""
+        self._stack.close()
+
+
+def _resolved(row: Row) -> Row:
+    """``row`` with paths that hold in other processes."""
+    paths = {
+        name: path and path.absolute()
+        for name in ("anatomical", "functional", "second")
+        if (path := getattr(row, name))
+    }
+    return replace(row, **paths)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Make ``output`` and keep other commands out of it; raises InputError where one is at work."""
+    from ..files import make_folder
+
+    make_folder(output / STATE)
+    with open(output / STATE / "lock", "w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows: the user is trusted
+        except OSError:
+            raise InputError(f"another command is at work in {output}: wait for it, or name another folder") from None
+        yield

@@ -1,0 +1,62 @@
+"""A cohort without dask: studies fused one by one, told in the folder of the results however it ends."""
+
+import csv
+
+import pytest
+
+from MMIFAminLib.cohort import find_studies
+from MMIFAminLib.cohort.results import OneByOne
+from MMIFAminLib.engine import VolumeFuser
+from MMIFAminLib.errors import FusionCancelled, InputError
+from MMIFAminLib.study import default_options
+from support.cohorts import make_cohort
+
+
+@pytest.fixture(scope="module")
+def fuser(stirred_weights):
+    return VolumeFuser.load("cpu", "fp32", stirred_weights)
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """Two pairs that can be fused, and one that is none."""
+    return find_studies(make_cohort(tmp_path_factory.mktemp("cohort"), 2, ["bad,mr000.nrrd,none.nrrd,"]))
+
+
+def told(folder):
+    with open(folder / "cohort.csv", newline="") as file:
+        return {line["id"]: (line["status"], line["reason"]) for line in csv.DictReader(file)}
+
+
+def test_rows_are_fused_one_by_one_and_a_second_time_kept(studies, fuser, tmp_path):
+    asked = []
+    for status in ("fused", "kept"):
+        cohort = OneByOne(studies, tmp_path / "out", default_options(), lambda: fuser)
+        for row in cohort.rows:
+            cohort.add(cohort.fuse(row, lambda fraction, text: asked.append(fraction)))
+        cohort.close()
+        told_of = told(tmp_path / "out")
+        assert [told_of[name][0] for name in ("s000", "s001", "bad")] == [status, status, "refused"]
+        assert "none.nrrd: no such file" in told_of["bad"][1]
+    assert len(asked) > 4 and "s001" in (tmp_path / "out" / "cohort.html").read_text()
+
+
+def test_a_cancelled_row_waits_and_the_others_are_kept(studies, fuser, tmp_path):
+    cohort = OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+    cohort.add(cohort.fuse(cohort.rows[0], lambda fraction, text: None))
+    with pytest.raises(FusionCancelled):
+        cohort.fuse(cohort.rows[1], lambda fraction, text: False)
+    cohort.close()
+    assert {name: status for name, (status, _) in told(tmp_path).items()} == {
+        "s000": "fused",
+        "s001": "waiting",
+        "bad": "waiting",
+    }
+
+
+def test_two_cannot_have_one_folder(studies, fuser, tmp_path):
+    cohort = OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+    with pytest.raises(InputError, match="another command is at work"):
+        OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+    cohort.close()
+    OneByOne(studies, tmp_path, default_options(), lambda: fuser).close()
