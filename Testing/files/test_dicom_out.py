@@ -252,6 +252,10 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(sources, tmp_path)
         write_dicom(
             sitk.Image((2, 2, 2), sitk.sitkVectorFloat32, 3), tmp_path / "out", anatomical=about, functional=other
         )
+    sheared = fused()
+    sheared.SetDirection((1, 0.3, 0, 0, 1, 0, 0, 0, 1))
+    with pytest.raises(InputError, match="not at right angles"):
+        write_dicom(sheared, tmp_path / "out", anatomical=about, functional=About())
     assert {path.name for path in tmp_path.iterdir()} == {"full", "other"}
     (tmp_path / "empty").mkdir()
     write_dicom(fused(), tmp_path / "empty", anatomical=about, functional=About())

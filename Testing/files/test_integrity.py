@@ -111,6 +111,19 @@ def test_sheared_nifti_is_explained(tmp_path):
     assert "not at right angles" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    "place, form, value, words",
+    [(108, "<f", 0.0, "begin inside the header"), (108, "<f", 1e9, "truncated"), (42, "<h", -8, "declares -8 x")],
+)
+def test_nifti_headers_that_cannot_be(tmp_path, place, form, value, words):
+    path = tmp_path / "head.nii"
+    sitk.WriteImage(head(SMALL), str(path))
+    data = bytearray(path.read_bytes())
+    struct.pack_into(form, data, place, value)
+    path.write_bytes(data)
+    assert words in refusal(path)
+
+
 def test_missing_foreign_and_flat_files_are_refused(tmp_path):
     assert "no such file" in refusal(tmp_path / "nothing.nrrd")
     for name, content in {"text.txt": b"hello", "noise.nii.gz": os.urandom(4000)}.items():

@@ -74,6 +74,11 @@ def write_dicom(
     if image.GetNumberOfComponentsPerPixel() not in (1, 3):
         raise InputError("a volume of one grey value or three colours per voxel is written as DICOM, no other")
     abouts = (anatomical, functional, *others)
+    directions = np.reshape(image.GetDirection(), (3, 3))
+    if np.abs(directions.T @ directions - np.eye(3)).max() > 1e-3:
+        raise InputError(
+            "the axes of the anatomical volume are not at right angles, as DICOM needs them: resample it first"
+        )
     check_series(abouts, anonymous, root)
     prefix = _prefix(root)
     new_uid = [generate_uid(prefix) for _ in range(3)]

@@ -42,7 +42,7 @@ def check_dimensions(path: str | Path) -> None:
 
 _NO_VOLUME = (
     (b"PK\x03\x04", "is a ZIP archive: unpack it first"),
-    (b"\x1f\x8b", "is compressed with gzip and holds no NIfTI, Analyze or MGH volume: unpack it first"),
+    (b"\x1f\x8b", "is compressed with gzip and damaged, or holds no NIfTI, Analyze or MGH volume: unpack it first"),
     (b"%PDF", "is a PDF document"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file that it points to"),
     (b"<!DOCTYPE", "is a web page, not the file that was to be downloaded"),

@@ -21,6 +21,7 @@ from .integrity import check_complete, head_of, pair_of
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MM = {"meter": 1000.0, "micron": 0.001}
 _MGH_HEADER = struct.Struct(">7i")
+_HEADER_BYTES = {"NIfTI-1": 348, "NIfTI-2": 540, "MGH": 284}
 _DIFFERENT_MM = 0.5
 _SHEAR = 1e-3
 RGB24 = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
@@ -53,8 +54,10 @@ def read_nifti(path: Path, kind: str, limit: int, frame: int | None = None) -> t
     """
     opened = _open(path, kind)
     shape = tuple(int(n) for n in opened.header.get_data_shape())
-    if prod(max(1, n) for n in shape) > limit or min(shape, default=0) < 1:
-        declared = " x ".join(map(str, shape))
+    declared = " x ".join(map(str, shape))
+    if min(shape, default=0) < 1:
+        raise InputError(f"{path} has a damaged header: it declares {declared or 'no'} voxels")
+    if prod(shape) > limit:
         raise InputError(f"{path} declares {declared} voxels, more than the {limit:,} that are read: damaged header?")
     if kind != "MGH":
         check_complete(path, prod(shape) * opened.header.get_data_dtype().itemsize)
@@ -82,7 +85,10 @@ def _open(path, kind):
     single = kind == "MGH" or magic[344:347] == b"n+1" or magic[4:7] == b"n+2"
     try:
         if single:
-            return classes[kind].from_file_map({"image": FileHolder(fileobj=_stream(path))})
+            opened = classes[kind].from_file_map({"image": FileHolder(fileobj=_stream(path))})
+            if opened.dataobj.offset < _HEADER_BYTES[kind]:  # nibabel takes 0 by its word, other readers do not
+                raise InputError(f"{path} has a damaged header: its voxels would begin inside the header")
+            return opened
         pair = {"NIfTI-1": nib.Nifti1Pair, "NIfTI-2": nib.Nifti2Pair}.get(kind, classes[kind])
         header, image = pair_of(path) or (path.with_suffix(".hdr"), path.with_suffix(".img"))
         if not (header.is_file() and image.is_file()):
