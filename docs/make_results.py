@@ -246,7 +246,8 @@ def truth_section() -> str:
     text += (
         "\nThe trunk. Fall: the largest fall of chroma while uptake rises to the table's most chromatic colour. Cold: the\n"
         "largest chroma below 3 % of the window. Neutral: the least chroma above 50 % at a lightness that anatomy can have (-:\n"
-        "no such colour is that dark). Then the CIELAB distance of each lesion to the same tissue around it.\n\n"
+        "no such colour is that dark). Then the CIELAB distance of each lesion to the same tissue around it. Our chroma never\n"
+        "falls by the map itself: what is left is rounding to 8 bits a channel.\n\n"
     )
     headings = [name.removeprefix("distance_").replace("_", " ") for name in names]
     text += table(["method", "colours", "fall", "cold", "neutral", *headings], orders)
