@@ -340,6 +340,18 @@ def test_the_panel_can_be_looked_at(bench, tmp_path):  # noqa: F811
     picture = np.asarray(Image.open(tmp_path / "panel.png").convert("L"))
     assert picture.shape[1] == 440 and picture.shape[0] > 800
     assert picture.std() > 10
+    table = panel.ui.qualityTable._q
+    for row in range(table.rowCount()):
+        assert table.rowHeight(row) >= table.sizeHintForRow(row), "words of a row are cut"
+        for column in (0, 1):
+            text = table.item(row, column).text()
+            assert table.fontMetrics().horizontalAdvance(text) < table.columnWidth(column), f"{text} is elided"
+    parts = [item.widget() for item in map(panel._panel._q.layout().itemAt, range(panel._panel._q.layout().count()))]
+    shown = [part.geometry() for part in parts if part is not None and part.isVisible()]
+    gaps = {below.top() - above.bottom() for above, below in zip(shown, shown[1:])}
+    assert len(shown) > 6 and len(gaps) == 1, f"groups lie {gaps} pixels apart"
+    ends = {part.layout().contentsMargins().bottom() for part in parts if part is not None and part.layout()}
+    assert ends == {0}, "and end with their last row"
     for name in ("fuseButton", "registerButton", "compareButton", "measureButton", "plotButton"):
         button = getattr(panel.ui, name)._q
         assert button.width() >= button.sizeHint().width(), f"the text of {name} is cut"
