@@ -156,6 +156,21 @@ def start(_speed):
     )
 
 
+def at_once(_speed):
+    rows = read("at_once.csv")
+    body = []
+    for name in ("first slice", "all three views", "whole volume"):
+        seconds = [float(row[name]) for row in rows]
+        shares = [float(row[name]) / float(row["whole volume"]) for row in rows]
+        body.append(
+            [name, f"{statistics.median(seconds):.2f} s", f"{min(seconds):.2f} to {max(seconds):.2f} s"]
+            + [f"{100 * statistics.median(shares):.0f} %"]
+        )
+    loads = [float(row["load"]) for row in rows]
+    head = f"{len(rows)} clicks, load {min(loads):.1f} to {max(loads):.1f}"
+    return table([head, "median", "least to most", "of the whole"], body)
+
+
 def inferer(speed):
     body = [
         [name, f"{speed(case, 'time a slice'):.1f} ms", f"{1.048576 * speed(case, 'memory above the sources'):.1f} MB"]
@@ -197,7 +212,7 @@ def tables():
     speed = Speed(read("speed.csv"))
     made = {
         f.__name__: f(speed)
-        for f in (machine, targets, references, volumes, variants, parts, operators, start, inferer)
+        for f in (machine, targets, references, volumes, variants, parts, operators, start, at_once, inferer)
     }
     return made | {"tried": tried(read("tried.csv")), "precision": precision(read("precision.csv"))}
 
