@@ -27,6 +27,24 @@ VIEW_SIZE = (180, 400)
 """Pixels of a slice view, once Qt has laid it out."""
 
 
+class SliceView:
+    """The mouse and the renderer of a slice view; nothing is drawn."""
+
+    def __init__(self):
+        self._mouse = vtk.vtkGenericRenderWindowInteractor()
+        self._renderers = vtk.vtkRendererCollection()
+        self._renderers.AddItem(vtk.vtkRenderer())
+
+    def interactor(self):
+        return self._mouse
+
+    def renderWindow(self):
+        return types.SimpleNamespace(GetRenderers=lambda: self._renderers)
+
+    def scheduleRender(self):
+        pass
+
+
 class LayoutManager:
     """The views of the application as MRML nodes and logics: those that the layout shows exist, nothing is drawn.
 
@@ -35,7 +53,7 @@ class LayoutManager:
 
     def __init__(self, scene, application_logic):
         self._application_logic = application_logic
-        self._slices, self._unsized, self._mice = vtk.vtkCollection(), [], {}
+        self._slices, self._unsized, self._views = vtk.vtkCollection(), [], {}
         application_logic.SetSliceLogics(self._slices)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
         self._tag = scene.AddObserver(scene.NodeAddedEvent, self._added)
@@ -52,11 +70,12 @@ class LayoutManager:
     threeDViewCount = 0
 
     def sliceWidget(self, name):
-        """A view's widget as far as its mouse goes, once the layout has made it."""
+        """A view's widget as far as its mouse and its renderer go, once the layout has made it."""
         if not any(logic.GetSliceNode().GetLayoutName() == name for logic in self._slices):
             return None
-        mouse = self._mice.setdefault(name, vtk.vtkGenericRenderWindowInteractor())
-        return types.SimpleNamespace(sliceView=lambda: types.SimpleNamespace(interactor=lambda: mouse))
+        if name not in self._views:
+            self._views[name] = SliceView()
+        return types.SimpleNamespace(sliceView=lambda: self._views[name])
 
     def mrmlSliceLogics(self):
         return self._slices

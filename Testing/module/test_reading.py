@@ -246,6 +246,51 @@ class TestCompare:
         panel.ui.dividerSlider.value = 0.0
         assert not any(self.stencils(bench).values())
 
+    def test_its_line_is_dragged_by_the_mouse(self, bench, panel):  # noqa: F811
+        fused(bench, panel)
+        panel.ui.dividerSlider.value = 0.5
+        seen = bench.app.layoutManager().sliceWidget("Red").sliceView()
+        renderer, mouse = seen.renderWindow().GetRenderers().GetFirstRenderer(), seen.interactor()
+        width, heard = view(bench).GetDimensions()[0], []
+        mouse.AddObserver("MouseMoveEvent", lambda caller, event: heard.append(event))  # as Slicer's own
+        assert renderer.GetViewProps().GetNumberOfItems() == 1
+
+        def move(column, event="MouseMoveEvent"):
+            mouse.SetEventInformation(column, 30)
+            mouse.InvokeEvent(event)
+
+        move(width // 2 + 30, "LeftButtonPressEvent")  # beside the line
+        move(5)
+        assert panel.ui.dividerSlider.value == 0.5 and heard == ["MouseMoveEvent"]
+        move(width // 2 + 3, "LeftButtonPressEvent")
+        move(width * 3 // 4)
+        assert panel.ui.dividerSlider.value == pytest.approx(0.75, abs=0.01) and len(heard) == 1, "Slicer hears nothing"
+        move(-50)
+        assert 0 < panel.ui.dividerSlider.value < 0.1, "not away"
+        move(width // 4)
+        move(width // 4, "LeftButtonReleaseEvent")
+        move(3)
+        assert panel.ui.dividerSlider.value == pytest.approx(0.25, abs=0.01) and len(heard) == 2
+        panel.ui.dividerSlider.value = 0.0
+        assert renderer.GetViewProps().GetNumberOfItems() == 0
+        move(width // 4, "LeftButtonPressEvent")
+        move(width // 2)
+        assert panel.ui.dividerSlider.value == 0.0 and len(heard) == 3
+        panel.ui.dividerSlider.value = 0.5
+        bench.scene.Clear(0)
+        assert renderer.GetViewProps().GetNumberOfItems() == 0
+
+    def test_side_by_side_has_one_crosshair(self, bench, panel):  # noqa: F811
+        fused(bench, panel)
+        mark = crosshair(bench)
+        mark.SetCursorPositionRAS([1.0, 2.0, 3.0])
+        assert mark.GetCrosshairMode() == mark.NoCrosshair and mark.GetCrosshairRAS() != (1.0, 2.0, 3.0)
+        panel.ui.compareButton.click()
+        mark.SetCursorPositionRAS([-38.0, 12.0, 20.0])
+        assert mark.GetCrosshairMode() == mark.ShowSmallBasic and mark.GetCrosshairRAS() == (-38.0, 12.0, 20.0)
+        panel.ui.compareButton.click()
+        assert mark.GetCrosshairMode() == mark.NoCrosshair
+
     def test_what_is_held_is_shown_and_let_go_of(self, bench, panel):  # noqa: F811
         output = fused(bench, panel)
         panel.ui.opacitySlider.value = 0.75

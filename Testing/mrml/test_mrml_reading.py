@@ -200,6 +200,8 @@ def test_the_preset_shows_anatomy_through_and_uptake_lit(application):
     opacity, color = preset.GetScalarOpacity(), preset.GetColor()
     assert opacity.GetValue(0.05) == 0, "air"
     assert 0 < opacity.GetValue(0.3) <= opacity.GetValue(0.6) <= 0.06
+    assert (1 - opacity.GetValue(0.6)) ** 60 > 0.45, "a lesion is seen through 60 mm of the brightest anatomy"
+    assert opacity.GetValue(0.64) < 0.02 and opacity.GetValue(0.73) > 0.75, "bone with little uptake; a small lesion"
     assert opacity.GetValue(0.9) >= 0.9
     assert np.ptp(color.GetColor(0.4)) == pytest.approx(0, abs=1e-6), "anatomy is grey"
     red, green, blue = color.GetColor(0.75)

@@ -80,6 +80,36 @@ def test_compare_views_are_linked_among_themselves_only(application, trio):
     assert red_view.GetSliceOffset() == pytest.approx(3.0) and red.GetBackgroundVolumeID() == trio[0].GetID()
 
 
+def test_zoom_and_pan_of_one_view_are_those_of_all(application, trio):
+    scene = application.scene
+    mrml.show_compare(application.layout, *trio[:3], plane="axial")
+    mrml.fit_views(application.logic)
+    logic, nodes = application.slices[VIEWS[1]], [scene.GetNodeByID(f"vtkMRMLSliceNode{tag}") for tag in VIEWS]
+    view, red = logic.GetSliceNode(), scene.GetNodeByID("vtkMRMLSliceNodeRed").GetFieldOfView()
+    logic.StartSliceNodeInteraction(view.FieldOfViewFlag)
+    view.SetFieldOfView(50.0, 50.0, view.GetFieldOfView()[2])
+    logic.EndSliceNodeInteraction()
+    logic.StartSliceNodeInteraction(view.XYZOriginFlag)
+    view.SetXYZOrigin(7.0, -4.0, 0.0)
+    logic.EndSliceNodeInteraction()
+    for node in nodes:
+        assert node.GetFieldOfView()[:2] == pytest.approx((50.0, 50.0))
+        assert node.GetXYZOrigin()[:2] == pytest.approx((7.0, -4.0))
+    assert scene.GetNodeByID("vtkMRMLSliceNodeRed").GetFieldOfView() == red, "the user's own views stay as they are"
+
+
+def test_the_crosshair_is_shown_and_given_back(application):
+    crosshair = application.scene.AddNode(slicer.vtkMRMLCrosshairNode())
+    for before in (crosshair.NoCrosshair, crosshair.ShowIntersection):
+        crosshair.SetCrosshairMode(before)
+        mrml.show_crosshair(application.scene)
+        mrml.show_crosshair(application.scene)
+        assert crosshair.GetCrosshairMode() == (before or crosshair.ShowSmallBasic)
+        mrml.return_crosshair(application.scene)
+        mrml.return_crosshair(application.scene)
+        assert crosshair.GetCrosshairMode() == before
+
+
 def test_views_are_fitted_alike_whatever_their_volumes_cover(application):
     wide = Grid(size=(80, 60, 50), spacing=(5.0, 5.0, 5.0)).centred_at((4, 9, 7))
     nodes = [add_volume(application.scene, head(grid), "T1") for grid in (Grid(), wide, Grid())]

@@ -8,6 +8,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from . import state
 from .widgets import show_spots
 
 
@@ -29,6 +30,7 @@ class Reading:
     def __init__(self) -> None:
         self._read: Any = None  # the divider and the planes that the views follow
         self._spotRows: Any = None  # the spots that the panel lists
+        self._handles: Any = None  # the divider's lines, once there was one
 
     def setupReading(self, qt: Any) -> None:
         """Connect the section's widgets and follow the mouse; what is observed goes with the panel's other observers.
@@ -59,15 +61,17 @@ class Reading:
 
     def onCursor(self, caller: Any, event: Any = None) -> None:
         place, inside = [0.0, 0.0, 0.0], caller.GetCursorPositionRAS
-        shown = None
-        if inside(place) and self._parameterNode is not None:
+        shown, p = None, self._parameterNode
+        if inside(place) and p is not None:
             view = caller.GetCursorPositionXYZ([0.0, 0.0, 0.0])
             shown = self.logic.bodyPlace(view.GetLayoutName() if view is not None else "", place)
         text = ""
         if shown is not None:
             where = "  ".join(f"{axis} {value:.1f}" for axis, value in zip("RAS", shown))
-            text = "\n".join(filter(None, (f"{where} mm", self.logic.valuesAt(self._parameterNode, shown))))
+            text = "\n".join(filter(None, (f"{where} mm", self.logic.valuesAt(p, shown))))
         self.ui.cursorLabel.text = text
+        if shown is not None and p is not None and p.compared:
+            caller.SetCrosshairRAS(list(shown))  # the mouse in one view is seen in the others
 
     def onMip(self, checked: bool) -> None:
         if checked:
@@ -132,6 +136,24 @@ class Reading:
         if self._parameterNode is not None:
             self.logic.blend(self._parameterNode)
 
+    def _showDivider(self, p: Any) -> None:
+        if self._handles is None and p.divider > 0:
+            from .divider import DividerHandles
+
+            self._handles = DividerHandles(self.onDivide)
+        if self._handles is not None:
+            self._handles.show(p.divider, state.fused_node(p))
+
+    def onDivide(self, divider: float) -> None:
+        """The mouse has dragged the divider's line."""
+        if self._parameterNode is not None:
+            self._parameterNode.divider = divider
+
+    def dropDivider(self) -> None:
+        """Take the divider's lines out of the views."""
+        if self._handles is not None:
+            self._handles.show(0.0, None)
+
     def onRender(self, checked: bool) -> None:
         with self._telling(_("The fused volume was not rendered.")):
             (self.logic.render if checked else self.logic.unrender)(self._parameterNode)
@@ -151,5 +173,6 @@ class Reading:
             return
         if wanted[0] != before[0]:
             self.logic.divide(p)
+        self._showDivider(p)
         if wanted[1] != before[1]:
             self.logic.orient(p)

@@ -124,10 +124,12 @@ class ViewLogic:
 
     def compare(self, p: state.MMIFAminParameterNode) -> None:
         """Show the three volumes side by side, the sources pure at first."""
+        from .. import mrml
         from . import views
 
         previous = views.compare(p.anatomical, p.functional, state.fused_node(p), p.plane.value, self.settleViews)
         views.lend_colors(p.functional, p.colorTable)
+        mrml.show_crosshair(slicer.mrmlScene)
         self.divide(p)
         if p.alongVolume:
             self.orient(p)
@@ -146,10 +148,12 @@ class ViewLogic:
 
     def leaveLayout(self, p: state.MMIFAminParameterNode) -> None:
         """Go back to the layout from before the comparison, chart or MIP, the fused volume opaque again."""
+        from .. import mrml
         from . import views
 
         views.leave(p.layoutBefore)
         views.return_colors(slicer.mrmlScene)
+        mrml.return_crosshair(slicer.mrmlScene)
         self.dropMip()
         with slicer.util.NodeModify(p):
             p.compared, p.plotted, p.mip, p.opacity, p.layoutBefore = False, False, False, 1.0, 0
@@ -191,10 +195,12 @@ class ViewLogic:
         """Note that the user has left the comparison, chart or MIP by choosing another layout."""
         if not state.in_own_layout(p):
             return
+        from .. import mrml
         from . import views
 
         if p.compared and not views.is_comparing():
             views.return_colors(slicer.mrmlScene)
+            mrml.return_crosshair(slicer.mrmlScene)
             p.compared, p.opacity, p.layoutBefore = False, 1.0, 0
         if p.plotted and not views.is_plotting():
             p.plotted, p.layoutBefore = False, 0

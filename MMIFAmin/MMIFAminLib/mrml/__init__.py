@@ -6,7 +6,7 @@
 """
 
 from .colors import node_color_table, resolve_color_table
-from .compare import compare_layout, fit_views, show_compare
+from .compare import compare_layout, fit_views, return_crosshair, show_compare, show_crosshair
 from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, what_changed
 from .growing import GrowingVolume
 from .legend import hide_legend, legend_nodes, show_legend
@@ -46,7 +46,9 @@ __all__ = [
     "recolor",
     "refresh",
     "resolve_color_table",
+    "return_crosshair",
     "show_compare",
+    "show_crosshair",
     "show_legend",
     "snapshot",
     "snapshot_quality",

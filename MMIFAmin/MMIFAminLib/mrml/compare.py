@@ -20,6 +20,7 @@ VIEWS = ("MMIFAminAnatomical", "MMIFAminFunctional", "MMIFAminFused")
 _LABELS = ("A", "F", "A+F")
 _COLORS = ("#8C8C8C", "#E0803C", "#7B5EA7")
 _GROUP = 7310  # linked views broadcast within their group only, so that the user's own views stay as they are
+_OWN_MODE = "MMIFAmin.ownMode"  # attribute of the crosshair: how it was shown before
 _ORIENTATIONS = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal", "acquisition": "Axial"}
 
 
@@ -94,6 +95,28 @@ def fit_views(applicationLogic: vtkMRMLApplicationLogic) -> None:
             logic.SnapSliceOffsetToIJK()
         else:
             logic.GetSliceNode().SetSliceOffset(views[0].GetSliceNode().GetSliceOffset())
+
+
+def show_crosshair(scene: vtkMRMLScene) -> None:
+    """Have all views show the crosshair, until `return_crosshair`: who moves it sees one place in every volume."""
+    crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    if crosshair is None:
+        return
+    if crosshair.GetAttribute(_OWN_MODE) is None:
+        crosshair.SetAttribute(_OWN_MODE, str(crosshair.GetCrosshairMode()))
+    if crosshair.GetCrosshairMode() == crosshair.NoCrosshair:
+        crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
+
+
+def return_crosshair(scene: vtkMRMLScene) -> None:
+    """Show the crosshair as it was before `show_crosshair`."""
+    crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    if crosshair is None:
+        return
+    mode = crosshair.GetAttribute(_OWN_MODE)
+    if mode is not None:
+        crosshair.SetCrosshairMode(int(mode))
+        crosshair.SetAttribute(_OWN_MODE, None)
 
 
 def composites(scene: vtkMRMLScene) -> list:

@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from slicer import vtkMRMLScene, vtkMRMLVolumePropertyNode
 
 _NAME = "MMIFAmin fused"
+_LIT = HEADROOM + 0.07  # bone with the little uptake that is usual there ends below
 _OPACITY = (
     (0.0, 0.0),
     (0.08, 0.0),
-    (0.2, 0.02),
-    (HEADROOM, 0.05),
-    (HEADROOM + 0.08, 0.08),
-    (HEADROOM + 0.18, 0.5),
-    (HOTTEST, 0.9),
-    (1.0, 0.95),
+    (0.2, 0.005),
+    (HEADROOM, 0.012),  # half of the light comes through 60 mm of the brightest bone
+    (_LIT, 0.015),
+    (_LIT + 0.05, 0.8),  # so that a lesion of one or two voxels is not seen through
+    (HOTTEST, 0.95),
+    (1.0, 0.97),
 )
-_EDGES = ((0.0, 0.25), (0.02, 0.6), (0.08, 1.0))  # opacity by the gradient per mm: what is even is clearer
+_EDGES = ((0.0, 0.7), (0.02, 0.9), (0.08, 1.0))  # opacity by the gradient per mm: what is even is clearer
 _COLORS = (
     (0.0, 0.0, 0.0, 0.0),
-    (HEADROOM + 0.06, 0.85, 0.85, 0.85),
-    (HEADROOM + 0.12, 0.85, 0.35, 0.08),
-    (HOTTEST, 1.0, 0.75, 0.15),
+    (_LIT, 0.85, 0.85, 0.85),
+    (_LIT + 0.03, 1.0, 0.4, 0.05),
+    (HOTTEST, 1.0, 0.8, 0.15),
     (1.0, 1.0, 1.0, 0.75),
 )
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from slicer import vtkMRMLApplicationLogic, vtkMRMLScalarVolumeNode
 
 _LARGEST = 16383  # pixels: no view is larger
+_GRIP = 6  # pixels beside the line at which the mouse takes it
 
 
 def divide(
@@ -34,6 +35,37 @@ def divide(
             stencil = _right_of(round(divider * width))  # held until the blending holds it: its port does not
             logic.GetBlend().SetStencilConnection(stencil.GetOutputPort())
         composite.Modified()  # has the view drawn anew
+
+
+class DividerLine:
+    """The divider of a view as a line that its renderer shows (`prop`), and that a mouse can take."""
+
+    def __init__(self) -> None:
+        self._line, self.divider = vtk.vtkLineSource(), 0.0
+        place = vtk.vtkCoordinate()
+        place.SetCoordinateSystemToNormalizedViewport()
+        mapper = vtk.vtkPolyDataMapper2D()
+        mapper.SetInputConnection(self._line.GetOutputPort())
+        mapper.SetTransformCoordinate(place)
+        self.prop = vtk.vtkActor2D()
+        self.prop.SetMapper(mapper)
+        self.prop.GetProperty().SetColor(1.0, 1.0, 1.0)
+        self.prop.GetProperty().SetLineWidth(2.0)
+
+    def put(self, divider: float) -> None:
+        """Draw the line at `divider` (0 left edge of the view, 1 right edge)."""
+        self.divider = divider
+        self._line.SetPoint1(divider, 0.0, 0.0)
+        self._line.SetPoint2(divider, 1.0, 0.0)
+
+    def is_under(self, column: float, width: int) -> bool:
+        """Whether the mouse at a pixel column of a view that is `width` pixels wide takes the line."""
+        return abs(column - self.divider * width) <= _GRIP
+
+
+def divider_at(column: float, width: int) -> float:
+    """The divider at a pixel column of a view: within it, and never at its left edge, where there is none."""
+    return min(max(column, _GRIP), width) / width
 
 
 def _right_of(column: int) -> vtk.vtkROIStencilSource:
