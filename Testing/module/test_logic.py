@@ -69,7 +69,8 @@ class TestColours:
         work, finish = logic.fusion(p)
         job = Job(work)
         assert job.wait(300)
-        finish(job.result())
+        report = finish(job.result())
+        assert list(report["seconds"])[:2] == ["load", "check"], "the time told is all that was waited"
         assert np.ptp(slicer.util.arrayFromVolume(p.fusedColor).astype(int), axis=-1).max() > 100
         assert painters and threading.main_thread() not in painters
 

@@ -96,6 +96,7 @@ class TestWork:
         bench.wait(lambda: seen.add(panel.ui.progressBar.format) or len(seen) > 10)
         assert panel.ui.progressBar.visible and 0 < panel.ui.progressBar.value < 1000
         assert any("Fusing slice" in text for text in seen)
+        assert not panel._job.job._estimate, "the engine tells the time left, from its first slice on"
         assert threading.main_thread() not in fuser.threads
         assert not panel.ui.inputsCollapsibleButton.enabled
         panel.ui.fuseButton.click()
