@@ -1,5 +1,5 @@
 """Processes here, one for each GPU or with a share of the cores; and jobs of a cluster: the script that dask-jobqueue makes of a
-configuration. There is no SLURM here to submit it to.
+configuration. SLURM itself is not here.
 """
 
 import os
@@ -90,3 +90,39 @@ def test_processes_here_have_a_gpu_and_their_share_of_the_cores_each(monkeypatch
         assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {str(max(1, CPU_COUNT // 2))}
         assert list(client.nthreads().values()) == [1, 1], "one row at a time"
         assert set(client.run(signal.getsignal, signal.SIGINT).values()) == {signal.SIG_IGN}, "Ctrl-C is the command's"
+
+
+def on_path(folder, monkeypatch, **commands):
+    """Put commands of a shell before all others."""
+    for name, script in commands.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_job_that_is_run_becomes_a_worker(tmp_path, monkeypatch):
+    """What stands in for SLURM runs the script that it is given at once: there is none here."""
+    job, log = tmp_path / "job.sh", tmp_path / "job.log"
+    start = f'cp "$1" {job}; setsid sh {job} > {log} 2>&1 & echo "Submitted batch job $!"'
+    on_path(tmp_path, monkeypatch, sbatch=start, scancel='kill -- "-$1"')
+    config = {"cores": 2, "memory": "2GB", "interface": "lo", "jobs": 1}
+    with connected(cluster="slurm", config=config) as client:
+        client.wait_for_workers(1, timeout=60)
+        assert list(client.nthreads().values()) == [1], "one row at a time"
+        assert list(client.run(os.getenv, "OMP_NUM_THREADS").values()) == ["2"], "with all cores of the job"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_cluster_that_takes_no_jobs_says_why(tmp_path, monkeypatch):
+    config = {"cores": 2, "memory": "2GB", "jobs": 2}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="there is no 'sbatch' here"), connected(cluster="slurm", config=config):
+        pass
+    monkeypatch.undo()
+    on_path(tmp_path, monkeypatch, sbatch='echo "sbatch: error: invalid account" >&2; exit 1', scancel="exit 0")
+    with (
+        pytest.raises(InputError, match="takes no job: sbatch: error: invalid"),
+        connected(cluster="slurm", config=config),
+    ):
+        pass

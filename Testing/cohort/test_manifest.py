@@ -53,6 +53,7 @@ def test_rows_of_a_table(tmp_path, name, text, encoding):
         ("id,anatomical\n,x\n", "'' cannot name a folder"),
         ("id,anatomical,options\na,x,--plain coronal\n", "line 2: unrecognized arguments: --plain coronal"),
         ("id,anatomical,options\na,x,--device cuda\n", "line 2: unrecognized arguments: --device cuda"),
+        ("id,anatomical,options\na,x,--functional-window suv:9:3\n", "line 2: intensity window 9.0:3.0 is empty"),
         ("id,anatomical,options\na,x,--frame two\n", "line 2: argument --frame: invalid int value"),
         ("id,anatomical,options\na,x,'--rgb\n", "No closing quotation"),
         ("id,anatomical\na,\xe9\n", "no table of text in UTF-8"),

@@ -127,12 +127,16 @@ def test_a_scheduler_that_is_lost_is_told_of_and_costs_nothing(tmp_path):
     assert 2 <= [line["status"] for line in lines(tmp_path / "out")].count("fused") < 60
 
 
-def test_what_cannot_begin_is_told_in_one_sentence(tmp_path, monkeypatch):
+def test_what_cannot_begin_is_told_in_one_sentence(scheduler, tmp_path, monkeypatch):
     monkeypatch.setattr(clusters, "ANSWERS_WITHIN", "1s")
     with pytest.raises(InputError, match="no dask scheduler answers at tcp://127.0.0.1:9"):
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler="tcp://127.0.0.1:9", work=stub)
     with pytest.raises(InputError, match="no dask scheduler answers at nonsense"):
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler="nonsense://", work=stub)
+    with pytest.raises(InputError, match="No weights named 'nothere'"):
+        run_cohort(
+            stubs(tmp_path, ""), tmp_path / "out", options=default_options(weights="nothere"), scheduler=scheduler
+        )
     with (
         folder_of_results(Studies(()), tmp_path / "out", False),
         pytest.raises(InputError, match="another command is at work"),

@@ -49,6 +49,9 @@ def test_a_dry_run_shows_the_pairs_and_what_is_left_out_and_writes_nothing(tmp_p
         (["--cluster", "slurm"], "--cluster and --cluster-config belong together"),
         (["--cluster", "slurm", "--cluster-config", "none.yaml"], "none.yaml cannot be read"),
         (["--filter", "subject=01"], "--filter is for BIDS datasets"),
+        (["--window", "5:1"], "intensity window 5.0:1.0 is empty"),
+        (["--plane", "oblique"], "plane 'oblique' is not one of axial"),
+        (["--color-table", "jet"], "jet"),
     ],
 )
 def test_options_that_cannot_be_used_are_told_before_anything_is_done(arguments, message, tmp_path, capsys):

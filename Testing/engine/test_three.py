@@ -107,7 +107,7 @@ def test_uptake_is_put_on_what_the_two_give(fusers):
 
 def test_each_has_its_own_window_and_grid(fusers, triple):
     before = [sitk.Hash(image) for image in triple]
-    fused = fusers[0].fuse(triple[0], triple[1], second_anatomical=triple[2])
+    fused = fusers[0].fuse(triple[0], triple[1], second_anatomical=triple[2], names=("t1", "fdg", "ct"))
     second = fused.report["second"]
     assert second["taken_for"]["shows"] == "ct" and second["taken_for"]["unit"] == "HU"
     assert (second["window"]["low"], second["window"]["high"]) == (0.0, 100.0) and "head" in second["window"]["origin"]

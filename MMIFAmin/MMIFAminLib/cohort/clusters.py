@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,10 +111,9 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
         raise InputError(f"the cluster's configuration has no '{missing[0]}': say what a job gets")
     prologue = [*settings.pop("job_script_prologue", ()), f"export OMP_NUM_THREADS={settings['cores']}"]
     arguments = [*settings.pop("worker_extra_args", ()), "--nthreads", "1"]
+    settings |= {"processes": 1, "job_script_prologue": prologue, "worker_extra_args": arguments}
     try:
-        return getattr(dask_jobqueue, KINDS[kind])(
-            job_script_prologue=prologue, worker_extra_args=arguments, **settings | {"processes": 1}
-        )
+        return getattr(dask_jobqueue, KINDS[kind])(**settings)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"the cluster's configuration cannot be used: {' '.join(str(error).split())}") from None
 
@@ -136,8 +136,34 @@ def _jobs(kind: str, config: Mapping[str, Any]) -> Iterator[Any]:
     settings = dict(config)
     jobs = settings.pop("jobs", 1)
     with job_cluster(kind, settings) as made:
-        made.scale(jobs=jobs)
+        _submit(made, jobs)
         yield made
+
+
+def _submit(made: Any, jobs: int) -> None:
+    """Submit so many jobs of a cluster; raises InputError where they are not taken."""
+    from distributed import Status
+
+    command = made.job_cls.submit_command
+    if shutil.which(command) is None:
+        raise InputError(f"there is no '{command}' here: give out the cohort on a machine that jobs are submitted from")
+    for name in ("tornado.application", "asyncio"):  # they would tell the exception a second time, with its traceback
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+    async def submitted() -> None:
+        await made  # has tried each job, and keeps what was wrong to itself
+        for job in made.workers.values():
+            await job
+
+    made.scale(jobs=jobs)
+    try:
+        made.sync(submitted)
+    except RuntimeError as error:
+        for job in made.workers.values():
+            if job.job_id is None:
+                job.status = Status.failed  # dask does not close what never began, and would say so
+        reason = str(error).rpartition("stderr:")[2]
+        raise InputError(f"{command} takes no job: {' '.join(reason.split())}") from None
 
 
 def _gpus(device: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..study import with_options
+from ..study import check_options, with_options
 
 COLUMNS = ("id", "anatomical", "functional", "second", "options")
 
@@ -124,7 +124,8 @@ def _row(cells: dict[str, str], where: str, folder: Path) -> Row:
         raise InputError(f"{where}: there is no anatomical volume")
     options = cells.get("options", "")
     try:
-        with_options(argparse.Namespace(), options)
+        if options:
+            check_options(with_options(argparse.Namespace(), options))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return Row(cells["id"], anatomical, volume("functional"), volume("second"), options)

@@ -19,14 +19,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import InputError, MMIFAminError
-from ..study import default_options
+from ..study import check_options, default_options
 from .clusters import connected
 from .manifest import Row, Studies
 from .results import folder_of_results
 from .studies import find_studies
 from .table import Table
 from .work import FAILED, KEPT, Result
-from .worker import installed_version, work_row
+from .worker import installed_version, why_not_compute, work_row
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -79,6 +79,7 @@ def run_cohort(
     cannot be used, MMIFAminError when the scheduler is lost.
     """
     options = options or default_options()
+    check_options(options)
     studies = source if isinstance(source, Studies) else find_studies(source, filters)
     with ExitStack() as stack:
         results = stack.enter_context(folder_of_results(studies, output, options.dicom))
@@ -90,6 +91,8 @@ def run_cohort(
             )
         )
         _check_workers(client, wait=None if cluster else _JOIN)
+        if work is work_row:
+            _check_engine(client, options)
         stack.callback(results.write_all)  # however it ends, before the workers are let go
         task = partial(work, output=results.folder, options=options, force=force, version=__version__)
         begun, fresh = time.monotonic(), 0
@@ -209,6 +212,20 @@ def _check_workers(client: Any, wait: float | None) -> None:
     for worker, version in versions.items():
         if version != __version__:
             raise InputError(f"the worker at {worker} has MMIFAmin {version}, this command {__version__}: install one")
+
+
+def _check_engine(client: Any, options: argparse.Namespace) -> None:
+    """Raise InputError where the first worker that has loaded its engine cannot compute as ``options`` ask for it."""
+    from distributed import as_completed
+
+    token = secrets.token_hex(4)
+    asked = [
+        client.submit(why_not_compute, options, key=f"engine-{token}-{number}", workers=[worker])
+        for number, worker in enumerate(client.nthreads())
+    ]
+    first = next(as_completed(asked))
+    if first.status == "finished" and (reason := first.result()):
+        raise InputError(reason)
 
 
 @contextmanager

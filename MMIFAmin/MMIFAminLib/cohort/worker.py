@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..errors import MMIFAminError
 from .manifest import Row
 from .work import FAILED, Result, fuse_row
 
@@ -27,6 +28,15 @@ def work_row(row: Row, output: Path, options: argparse.Namespace, force: bool, v
     with _one_at_a_time:
         load = partial(_fuser, options.device, options.precision, options.weights)
         return fuse_row(row, output, options, load, force=force, worker=_name())
+
+
+def why_not_compute(options: argparse.Namespace) -> str:
+    """Why this process cannot compute as ``options`` ask for it, or ""; the engine is loaded then."""
+    try:
+        _fuser(options.device, options.precision, options.weights)
+    except MMIFAminError as error:
+        return str(error)
+    return ""
 
 
 def dask_setup(worker: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..study import add_fusion_options
+from ..study import add_fusion_options, check_options
 from .terminal import print_table, say
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def cohort(options: argparse.Namespace) -> int:
         raise InputError(f"--workers {options.workers}: at least one worker is needed")
     if bool(options.cluster) != bool(options.cluster_config):
         raise InputError("--cluster and --cluster-config belong together: say both")
+    check_options(options)
     config = read_config(options.cluster_config) if options.cluster else None
     studies = find_studies(options.source, options.filter)
     for one in studies.left_out:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import InputError
 from . import outputs
+from .options import check_options
 from .presets import settled
 
 if TYPE_CHECKING:
@@ -45,21 +46,18 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     """
     from ..display import color, preview
     from ..files import write_json, write_png
-    from ..files.units import check_unit
     from ..files.writing import check_picture
     from .alignment import aligned
     from .sources import read_sources, told
 
     options = settled(options)
+    check_options(options)
     outputs.check_fuse_outputs(options)
     if options.preview:
         check_picture(options.preview)
     table = options.color_table or None
     if isinstance(table, str):
         table = color.ColorTable.named(table)
-    if not 0 <= options.functional_weight <= 1:
-        raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
-    check_unit(options.unit)
     sources, files, warnings = read_sources(options)
     outputs.check_fuse_sources(options, files)
     anatomical = files[0].image

@@ -7,7 +7,7 @@ from copy import copy
 from functools import cache
 
 from ..errors import InputError
-from .presets import full_name
+from .presets import full_name, settled
 
 
 def add_fusion_options(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +112,29 @@ def default_options(**changes: object) -> argparse.Namespace:
         raise InputError(f"there is no option '{unknown[0]}': choose from {', '.join(sorted(vars(options)))}")
     vars(options).update(changes)
     return options
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Raise InputError for values that no study can be fused with, whatever its volumes are."""
+    from ..display.color import ColorTable
+    from ..files.units import check_unit
+    from ..volume.choices import check_kind
+    from ..volume.geometry import check_plane
+    from ..volume.intensity import given_window
+
+    options = settled(options)
+    if options.color_table and isinstance(options.color_table, str):
+        ColorTable.named(options.color_table)
+    if not 0 <= options.functional_weight <= 1:
+        raise InputError(f"the functional weight is from 0 to 1, not {options.functional_weight:g}")
+    check_unit(options.unit)
+    check_kind(options.kind)
+    check_plane(options.plane)
+    windows = [options.window, options.functional_window, options.second_window]
+    if isinstance(windows[1], str):
+        windows[1] = windows[1].strip().lower().removeprefix("suv:")
+    for window in windows:
+        given_window(window)
 
 
 def with_options(options: argparse.Namespace, text: str) -> argparse.Namespace:

@@ -175,6 +175,12 @@ class SliceView:
         return np.transpose(array, self.axes + trailing)[steps]
 
 
+def check_plane(plane: str) -> None:
+    """Raise InputError unless ``plane`` is one of :data:`PLANES`."""
+    if plane not in PLANES:
+        raise InputError(f"plane {plane!r} is not one of {', '.join(PLANES)}")
+
+
 def slice_view(image: sitk.Image, plane: str = "axial") -> SliceView:
     """The :class:`SliceView` of 3D ``image`` for ``plane`` (one of :data:`PLANES`), in radiological orientation.
 
@@ -182,8 +188,7 @@ def slice_view(image: sitk.Image, plane: str = "axial") -> SliceView:
     the patient axis nearest to it. Raises :class:`InputError` for an unknown plane and :class:`GeometryError` for a
     plane in which a single-slice volume has only one row or column.
     """
-    if plane not in PLANES:
-        raise InputError(f"plane {plane!r} is not one of {', '.join(PLANES)}")
+    check_plane(plane)
     direction = np.reshape(image.GetDirection(), (3, 3))
     # patient[i] is the LPS axis that index axis i follows: the one-to-one assignment that fits the directions best.
     patient = max(permutations(range(3)), key=lambda p: sum(abs(direction[p[i], i]) for i in range(3)))
