@@ -1,11 +1,16 @@
 """The section *Batch* of the panel on the widget bench: all pairs of the scene, or all studies of a folder."""
 
+import threading
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from bench.driving import case, fused, names, slow
 from bench.fixtures import bench  # noqa: F401
+from MMIFAminLib.cohort import find_studies
+from MMIFAminLib.cohort.results import OneByOne
+from MMIFAminLib.study import default_options
 from support.cohorts import make_cohort
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -125,6 +130,7 @@ class TestScene:
         run(bench, panel)
         assert "no pair to fuse: the scene has no volume" in panel.ui.statusLabel.text and rows(panel) == []
         add(bench, ("T1", "scout"))
+        bench.wait(lambda: panel.ui.anatomicalSelector.currentNode() is not None)  # chosen by itself, a little later
         run(bench, panel)
         assert "'scout' is left out" in panel.ui.statusLabel.text and len(rows(panel)) == 2
 
@@ -138,6 +144,19 @@ class _Turns:
     def fuse(self, *arguments, **choices):
         self.calls += 1
         return self.fusers[min(self.calls, 2) - 1].fuse(*arguments, **choices)
+
+
+class _Stuck:
+    """A fuser that is asked for its weights, and has none once it is released."""
+
+    def __init__(self):
+        self.asked, self.release = threading.Event(), threading.Event()
+
+    @property
+    def weights(self):
+        self.asked.set()
+        self.release.wait(60)
+        raise RuntimeError("no weights")
 
 
 class TestFolder:
@@ -171,6 +190,18 @@ class TestFolder:
         panel.ui.batchTable.cellClicked(0, 0)
         run(bench, panel)
         assert [row[1] for row in rows(panel)] == ["kept", "kept", "refused"]
+
+    def test_a_scene_that_closes_leaves_the_folder_to_others(self, bench, panel, folder):  # noqa: F811
+        from MMIFAminLib.module import logic
+
+        logic._fusers["auto", "auto"] = fuser = _Stuck()
+        panel.ui.fuseAllButton.click()
+        bench.wait(fuser.asked.is_set)
+        bench.scene.Clear(0)
+        fuser.release.set()
+        assert "waiting" in (folder / "out" / "cohort.csv").read_text()
+        studies = find_studies(folder / "studies.csv")
+        OneByOne(studies, folder / "out", default_options(), lambda: None).close()
 
     def test_places_that_are_not_there_are_told(self, bench, panel, folder):  # noqa: F811
         panel.ui.batchFolderLineEdit.text = str(folder / "nowhere")

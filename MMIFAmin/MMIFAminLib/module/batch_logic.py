@@ -123,6 +123,12 @@ class BatchLogic:
         batch.results[number] = told(batch.steps[number].name, result)
         batch.publish(slicer.mrmlScene)
 
+    def dropBatch(self) -> None:
+        """Let go of the last batch; one that is running ends with what is done."""
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
+
     def batchRows(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of the table of the last batch, ([], []) where there was none."""
         if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTableNode") is None:

@@ -243,7 +243,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
 
     def forgetScene(self) -> None:
         """Before the scene is closed: nothing outlives it."""
-        self._mip = self._batch = None
+        self._mip = None
         self._last = _NOTHING
 
     def qualityRows(self, fusedNode: vtkMRMLScalarVolumeNode | None) -> list[tuple[str, str, str, str]]:

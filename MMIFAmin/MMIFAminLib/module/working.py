@@ -112,6 +112,7 @@ class Working:
         """Let go of all that works on the scene."""
         self._job.drop(seconds)
         self.logic.endAtOnce()
+        self.logic.dropBatch()
         self._check.drop(seconds)
         self._taking.drop(seconds)
 
