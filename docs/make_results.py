@@ -25,6 +25,7 @@ from pages import DOCS, FUNCTIONAL, OURS, read
 from pages import table as plain_table
 from result_field import authors, wider_field
 from result_pictures import draw_pictures
+from result_training import unseen_section
 
 CLASSICAL = ("average", "maximum", "lappyr", "gff")
 OTHERS = ("EN", "CC", "PSNR", "MSSSIM")
@@ -328,6 +329,7 @@ def results_page(peers: list[dict], reference: Path) -> str:
         authors(own, peers, read_scores(reference / "authors_val.csv"), ranked_table),
         lesion_section(),
         truth_section(),
+        unseen_section(),
         ablation_section(),
         learned_section(cards),
     )

@@ -8,7 +8,6 @@ from PIL import Image
 from MMIFAminLib.evaluation.baselines import laplacian_pyramid
 from MMIFAminLib.evaluation.metrics import RANKED, score
 from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, Standing, worth
-from MMIFAminLib.losses.goals import GoalLoss
 from MMIFAminLib.losses.information import InformationLoss
 from MMIFAminLib.losses.lesion import plant_lesions
 from MMIFAminLib.losses.shortfall import ShortfallLoss
@@ -148,60 +147,13 @@ def ahead(metric, steps):
     return float(np.exp(steps * STEP[metric]))
 
 
-def standing(**leads):
-    """A patient on whom competitors are so many steps ahead: ``{method: {metric: steps}}``; the network has 1 in all."""
-    metrics = next(iter(leads.values()))
-    field = {method: {name: ahead(name, steps) for name, steps in given.items()} for method, given in leads.items()}
-    return Standing(dict.fromkeys(metrics, 1.0), {}, field)
-
-
-def test_a_goal_is_the_furthest_competitor_within_reach_or_the_next_behind():
-    def chosen(**steps):
-        loss = GoalLoss({"mutual_information": 1.0}, reach=2.0, begin=0.0)
-        loss.learn(0, [standing(**{name: {"MI": value} for name, value in steps.items()})], 1.0)
-        return loss.goals[0]["MI"]
-
-    assert chosen(a=-3, b=-1, c=0.5, d=1.9, e=2.1) == "d"
-    assert chosen(a=-3, b=-1, e=2.1) == "b"
-    assert chosen(e=2.1, f=9) == "e"
-
-
-def test_goals_stay_and_weights_grow_behind_them():
-    loss = GoalLoss(
-        {"structure": 8.0, "entropy": 4.0, "sharpness": 4.0}, pace=0.5, reach=2.0, margin=0.25, begin=0.5, kinds=2
-    )
-    near = {"SSIM": 1, "ENfg": -0.25, "SF": -5, "AG": -0.5}
-    far = {"SSIM": 3, "ENfg": 9, "SF": 9, "AG": 9}
-    loss.learn(0, [standing(near=near, far=far)], 0.5)
-    assert loss.goals == {0: dict.fromkeys(near, "near")}
-    learned = loss.weights(0)
-    # SSIM is a step behind: by the pace; entropy has its margin: not at all; of sharpness the worse metric counts.
-    assert learned["structure"] / learned["entropy"] == pytest.approx(2 * np.exp(0.5), rel=1e-3)
-    assert learned["sharpness"] / learned["entropy"] == pytest.approx(np.exp(0.5 * -0.25), rel=1e-3)
-    assert sum(learned.values()) == pytest.approx(16)
-    assert loss.weights(1) == pytest.approx({"structure": 8.0, "entropy": 4.0, "sharpness": 4.0})
-    loss.learn(0, [standing(near=near, far=near)], 0.6)
-    assert loss.goals == {0: dict.fromkeys(near, "near")}, "who comes near later changes no goal"
-    again = GoalLoss({"structure": 1.0, "entropy": 1.0, "sharpness": 1.0}, kinds=2)
-    again.load_state_dict(loss.state_dict())  # of a run that is resumed
-    assert again.goals == loss.goals and again.weights(0) == pytest.approx(loss.weights(0))
-
-
-def test_a_lead_counts_as_it_is_on_the_weaker_patients():
-    loss = GoalLoss({"structure": 1.0, "entropy": 1.0}, pace=0.1, margin=0.0, begin=0.0, weak=0.25)
-    patients = [standing(other={"SSIM": s, "ENfg": e}) for s, e in ((-9, 0), (-9, 0), (-9, 0), (2, 0), (2, 0))]
-    loss.learn(0, patients, 1.0)
-    assert loss.weights(0)["structure"] > loss.weights(0)["entropy"], "ahead on the mean, behind on two of five"
-
-
-def test_goals_begin_late_and_worth_is_a_mean_over_patients():
+def test_worth_is_a_mean_over_patients():
     weights = {"structure": 2.0}
     first, second = (
         Standing({"SSIM": 1.2}, {"structure": 0.4}, {"other": {"SSIM": 1.2 * ahead("SSIM", steps)}}) for steps in (3, 5)
     )
-    loss = GoalLoss(weights, rate=1.0, reach=2.0, begin=0.5)
-    loss.learn(0, [first, second], 0.4)
-    assert not loss.goals
+    loss = AdaptiveLoss(weights, rate=1.0, reach=2.0)
+    loss.learn(0, [first, second])
     wanted = np.mean([worth("structure", 0.4, s.own, list(s.field.values()), 2) for s in (first, second)])
     assert loss.weights(0)["structure"] == pytest.approx(1.1 * wanted, rel=1e-3)
 

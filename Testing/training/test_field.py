@@ -7,8 +7,9 @@ import pytest
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation import metrics
+from MMIFAminLib.losses.adaptive import STEP
 from MMIFAminLib.training import Config
-from MMIFAminLib.training.cross_validation import cross_validate, held_out
+from MMIFAminLib.training.cross_validation import SPREAD, cross_validate, expected_rank, held_out
 from MMIFAminLib.training.data import Case
 from MMIFAminLib.training.field import Field, _carried, read_peers
 from MMIFAminLib.training.validation import standings, summarize
@@ -119,3 +120,16 @@ def test_cross_validation_scores_patients_that_were_not_trained_on(data, tmp_pat
         cross_validate(config, data, tmp_path, folds=1)
     cross_validate(config, data, tmp_path, folds=2)  # finished folds are not trained again
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+
+
+def test_an_expected_rank_counts_each_competitor_by_how_likely_it_is_ahead():
+    own = dict.fromkeys(STEP, 1.0)
+
+    def ahead(spreads):
+        return {metric: float(np.exp(spreads * SPREAD * step)) for metric, step in STEP.items()}
+
+    assert expected_rank(own, {"level": own}) == pytest.approx(1.5)
+    assert expected_rank(own, {"far ahead": ahead(20), "far behind": ahead(-20)}) == pytest.approx(2.0)
+    likely = expected_rank(own, {"one spread ahead": ahead(1)}) - 1
+    assert likely == pytest.approx(0.8455, abs=1e-4)  # of a normal distribution 0.84
+    assert expected_rank(own, {"one spread behind": ahead(-1)}) - 1 == pytest.approx(1 - likely)

@@ -137,19 +137,6 @@ def test_what_is_written_is_the_mean_of_the_weights(data, tmp_path):
     assert not all(torch.allclose(written[key], steps[-1][key], atol=1e-6) for key in mean)
 
 
-def test_goals_are_set_in_the_last_part_of_a_run_and_kept_in_its_checkpoint(data, tmp_path):
-    loss = {"name": "goals", "options": TINY["loss"]["options"] | {"begin": 0.6}}
-    train(Config.from_dict(TINY | {"loss": loss, "steps": 4}), data, tmp_path / "early")
-    (tmp_path / "early" / "tiny.json").unlink()
-    train(Config.from_dict(TINY | {"loss": loss}), data, tmp_path / "late")
-    for name in ("early", "late"):
-        goals = torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"]["loss._extra_state"]
-        assert set(goals) == {0, 1} and set(goals[0]) == {"SSIM", "Qabf"}
-        assert set(goals[0].values()) <= {"average", "maximum", "laplacian_pyramid", "guided_filter", "pca"}
-    learned = [float(row["weight of structure"]) for row in without_time(tmp_path / "late" / "looks.csv")]
-    assert learned[0] != 1.0 and abs(np.log(learned[2] / learned[0])) < 0.5, "from the second look on at its own pace"
-
-
 def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
     checkpoint = torch.load(finished / "checkpoint.pt", weights_only=True)
     del checkpoint["config"]["start"]

@@ -44,6 +44,7 @@ def test_shipped_configurations_load_and_come_back(name):
         ({"precision": "int4"}, ["int4", "bf16"]),
         ({"vary": {"gamma": 0.5}}, ["vary.gamma", "0.5"]),
         ({"steps": 20}, ["warmup", "single step"]),
+        ({"workers": -1}, ["workers", "-1"]),
         ({"uptake": {"samples": 4}}, ["uptake.samples", "4", "tasks"]),
         ({"uptake": {"samples": 1}}, ["uptake.samples", "phantoms"]),
         ({"uptake": {"samples": 1, "body": "body"}}, ["ct.nrrd"]),
@@ -130,6 +131,8 @@ def test_samples_are_a_function_of_seed_and_number(data):
     first, second = (list(training_loader(config, cases, uptake, 0, rank, 2)) for rank in (0, 1))
     for x, y, z in zip(whole, first, second):
         assert torch.equal(x["a"], torch.stack((y["a"], z["a"]), dim=1).flatten(0, 1))
+    beside = list(training_loader(replace(config, workers=1), cases, uptake, 0, 0, 1))
+    assert all(torch.equal(x[key], y[key]) for x, y in zip(whole, beside) for key in x), "drawn by another process"
     other = list(training_loader(replace(config, seed=6), cases, uptake, 0, 0, 1))
     assert not any(torch.equal(x["a"], y["a"]) for x, y in zip(whole, other))
     assert not torch.equal(whole[0]["a"], whole[1]["a"])
@@ -166,13 +169,31 @@ def test_both_images_are_turned_alike_and_their_grey_levels_bent_apart(data, tmp
         assert (levels.diff() >= 0).all(), "grey levels changed their order"
 
 
-def test_the_second_image_can_come_from_another_pair(data):
-    config = Config.from_dict(TINY | {"vary": {"partner": 1.0}, "uptake": {}})
+def test_the_anatomical_image_can_come_from_another_pair_of_any_task(data):
+    config = Config.from_dict(TINY | {"vary": {"partner": 0.5}, "uptake": {}})
     cases = load_cases(config, data)[0]
-    pairs = {(case.anatomical.tobytes(), case.functional.tobytes()) for case in cases["CT"]}
     draw = DrawPatch(config, cases)
-    chosen = [draw._case(np.random.default_rng(number), cases["CT"]) for number in range(30)]
-    assert 10 < sum((case.anatomical.tobytes(), case.functional.tobytes()) not in pairs for case in chosen) < 30
+    task = config.tasks[0]
+    own = {case.anatomical.tobytes() for case in cases[task.name]}
+    everywhere = {case.anatomical.tobytes() for task in config.tasks for case in cases[task.name]}
+    partners = draw.partners[task.anatomical]
+    chosen = [draw._case(np.random.default_rng(number), cases[task.name], partners) for number in range(60)]
+    drawn = [case.anatomical.tobytes() for case in chosen]
+    assert set(drawn) <= everywhere and set(drawn) & own and set(drawn) - own
+    assert all(
+        case in cases[task.name]
+        for case in (draw._case(np.random.default_rng(n), cases[task.name], ()) for n in range(9))
+    )
+
+
+def test_a_poorer_scanner_smooths_and_adds_noise_to_the_functional_image_alone(data):
+    plain, blurred, noisy = (
+        drawn(data, vary)[0] for vary in ({}, {"share": 1.0, "blur": 3.0}, {"share": 1.0, "noise": 0.2})
+    )
+    for x, y, z in zip(plain, blurred, noisy):
+        assert torch.equal(x["a"], y["a"]) and torch.equal(x["a"], z["a"])
+        assert y["b"].diff().abs().mean() < x["b"].diff().abs().mean()
+        assert (z["b"][x["b"] == 0] == 0).all() and 0 < (z["b"] - x["b"]).std() < 0.2
 
 
 def test_a_partner_is_laid_over_place_and_extent():

@@ -116,8 +116,8 @@ class AdaptiveLoss(nn.Module):
         if set(learned) == set(self.names):
             self.log_weights[kind] = torch.tensor([learned[name] for name in self.names]).log()
 
-    def learn(self, kind: int, patients: list[Standing], done: float = 0.0) -> None:
-        """Learn for ``kind`` from how the network stands on each of ``patients``; ``done`` is the share of the run behind it.
+    def learn(self, kind: int, patients: list[Standing]) -> None:
+        """Learn for ``kind`` from how the network stands on each of ``patients``.
 
         What a term is worth is the mean over patients, so that a lead over a competitor which one patient has and the
         next does not keeps its term's weight up.

@@ -5,6 +5,8 @@ Every term maps sources ``a``, ``b`` and fused ``f``, all ``(N, 1, H, W)`` in [0
 """
 
 import math
+from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch.nn import functional as F
@@ -49,9 +51,8 @@ def darkness(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
 
 def structure(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     """``1 - mean SSIM`` to the two sources (7x7 uniform window, sample covariance; Wang et al., 2004)."""
-    window = f.new_full((7,), 1.0 / 7.0)
     ma, mb, mf, aa, bb, ff, af, bf = _filter_valid(
-        torch.cat((a, b, f, a * a, b * b, f * f, a * f, b * f)), window
+        torch.cat((a, b, f, a * a, b * b, f * f, a * f, b * f)), [1.0 / 7.0] * 7
     ).chunk(8)
     sample = 49.0 / 48.0
     vf = sample * (ff - mf * mf)
@@ -71,7 +72,7 @@ def differences(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tens
 
 def visual_information(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     """``1 - VIF / 2``, pixel-domain visual information fidelity summed over the sources (Sheikh and Bovik, 2006)."""
-    return 1.0 - 0.5 * (vif(a, f) + vif(b, f))
+    return 1.0 - 0.5 * vif(torch.cat((a, b)), torch.cat((f, f))).view(2, -1).sum(dim=0)
 
 
 def edge_transfer(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
@@ -226,23 +227,25 @@ def _foreground_mean(values: torch.Tensor, brighter: torch.Tensor) -> torch.Tens
 
 def _gaussian_valid(x: torch.Tensor, size: int) -> torch.Tensor:
     """Gaussian window of ``size`` pixels, sigma size / 5, without padding."""
-    offsets = torch.arange(size, device=x.device, dtype=x.dtype) - size // 2
+    offsets = torch.arange(size) - size // 2
     window = torch.exp(-0.5 * (offsets / (size / 5.0)) ** 2)
-    return _filter_valid(x, window / window.sum())
+    return _filter_valid(x, (window / window.sum()).tolist())
 
 
-def _filter_valid(x: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
+def _filter_valid(x: torch.Tensor, window: Sequence[float]) -> torch.Tensor:
     """Separable filter without padding, as two products with banded matrices: ten times faster here than one-channel
     convolutions, forwards and backwards.
     """
-    return _band(window, x.shape[-2]).T @ (x @ _band(window, x.shape[-1]))
+    rows, columns = (_band(tuple(window), length, x.device, x.dtype) for length in x.shape[-2:])
+    return rows.T @ (x @ columns)
 
 
-def _band(window: torch.Tensor, length: int) -> torch.Tensor:
+@cache
+def _band(window: tuple[float, ...], length: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """``(length, length - size + 1)``: column j holds ``window`` from row j on."""
-    size = window.numel()
-    band = window.new_zeros(length, length - size + 1)
-    columns = torch.arange(band.shape[1], device=window.device)
-    for offset in range(size):
-        band[columns + offset, columns] = window[offset]
-    return band
+    size = len(window)
+    band = torch.zeros(length, length - size + 1, dtype=dtype)
+    columns = torch.arange(band.shape[1])
+    for offset, weight in enumerate(window):
+        band[columns + offset, columns] = weight
+    return band.to(device)

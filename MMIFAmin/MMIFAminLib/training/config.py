@@ -33,7 +33,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Name of the loss ("adaptive", "goals", "information", "shortfall", "uncertainty"), the arguments of its class,
+    """Name of the loss ("adaptive", "information", "shortfall", "uncertainty"), the arguments of its class,
     and the learning rate of its parameters where it has any.
     """
 
@@ -60,10 +60,12 @@ class UptakePairs:
 class Variation:
     """By how much training pairs are varied beyond flips, so that few cases are not learned by heart.
 
-    ``share`` is the probability of each variation: turned by up to ``angle`` degrees and scaled by up to ``scale``,
-    both images alike; grey levels raised to a power of up to ``gamma`` or its inverse, and windowed anew with up to the share
-    ``window`` cut away at either end, each image on its own. ``partner`` is the probability that the second image comes from
-    another pair of the task, laid over the first by its moments: what fusion is asked for does not change.
+    ``share`` is the probability of each variation: turned by up to ``angle`` degrees and stretched or shrunk by up to the share
+    ``scale``, both images alike; grey levels raised to a power of up to ``gamma`` or its inverse, and windowed anew with up to
+    the share ``window`` cut away at either end, each image on its own; the functional image smoothed by a Gaussian of up to
+    ``blur`` pixels (sigma) and with noise of up to the share ``noise``, as a poorer scanner would give it. ``partner`` is the
+    probability that the anatomical image comes from another pair, of any task with the same kind of anatomical image, and that
+    the functional one is laid over it by its moments: what fusion is asked for does not change.
     """
 
     share: float = 0.0
@@ -72,15 +74,19 @@ class Variation:
     gamma: float = 1.0
     window: float = 0.0
     partner: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         for key, low, high in (
             ("share", 0, 1),
             ("angle", 0, 180),
-            ("scale", 0, 0.9),
+            ("scale", 0, 3),
             ("gamma", 1, 10),
             ("window", 0, 0.45),
             ("partner", 0, 1),
+            ("blur", 0, 10),
+            ("noise", 0, 0.5),
         ):
             if not low <= getattr(self, key) <= high:
                 raise InputError(f"vary.{key} is {getattr(self, key)}: it must be from {low} to {high}.")
@@ -90,9 +96,10 @@ class Variation:
 class Config:
     """One training run. Counts are in steps, sizes in pixels; ``batch`` is over all processes together.
 
-    ``foreground`` is the least share of a patch that must not be background; ``rotate`` turns patches by multiples of
-    90 degrees; ``overshoot`` weighs the part of the fused
-    image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image arithmetic is always fp32;
+    ``foreground`` is the least share of a patch that must not be background; ``rotate`` turns patches by multiples of 90 degrees;
+    ``workers`` processes draw the samples beside the training (0: it does so itself; a GPU would wait for that);
+    ``overshoot`` weighs the part of the fused image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image
+    arithmetic is always fp32;
     ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that
     the exponential mean of the network's weights keeps from step to step, and this mean is what is looked at, what an
     adaptive loss learns from, and what is written in the end (0: the weights of the last step). Every ``look_every`` steps
@@ -122,6 +129,7 @@ class Config:
     precision: str = "bf16"
     device: str = "auto"
     threads: int = 1
+    workers: int = 0
     log_every: int = 50
     checkpoint_every: int = 200
     look_every: int = 500
@@ -132,6 +140,8 @@ class Config:
         for key in (*sizes, "log_every", "checkpoint_every", "look_every", "look_pairs"):
             if getattr(self, key) < 1:
                 raise InputError(f"{key} is {getattr(self, key)}: it must be at least 1.")
+        if self.workers < 0:
+            raise InputError(f"workers is {self.workers}: it must be 0 or more.")
         if not self.tasks:
             raise InputError("tasks is empty: name at least one kind of image pair.")
         if self.patch < 32:

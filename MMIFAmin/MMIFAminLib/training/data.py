@@ -4,16 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from monai.data.dataloader import DataLoader
 from monai.data.dataset import Dataset
-from monai.transforms.compose import Compose
-from monai.transforms.spatial.dictionary import RandAffined
-from monai.transforms.utility.dictionary import EnsureTyped
 from scipy.ndimage import affine_transform, gaussian_filter
+from torch.nn import functional
 
 from ..display import color
 from ..errors import InputError
@@ -111,24 +108,26 @@ class DrawPatch:
     def __init__(self, config: Config, cases: dict[str, list[Case]], uptake: Sequence[Case] = ()) -> None:
         self.config = config
         self.cases = [(task, cases[task.name]) for task in config.tasks]
+        self.partners: dict[str, list[Case]] = {}
+        for task in config.tasks:
+            self.partners.setdefault(task.anatomical, []).extend(cases[task.name])
         self.uptake = uptake
-        self.turn = _turn(config.vary) if config.vary.share else None
 
     def __call__(self, number: int) -> dict[str, torch.Tensor | bool | int]:
         """Sample ``number``; within a batch the pairs of uptake come first, then the tasks take turns."""
         rng = np.random.default_rng((self.config.seed, number))
         index = number % self.config.batch - self.config.uptake.samples
         if index < 0:
-            index, cases, swap, share = len(self.cases), self.uptake, 0.0, 1.0
+            index, cases, partners, swap, share = len(self.cases), self.uptake, (), 0.0, 1.0
         else:
             index %= len(self.cases)
             task, cases = self.cases[index]
-            swap, share = task.swap, task.uptake
-        a, b, uptake = self._patch(rng, share, self._case(rng, cases))
+            partners, swap, share = self.partners[task.anatomical], task.swap, task.uptake
+        a, b, uptake = self._patch(rng, share, self._case(rng, cases, partners))
         for _ in range(_TRIES - 1):
             if np.mean(np.maximum(a, b) > 12 / 255) > self.config.foreground:
                 break
-            a, b, uptake = self._patch(rng, share, self._case(rng, cases))
+            a, b, uptake = self._patch(rng, share, self._case(rng, cases, partners))
         if rng.random() < 0.5:
             a, b = a[:, ::-1], b[:, ::-1]
         if self.config.rotate:
@@ -143,20 +142,19 @@ class DrawPatch:
     def _varied(self, rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> dict[str, torch.Tensor]:
         """``a`` and ``b`` as tensors ``(1, H, W)``, varied as the configuration asks for."""
         vary = self.config.vary
-        if self.turn is None:
-            return {key: torch.from_numpy(np.ascontiguousarray(x))[None] for key, x in (("a", a), ("b", b))}
-        a, b = (_window(rng, _bend(rng, x, vary), vary) for x in (a, b))
-        pair = {key: torch.from_numpy(np.ascontiguousarray(x))[None] for key, x in (("a", a), ("b", b))}
-        self.turn.set_random_state(int(rng.integers(2**32)))
-        turned = cast(dict[str, torch.Tensor], self.turn(pair))
-        return {key: image.clamp(0, 1) for key, image in turned.items()}
+        if vary.share:
+            a, b = (_window(rng, _bend(rng, x, vary), vary) for x in (a, b))
+            b = _poorer(rng, b, vary)
+        pair = torch.from_numpy(np.stack((a, b)))
+        if rng.random() < vary.share:
+            pair = _turned(rng, pair, vary)
+        return {"a": pair[:1], "b": pair[1:]}
 
-    def _case(self, rng: np.random.Generator, cases: Sequence[Case]) -> Case:
+    def _case(self, rng: np.random.Generator, cases: Sequence[Case], partners: Sequence[Case]) -> Case:
+        """One of ``cases``, now and then laid over the anatomical image of one of ``partners``."""
         case = cases[int(rng.integers(len(cases)))]
-        partner = self.config.vary.partner
-        if partner and case.task != UPTAKE and rng.random() < partner:
-            other = cases[int(rng.integers(len(cases)))]
-            return laid_over(case, other)
+        if partners and self.config.vary.partner and rng.random() < self.config.vary.partner:
+            return laid_over(partners[int(rng.integers(len(partners)))], case)
         return case
 
     def _patch(self, rng: np.random.Generator, share: float, case: Case) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -206,7 +204,7 @@ def training_loader(
     numbers = range(first_step * config.batch, config.steps * config.batch)
     samples = Dataset(numbers, DrawPatch(config, cases, uptake))
     share = range(rank, len(numbers), world)
-    return DataLoader(samples, batch_size=config.batch // world, sampler=share, num_workers=0)
+    return DataLoader(samples, batch_size=config.batch // world, sampler=share, num_workers=config.workers)
 
 
 def subset(cases: list[Case], count: int) -> list[Case]:
@@ -214,11 +212,14 @@ def subset(cases: list[Case], count: int) -> list[Case]:
     return [cases[index * len(cases) // count] for index in range(count)] if count < len(cases) else cases
 
 
-def _turn(vary: Variation) -> Compose:
-    """The random turning and scaling of a pair ``{"a", "b": (1, H, W) in [0, 1]}`` that ``vary`` asks for."""
-    turn = {"rotate_range": float(np.deg2rad(vary.angle)), "scale_range": (vary.scale, vary.scale)}
-    affine = RandAffined(("a", "b"), prob=vary.share, mode="bilinear", padding_mode="zeros", **turn)
-    return Compose([affine, EnsureTyped(("a", "b"), track_meta=False)])
+def _turned(rng: np.random.Generator, pair: torch.Tensor, vary: Variation) -> torch.Tensor:
+    """``pair`` ``(2, H, W)`` turned and stretched alike, by random amounts; black where nothing was."""
+    angle = np.deg2rad(rng.uniform(-vary.angle, vary.angle))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    stretch = (1 + vary.scale) ** rng.uniform(-1, 1)
+    theta = torch.tensor(np.column_stack((turn * stretch, np.zeros(2))), dtype=pair.dtype)[None]
+    grid = functional.affine_grid(theta, [1, *pair.shape], align_corners=False)
+    return functional.grid_sample(pair[None], grid, align_corners=False)[0].clamp(0, 1)
 
 
 def _bend(rng: np.random.Generator, image: np.ndarray, vary: Variation) -> np.ndarray:
@@ -233,6 +234,16 @@ def _window(rng: np.random.Generator, image: np.ndarray, vary: Variation) -> np.
         return image
     low, high = rng.uniform(0, vary.window), 1 - rng.uniform(0, vary.window)
     return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
+
+
+def _poorer(rng: np.random.Generator, image: np.ndarray, vary: Variation) -> np.ndarray:
+    """``image`` as a scanner of lower resolution and fewer counts would show it; what is black stays black."""
+    if vary.blur and rng.random() < vary.share:
+        image = gaussian_filter(image, rng.uniform(0, vary.blur))
+    if vary.noise and rng.random() < vary.share:
+        noise = gaussian_filter(rng.standard_normal(image.shape, dtype=np.float32), 1.0)
+        image = np.clip(image + image * noise / noise.std() * np.float32(rng.uniform(0, vary.noise)), 0, 1)
+    return image
 
 
 def _unit(levels: np.ndarray) -> np.ndarray:

@@ -187,12 +187,12 @@ class Run:
         return cast(MMIFAMIN, self.average.module) if self.average else self.model.network
 
     def _update(self, engine, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-        a, b = (batch[key].to(self.device) for key in ("a", "b"))
+        sample = [batch[key].to(self.device) for key in ("a", "b", "lesion", "uptake", "task")]
         # Random numbers, where a loss uses them, depend on the step alone: a resumed run needs no generator state.
         torch.manual_seed((self.config.seed * 2**32 + engine.state.iteration) * self.world + self.rank)
         self.parallel.train()
         self.optimizer.zero_grad()
-        loss, parts = self.parallel(a, b, batch["lesion"], batch["uptake"], batch["task"])
+        loss, parts = self.parallel(*sample)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
@@ -244,7 +244,7 @@ class Run:
         if not isinstance(loss, AdaptiveLoss):
             return {}
         patients = standings(self._network, cases, rows, self.pairs.field, loss.names)
-        loss.learn(task, patients, self.step / self.config.steps)
+        loss.learn(task, patients)
         return {f"weight of {name}": weight for name, weight in loss.weights(task).items()}
 
     def _save(self, engine) -> None:

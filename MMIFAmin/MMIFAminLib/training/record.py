@@ -13,7 +13,7 @@ from .config import Config
 
 CHECKPOINT, LOG, LOOKS = "checkpoint.pt", "log.csv", "looks.csv"
 # Where and how fast a run is computed may change when it is resumed; what is computed may not.
-_FREE = ("threads", "device")
+_FREE = ("threads", "workers", "device")
 
 
 def save_checkpoint(path: Path, config: Config, step: int, seconds: float, **parts: Any) -> None:

@@ -14,7 +14,6 @@ from .config import Config
 
 _LOSSES = {
     "adaptive": "AdaptiveLoss",
-    "goals": "GoalLoss",
     "information": "InformationLoss",
     "shortfall": "ShortfallLoss",
     "uncertainty": "UncertaintyLoss",
@@ -56,8 +55,7 @@ class TrainingStep(nn.Module):
         Where ``uptake`` ``(N,)`` bool says that ``b`` shows uptake, it gets a lesion (luma is no measure of it), and
         the loss takes it as a kind of pair of its own.
         """
-        b = b.clone()
-        b[uptake] = plant_lesions(b[uptake], lesion[uptake])
+        b = torch.where(uptake.view(-1, 1, 1, 1), plant_lesions(b, lesion), b)
         fused = self._fuse(a, b, uptake)
         clipped = fused.clamp(0, 1)
         loss, terms = self.loss(a, b, clipped, torch.where(uptake, len(self.config.tasks), task))

@@ -1,0 +1,32 @@
+"""What docs/results.md tells of the recipe: patients never seen, and what the variety of the pairs brings."""
+
+import numpy as np
+
+from MMIFAminLib.training.cross_validation import to_markdown
+from pages import read, table
+
+
+def unseen_section() -> str:
+    """Ranks on patients that a network never saw, and what each variation of the training pairs brings there."""
+    rows = read("variety.csv")
+    tasks, variants = (dict.fromkeys(row[key] for row in rows) for key in ("task", "variant"))
+
+    def mean(variant: str, task: str, key: str) -> str:
+        own = [float(row[key]) for row in rows if (row["variant"], row["task"]) == (variant, task)]
+        return f"{np.mean(own):.2f}"
+
+    body = [
+        [variant, *(mean(variant, task, key) for task in tasks for key in ("mean_rank", "expected_rank"))]
+        for variant in variants
+    ]
+    header = ["training pairs", *(f"{task}{kind}" for task in tasks for kind in ("", ", expected"))]
+    return (
+        "## Patients never seen\n\n"
+        "Of the recipe of docs/method.md, not of the weights that ship.\n"
+        "`mmifamin train --config medical --folds 4`: four networks, each trained without a quarter of the patients of `train` and\n"
+        "`val`, and scored on six pairs of each of these, after three quarters of the recipe's steps. Competitors on patients of\n"
+        "`train` are estimated (docs/method.md). *Expected*: each competitor counts by how likely it is ahead on a next patient.\n\n"
+        + to_markdown(read("cross_validation.csv"))
+        + "\nWhat each variation of the training pairs brings: two folds, 750 steps of 14 pairs, scored on three pairs of each patient\n"
+        "held out; means over patients.\n\n" + table(header, body)
+    )
