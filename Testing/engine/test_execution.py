@@ -1,7 +1,9 @@
 """Devices by their names, and what happens where one lacks memory or an operation."""
 
 import itertools
+import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -76,14 +78,24 @@ def test_an_apple_gpu_that_lacks_something_gives_way_to_the_cpu(fuser, pair, err
 
 
 def test_an_error_that_is_no_lack_of_the_device_comes_out(fuser, pair):
-    apple = VolumeFuser(fuser._network, fuser.weights, "mps", "fp32")
+    apple, tried = VolumeFuser(fuser._network, fuser.weights, "mps", "fp32"), set()
 
     def wrong(a, b, kind, device):
+        tried.add(device)
         raise TypeError("a mistake of our own")
 
     apple._computing = wrong
     with pytest.raises(TypeError, match="of our own"):
         apple.fuse(*pair)
+    assert tried == {"mps"}, "the CPU is for what the device lacks"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's own word on the memory")
+def test_the_peak_of_memory_is_in_mebibytes():
+    from MMIFAminLib.engine.execution import peak_memory_mb
+
+    kib = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
+    assert peak_memory_mb() == pytest.approx(kib / 1024, rel=0.2)
 
 
 def test_devices_are_named_as_pytorch_names_them(monkeypatch):
