@@ -232,8 +232,9 @@ class TestPairs:
         for index, node in enumerate(nodes):
             node.SetName(f"volume {index}")
             node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+        bench.wait(lambda: not panel._preselectTimer.active)  # which the new nodes had started
         panel.ui.anatomicalSelector.setCurrentNode(nodes[1])
-        bench.wait(lambda: panel.ui.functionalSelector.currentNode() is nodes[0])
+        bench.wait(lambda: panel.ui.functionalSelector.currentNode() is nodes[0], 30)
 
     def test_the_two_can_change_places(self, bench, panel):
         anatomical, functional = chosen(bench, panel)
