@@ -130,7 +130,8 @@ class TestScene:
         run(bench, panel)
         assert "no pair to fuse: the scene has no volume" in panel.ui.statusLabel.text and rows(panel) == []
         add(bench, ("T1", "scout"))
-        bench.wait(lambda: panel.ui.anatomicalSelector.currentNode() is not None)  # chosen by itself, a little later
+        # The one is chosen by itself a little later, and the panel asks for the other.
+        bench.wait(lambda: "Choose a functional volume" in panel.ui.statusLabel.text)
         run(bench, panel)
         assert "'scout' is left out" in panel.ui.statusLabel.text and len(rows(panel)) == 2
 
