@@ -10,7 +10,7 @@ from pydicom.tag import Tag
 
 from MMIFAminLib.files import read_volume, read_volume_file
 from MMIFAminLib.files.volumes import list_series
-from support.dicom import Written, suv_tags, write_series
+from support.dicom import SOP, Written, header, suv_tags, write_enhanced, write_series
 from support.reading import refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of the odd sources
@@ -135,3 +135,76 @@ def test_a_dicomdir_stands_for_its_folder(tmp_path):
     series(tmp_path)
     (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 50)
     assert read_volume(tmp_path / "DICOMDIR").GetSize() == (6, 5, 4)
+
+
+def write_nm(path, kind, **vectors):
+    """An NM object of 12 frames in one file, of what ``kind`` its image type tells; returns its values."""
+    values = np.random.default_rng(0).integers(0, 900, (12, 5, 6)).astype(np.uint16)
+    ds = header("NM", SOP["NM"], 5, 6, values.dtype, NumberOfFrames=12, PixelSpacing=[3, 2], SpacingBetweenSlices=4)
+    ds.ImageType, ds.SliceThickness = ["DERIVED", "PRIMARY", kind, "EMISSION"], 4
+    ds.DetectorInformationSequence = [pydicom.Dataset()]
+    ds.DetectorInformationSequence[0].ImagePositionPatient = [0, 0, 10]
+    ds.DetectorInformationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    for keyword, vector in vectors.items():
+        setattr(ds, keyword, vector)
+    ds.PixelData = values.tobytes()
+    ds["PixelData"].VR = "OW"
+    ds.save_as(path, enforce_file_format=True)
+    return values
+
+
+def test_a_gated_spect_has_frames_and_its_projections_are_no_volume(tmp_path):
+    times = [1] * 4 + [2] * 4 + [3] * 4
+    values = write_nm(tmp_path / "a", "RECON GATED TOMO", SliceVector=[1, 2, 3, 4] * 3, TimeSlotVector=times)
+    assert "3 volumes: 1: time point 1, 2: time point 2, 3: time point 3" in refusal(tmp_path)
+    image = read_volume_file(tmp_path, frame=2).image
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), values[4:8])
+    assert (image.GetOrigin(), image.GetSpacing()) == ((0, 0, 10), (2, 3, 4))
+    write_nm(tmp_path / "a", "GATED TOMO", RotationVector=[1] * 12, TimeSlotVector=times)
+    assert "not reconstructed" in refusal(tmp_path)
+    assert list_series(tmp_path).series[0].aside == "projections, not a reconstruction"
+
+
+def cut_into_parts(path):
+    """An enhanced CT of 6 frames at ``path``, cut into two files; returns them and its values."""
+    values = np.random.default_rng(0).integers(0, 900, (6, 5, 6)).astype(np.int16)
+    write_enhanced(path, Written(values, np.array([[0.0, 0, 3 * k] for k in range(6)])))
+    parts, groups = [], pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
+    for number in (1, 2):
+        ds, which = pydicom.dcmread(path), slice(3 * number - 3, 3 * number)
+        ds.PerFrameFunctionalGroupsSequence, ds.NumberOfFrames = groups[which], 3
+        ds.PixelData, ds.SOPInstanceUID = values[which].tobytes(), f"1.2.4.{number}"
+        ds.ConcatenationUID, ds.InConcatenationNumber = "1.2.9", number
+        parts.append(path.with_name(f"part{number}"))
+        ds.save_as(parts[-1])
+    path.unlink()
+    return parts, values
+
+
+def test_all_parts_of_a_concatenation_are_there(tmp_path):
+    (first, second), values = cut_into_parts(tmp_path / "whole")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path)), values)
+    ds = pydicom.dcmread(first)
+    ds.InConcatenationTotalNumber = 2
+    second.rename(tmp_path.with_name("second"))
+    ds.save_as(first)
+    assert "part 2 of 2 of its frames is missing" in refusal(first)
+    tmp_path.with_name("second").rename(second)
+    first.unlink()
+    assert "part 1 of 2 of its frames is missing" in refusal(second)
+
+
+@pytest.mark.parametrize(
+    "keyword, words",
+    [
+        ("SharedFunctionalGroupsSequence", "do not say where in the patient they lie"),
+        ("NumberOfFrames", "declares 1 frames and describes 4"),
+    ],
+)
+def test_an_enhanced_object_that_lacks_something_is_refused(tmp_path, keyword, words):
+    path = tmp_path / "a"
+    write_enhanced(path, Written(np.ones((4, 5, 6), np.int16), np.array([[0.0, 0, 3 * k] for k in range(4)])))
+    ds = pydicom.dcmread(path)
+    delattr(ds, keyword)
+    ds.save_as(path)
+    assert words in refusal(path)

@@ -138,6 +138,13 @@ def test_times_of_injection_and_scan_are_kept():
         ({"CorrectedImage": ["ATTN"]}, "DECY"),
         ({"DecayCorrection": None}, "decay correction"),
         ({"Units": "CNTS"}, "counts"),
+        (
+            {
+                "Units": "CNTS",
+                "PhilipsPETPrivateGroup": {"SUVScaleFactor": "-1", "ActivityConcentrationScaleFactor": "-2"},
+            },
+            "counts",
+        ),
         ({"Units": "PROPCPS"}, "PROPCPS"),
         ({"Modality": "NM"}, "PET"),
     ],

@@ -72,7 +72,7 @@ class Frame:
     mapping: Mapping
     rescale: Mapping
     unit: str | None
-    labels: dict[str, object]
+    labels: dict[str, str]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,14 +86,16 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
     Raises :class:`InputError` for an object whose frames do not lie in the patient one by one (projections).
     """
     image_type = [str(part).upper() for part in many(dataset.get("ImageType"))]
-    if dataset.get("Modality") == "NM" and "TOMO" in image_type and "RECON TOMO" not in image_type:
+    if dataset.get("Modality") == "NM" and {"TOMO", "GATED TOMO"} & set(image_type) and "RECON TOMO" not in image_type:
         raise InputError(f"{path} holds projections of a SPECT that is not reconstructed; choose the reconstruction")
     count = int(dataset.get("NumberOfFrames") or 1)
     length, groups = path.stat().st_size, dataset.get("PerFrameFunctionalGroupsSequence")
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     packed = syntax is not None and (syntax.is_compressed or syntax.is_deflated or syntax.is_private)
     least = 0 if syntax is not None and syntax.is_deflated else 8 * count  # of a compressed frame, in bytes
-    if count < 1 or least > length or (groups and len(groups) != count):
+    if groups and len(groups) != count:
+        raise InputError(f"{path} declares {count} frames and describes {len(groups)}: it is truncated or damaged")
+    if count < 1 or least > length:
         raise InputError(f"{path} declares {count} frames that are not there: it is truncated or damaged")
     voxels = int(dataset.Rows) * int(dataset.Columns) * count
     if not 0 < voxels <= MAX_VOXELS:
@@ -155,7 +157,7 @@ def _frame(dataset, path, number):
         mapping=mapping,
         rescale=rescale,
         unit=unit,
-        labels={name: label for name, label in (labels(value) | steps).items() if label is not None},
+        labels={name: str(label) for name, label in (labels(value) | steps).items() if label is not None},
     )
 
 

@@ -336,7 +336,7 @@ def _aside(items, corrections):
         return "rendering or fused picture"
     if (
         modality == "NM"
-        and shared & {"TOMO", "STATIC", "WHOLE BODY", "DYNAMIC", "GATED"}
+        and shared & {"TOMO", "GATED TOMO", "STATIC", "WHOLE BODY", "DYNAMIC", "GATED"}
         and "RECON TOMO" not in shared
     ):
         return "projections, not a reconstruction"

@@ -45,6 +45,7 @@ def read_series(series: Series, frame: int | None = None) -> VolumeFile:
 
 def _read(series, frame, name):
     warnings = []
+    _check_parts(series, name)
     frames = [item for header, path in zip(series.headers, series.files) for item in frames_of(header, path)]
     _check_size(frames, name)
     if series.aside:
@@ -153,7 +154,8 @@ def _choose(frames, wanted, warnings, name):
 
 
 def _unplaced(frames, wanted, warnings, name):
-    if len({item.path for item in frames}) > 1:
+    half = len(frames) > 1 and any(item.position is not None for item in frames)  # places without an orientation
+    if half or len({item.path for item in frames}) > 1:
         raise InputError(f"{name}: its images do not say where in the patient they lie; convert the series to a volume")
     if len(frames) > 1 and wanted is not None:
         raise InputError(f"{name}: its frames do not say where in the patient they lie, so none can be chosen")
@@ -249,6 +251,19 @@ def _check_declared(series, frames, warnings, name):
         warnings.append(f"{name} declares {declared} slices, {len(frames)} are there: the rest is missing")
 
 
+def _check_parts(series, name):
+    """The parts that an object was cut into (concatenation, PS3.3 C.7.6.16.2.2.4) are all there, as far as they tell."""
+    parts = {}
+    for header in series.headers:
+        if header.get("ConcatenationUID") and (number := whole(header.get("InConcatenationNumber"))):
+            parts.setdefault(str(header.ConcatenationUID), {})[number] = header
+    for there in parts.values():
+        total = max(*there, *(whole(header.get("InConcatenationTotalNumber")) or 0 for header in there.values()))
+        missing = next((number for number in range(1, total + 1) if number not in there), None)
+        if missing is not None:
+            raise InputError(f"{name}: part {missing} of {total} of its frames is missing; copy the series again")
+
+
 # --- the regular grid ---
 
 
@@ -298,7 +313,8 @@ def _values(frames: list[Frame], reader: _Reader, name: str) -> np.ndarray:
     exact = all(item.mapping.is_integer for item in frames)
     units = {item.unit for item in frames}
     if len(units) > 1:
-        raise InputError(f"{name} mixes slices in {' and '.join(sorted(map(str, units)))}; export them as one series")
+        words = " and ".join(sorted(unit or "an unknown unit" for unit in units))
+        raise InputError(f"{name} mixes slices in {words}; export them as one series")
     volume = None
     for number, item in enumerate(frames):
         stored = reader(item)

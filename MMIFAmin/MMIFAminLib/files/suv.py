@@ -116,11 +116,11 @@ def stored_kind(header: Dataset, unit: str) -> str | None:
 
 def _from_counts(datasets):
     own = {_number(_private(ds, 0x7053, "Philips PET Private Group", 0x00)) for ds in datasets}
-    if len(own) == 1 and (factor := own.pop()):
+    if len(own) == 1 and (factor := own.pop() or 0) > 0:
         return Suv("suv", factor, "Philips' SUV factor (7053,1000)", weight=_number(datasets[0].get("PatientWeight")))
     activity = {_number(_private(ds, 0x7053, "Philips PET Private Group", 0x09)) for ds in datasets}
-    scale = activity.pop() if len(activity) == 1 else None
-    if not scale:
+    scale = activity.pop() or 0 if len(activity) == 1 else 0
+    if scale <= 0:
         raise InputError(
             "SUV cannot be given: the PET is in counts, without one factor of Philips (7053,1000 or 7053,1009)"
         )
