@@ -325,53 +325,6 @@ def test_the_time_told_is_the_time_waited(head, tmp_path, untrained_weights, mon
     assert 1.5 <= told <= waited + 0.05
 
 
-def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    out = capsys.readouterr().out
-    assert out.startswith("usage: mmifamin [-h] [--version] COMMAND ...\n")
-    users, developers = out.split("to fuse and to score:")[1].split("to work on the method:")
-    assert re.findall(r"^    (\w+)", users, re.MULTILINE) == [
-        "fuse",
-        "cohort",
-        "pairs",
-        "metrics",
-        "series",
-        "info",
-        "demo",
-        "mip",
-        "hottest",
-    ]
-    assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == [
-        "data",
-        "train",
-        "ablate",
-        "bundle",
-        "lesions",
-        "truth",
-    ]
-
-
-@pytest.mark.parametrize(
-    "command, name",
-    [
-        ("fuse", "harvard-spect"),
-        ("fuse", "pet-mr-brain"),
-        ("cohort", "ct-mr-planning"),
-        ("fuse", "mmif-amin-anatomical"),
-        ("train", "roadscene"),
-        ("ablate", "ablation"),
-    ]
-    + [("lesions", "laplacian_pyramid"), ("lesions", "inferno"), ("bundle", "mmif-amin-roadscene")],
-)
-def test_help_names_what_there_is_to_choose_from(command, name, capsys):
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    out = capsys.readouterr().out
-    assert out.startswith(f"usage: mmifamin {command} ")
-    assert re.search(rf"[ ,]{name}(,|$)", out.split("to choose from:")[1], re.MULTILINE)
-
-
 def test_truth_compares_ours_with_the_overlay_for_any_pair(head, tmp_path, untrained_weights, capsys):
     lesions, table = tmp_path / "lesions.csv", tmp_path / "truth.csv"
     lesions.write_text("where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\nbrain,0,0,0,12\n")
