@@ -123,7 +123,7 @@ class MMIFAminWidget(
             if name.endswith("Timer"):
                 timer.stop()
         self._drop(2.0)
-        self.dropDivider()
+        self.dropReading()
         self._loading.drop()
         self.setParameterNode(None)
         self.removeObservers()
@@ -146,7 +146,7 @@ class MMIFAminWidget(
         p = self._parameterNode
         self._layoutBefore = p.layoutBefore if p is not None and state.in_own_layout(p) else None
         self._drop()
-        self.dropDivider()
+        self.dropReading()
         self.setParameterNode(None)
         self.logic.forgetScene()
 

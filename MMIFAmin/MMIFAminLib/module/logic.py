@@ -157,6 +157,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         from .. import mrml
 
         mrml.note_voxels(sourceNode)
+        self.noteForReading(sourceNode)
 
     def release(self, p: state.MMIFAminParameterNode, node: vtkMRMLNode) -> None:
         """Before a node leaves the scene: no parameter refers to it any more. A selector would take another by itself."""
@@ -210,6 +211,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
     def texts(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:
         """What the panel's buttons and labels say that change."""
         changing = state.texts(p, busy, bool(self.registered(p)), self.isShownAsSuv(p.functional))
+        changing["spotsButton"] = self.spotsText(p.functional)
         return {**changing, "unitLabel": units.in_words(units.code_of(p.functional)) or _("not known")}
 
     # Quality -------------------------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
 
     def forgetScene(self) -> None:
         """Before the scene is closed: nothing outlives it."""
-        self._mip = None
+        self._mip = self._mipOf = None
         self._last = _NOTHING
 
     def qualityRows(self, fusedNode: vtkMRMLScalarVolumeNode | None) -> list[tuple[str, str, str, str]]:

@@ -26,6 +26,7 @@ class Reading:
     addObserver: Any
     hasObserver: Any
     updateGUI: Any
+    _problem: str
 
     def __init__(self) -> None:
         self._read: Any = None  # the divider and the planes that the views follow
@@ -39,6 +40,7 @@ class Reading:
         """
         ui, self._qt = self.ui, qt
         self._turnTimer = self._timer(120, self.logic.turnMip, single=False)
+        self._renewTimer = self._timer(300, self._renewMip)
         ui.mipButton.connect("clicked(bool)", self.onMip)
         ui.filmButton.connect("clicked(bool)", self.onFilm)
         ui.spotsButton.connect("clicked(bool)", self.onSpots)
@@ -94,10 +96,27 @@ class Reading:
             self._turnTimer.stop()
         elif not self._turnTimer.active:
             self._turnTimer.start()
+        if self.logic.mipNeeds(p):
+            self._renewTimer.start()  # a little later, so that a volume can be moved by a slider
+
+    def _renewMip(self) -> None:
+        """Have the MIP be that of the functional volume as it is now, or leave it where there is none."""
+        p = self._parameterNode
+        needed = self.logic.mipNeeds(p) if p is not None else ""
+        if needed and self._job.busy:
+            self._renewTimer.start()
+        elif needed == "renewal":
+            self._start(_("The MIP was not made."), self.logic.renewedMip)
+        elif needed:
+            problem = self._problem
+            self._switch(self.logic.leaveLayout)
+            self._problem = problem  # why there is none
+            self.updateGUI()
 
     def restoreMip(self) -> None:
         """Show the MIP again that was shown when the scene was saved."""
-        if self._parameterNode is not None and self.logic.mipToRestore(self._parameterNode):
+        p = self._parameterNode
+        if p is not None and not self._job.busy and self.logic.mipToRestore(p):
             self.onMip(True)
 
     def onMipClicked(self, caller: Any, event: Any = None) -> None:
@@ -149,8 +168,9 @@ class Reading:
         if self._parameterNode is not None:
             self._parameterNode.divider = divider
 
-    def dropDivider(self) -> None:
-        """Take the divider's lines out of the views."""
+    def dropReading(self) -> None:
+        """Before the scene or the panel goes: tell of no place, and take the divider's lines out of the views."""
+        self.ui.cursorLabel.text = ""
         if self._handles is not None:
             self._handles.show(0.0, None)
 
@@ -161,6 +181,8 @@ class Reading:
     def showReading(self) -> None:
         """Show what the choices say; called on every change of them."""
         p, ui = self._parameterNode, self.ui
+        if p.rendered != (rendered := self.logic.isRendered(p)):
+            p.rendered = rendered
         ui.mipButton.checked, ui.renderButton.checked = p.mip, p.rendered
         headings, rows = self.logic.spotRows(p.functional)
         if (headings, rows) != self._spotRows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import FusionCancelled, InputError
+from ..errors import FusionCancelled, GeometryError, InputError
 from . import state
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class ReadingLogic:
 
     def __init__(self) -> None:
         self._mip: Any = None  # the Mip that is shown: a place in it leads back into the body
+        self._mipOf: Any = None  # its volume, and where that lay
 
     # Values and places -----------------------------------------------------------------------------------------------
 
@@ -97,14 +98,22 @@ class ReadingLogic:
         """Headings and rows of the table of the hottest spots, ([], []) where none was made."""
         if functionalNode is None:
             return [], []
-        from ..mrml.places import SPOTS  # with all that works on volumes: not before one is chosen
+        from ..mrml.places import spots_table  # with all that works on volumes: not before one is chosen
 
-        node = functionalNode.GetNodeReference(f"{SPOTS}.table")
+        node = spots_table(functionalNode)
         if node is None:
             return [], []
         columns = [node.GetTable().GetColumn(index) for index in range(node.GetNumberOfColumns())]
         rows = [[_number(column.GetValue(row)) for column in columns] for row in range(node.GetNumberOfRows())]
         return [column.GetName() for column in columns], rows
+
+    def spotsText(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> str:
+        """What the button says that finds the spots."""
+        if functionalNode is None:
+            return _("Find")
+        from ..mrml.places import spots_outdated
+
+        return _("Find again: out of date") if spots_outdated(functionalNode) else _("Find")
 
     def jumpToSpot(self, functionalNode: vtkMRMLScalarVolumeNode | None, row: int) -> None:
         """Jump to the spot in a row of the table; where the list of points was changed meanwhile, to where it is now."""
@@ -131,6 +140,7 @@ class ReadingLogic:
 
         node = _uptake(p.functional)
         layout = views.layout_node()
+        self._mip, self._mipOf = None, _lies(node)
         image, hints, name = _seen(node)
 
         def work(progress) -> Mip:
@@ -148,11 +158,34 @@ class ReadingLogic:
 
         return work, finish
 
+    def renewedMip(self, p: state.MMIFAminParameterNode) -> Job:
+        """`mip`, but for who has left it meanwhile."""
+        work, finish = self.mip(p)
+        return work, lambda made: finish(made) if p.mip else None
+
+    def mipNeeds(self, p: state.MMIFAminParameterNode) -> str:
+        """ "renewal" where the MIP is shown and the functional volume is another, or was moved or changed; "leaving" where
+        none can be made of it; else "".
+        """
+        if not p.mip or slicer.app.layoutManager() is None:
+            return ""
+        if self._mipOf == _lies(p.functional):
+            return "" if self._mip is not None else "leaving"
+        return "leaving" if _why_not_read(p.functional) else "renewal"
+
+    def noteForReading(self, node: vtkMRMLScalarVolumeNode) -> None:
+        """After the voxels of a source were changed: what was read from it is out of date."""
+        from ..mrml.places import note_spots
+
+        note_spots(node)
+        if self._mipOf is not None and self._mipOf[0] is node:
+            self._mipOf = None
+
     def dropMip(self) -> None:
         """Let go of the MIP and its node."""
         from ..mrml.mip import mip_nodes
 
-        self._mip = None
+        self._mip = self._mipOf = None
         for node in mip_nodes(slicer.mrmlScene):
             slicer.mrmlScene.RemoveNode(node)
 
@@ -248,6 +281,14 @@ class ReadingLogic:
             views.unrender(p.fusedGrey)
         p.rendered = False
 
+    def isRendered(self, p: state.MMIFAminParameterNode) -> bool:
+        """Whether the grey fused volume that is chosen is rendered, by `render` or by hand."""
+        if p.fusedGrey is None:
+            return False
+        from . import views
+
+        return views.is_rendered(p.fusedGrey)
+
 
 def _uptake(node) -> Any:
     """A functional node whose own values can be read, or InputError."""
@@ -284,6 +325,16 @@ def _unit(node) -> str:
     told = hints_of(node)
     code = (told.unit or "").strip()
     return "SUV" if code and told.in_suv else _UNITS.get(code.upper(), code)
+
+
+def _lies(node) -> tuple:
+    """A volume node and where it lies (no matrix under a transform that is not linear)."""
+    from ..mrml.nodes import node_to_world
+
+    try:
+        return node, None if node is None else tuple(node_to_world(node).ravel())
+    except GeometryError:
+        return node, None
 
 
 def _still_there(node) -> Any:

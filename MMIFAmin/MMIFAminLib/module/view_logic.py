@@ -136,6 +136,7 @@ class ViewLogic:
         with slicer.util.NodeModify(p):
             self._remember(p, previous)
             p.compared, p.plotted, p.mip, p.opacity = True, False, False, 0.0
+        self.dropMip()
 
     def plot(self, p: state.MMIFAminParameterNode) -> None:
         """Show the chart of the chosen metric."""
@@ -145,6 +146,7 @@ class ViewLogic:
         with slicer.util.NodeModify(p):
             self._remember(p, previous)
             p.compared, p.plotted, p.mip = False, True, False
+        self.dropMip()
 
     def leaveLayout(self, p: state.MMIFAminParameterNode) -> None:
         """Go back to the layout from before the comparison, chart or MIP, the fused volume opaque again."""

@@ -200,7 +200,7 @@ def render(volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLVolumeRenderingDisplay
     display = logic.GetFirstVolumeRenderingDisplayNode(volumeNode)
     if display is None:
         display = logic.CreateDefaultVolumeRenderingNodes(volumeNode)
-    display.GetVolumePropertyNode().Copy(rendering_preset(volumeNode.GetScene()))
+    display.GetVolumePropertyNode().CopyContent(rendering_preset(volumeNode.GetScene()))  # not its name
     display.SetVisibility(True)
     manager = slicer.app.layoutManager()
     if manager is not None:
@@ -210,6 +210,12 @@ def render(volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLVolumeRenderingDisplay
         for index in range(manager.threeDViewCount):
             manager.threeDWidget(index).threeDView().resetFocalPoint()
     return display
+
+
+def is_rendered(volumeNode: vtkMRMLScalarVolumeNode) -> bool:
+    """Whether a volume is volume-rendered."""
+    display = slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(volumeNode)
+    return display is not None and bool(display.GetVisibility())
 
 
 def unrender(volumeNode: vtkMRMLScalarVolumeNode) -> None:

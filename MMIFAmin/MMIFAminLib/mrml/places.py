@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import vtk
 
+from ..errors import GeometryError
 from ..volume.hottest import Spot
-from .nodes import voxels
+from .nodes import node_to_world, voxels
 from .owned import file_under, fill_table, owned
 from .recoloring import fused_value
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Place = Sequence[float]
 SPOTS = "MMIFAmin.spots"
+_FOUND = f"{SPOTS}.found"  # attribute of the table: where the volume lay, null once its voxels have changed
 
 
 class SpotNodes(NamedTuple):
@@ -91,4 +94,30 @@ def publish_spots(functionalNode: vtkMRMLScalarVolumeNode, spots: Sequence[Spot]
     if points.GetDisplayNode() is None:
         points.CreateDefaultDisplayNodes()
     file_under(functionalNode, [table, points])
+    table.SetAttribute(_FOUND, json.dumps(node_to_world(functionalNode).tolist()))
     return SpotNodes(table, points)
+
+
+def spots_table(functionalNode: vtkMRMLScalarVolumeNode | None) -> vtkMRMLTableNode | None:
+    """The table that `publish_spots` has made of a volume, if it is still in the scene."""
+    table = functionalNode.GetNodeReference(f"{SPOTS}.table") if functionalNode is not None else None
+    return table if table is not None and table.GetScene() is not None else None  # a reference outlasts its node
+
+
+def note_spots(functionalNode: vtkMRMLScalarVolumeNode) -> None:
+    """Note that the voxels of a volume were changed: its spots are out of date."""
+    if (table := spots_table(functionalNode)) is not None:
+        table.SetAttribute(_FOUND, "null")
+
+
+def spots_outdated(functionalNode: vtkMRMLScalarVolumeNode | None) -> bool:
+    """Whether a volume was moved, or its voxels changed, since its spots were found."""
+    table = spots_table(functionalNode)
+    if functionalNode is None or table is None or (found := table.GetAttribute(_FOUND)) is None:
+        return False
+    try:
+        lies = node_to_world(functionalNode)
+    except GeometryError:
+        return True
+    before = json.loads(found)
+    return before is None or not np.allclose(lies, before, rtol=1e-4, atol=1e-3)

@@ -39,9 +39,10 @@ class Spot:
 def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name: str = "volume") -> list[Spot]:
     """Up to `count` spots of a scalar 3D `image` (LPS, mm), the highest maximum first.
 
-    A spot is a voxel than which none is hotter within `apart` mm along any axis. Uptake that hangs together above half of
-    its maximum, as an organ's or a lesion's does, is one spot. What is not a finite number counts as none. Raises
-    InputError, naming `name`, for a colour volume, for one without uptake above 0, and for a `count` below 1.
+    A spot is a voxel than which none is hotter within `apart` mm along any axis, nor the next one there. Uptake that
+    hangs together above half of its maximum, as an organ's or a lesion's does, is one spot. What is not a finite number
+    counts as none. Raises InputError, naming `name`, for a colour volume, for one without uptake above 0, and for a
+    `count` below 1.
     """
     check_volume(image, name)
     if image.GetNumberOfComponentsPerPixel() != 1:
@@ -49,7 +50,7 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
     if count < 1 or not apart > 0:
         raise InputError(f"{count} spots, {apart:g} mm apart, cannot be found: give at least 1 and more than 0 mm")
     uptake = np.nan_to_num(sitk.GetArrayFromImage(image).astype(np.float32), posinf=0, neginf=0)
-    reach = [2 * int(apart / mm) + 1 for mm in image.GetSpacing()[::-1]]
+    reach = [2 * max(1, int(apart / mm)) + 1 for mm in image.GetSpacing()[::-1]]
     candidates = np.flatnonzero((uptake == maximum_filter(uptake, reach)) & (uptake > 0))
     if not candidates.size:
         raise InputError(f"{name} has no uptake above 0")
