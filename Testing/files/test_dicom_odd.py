@@ -208,3 +208,20 @@ def test_an_enhanced_object_that_lacks_something_is_refused(tmp_path, keyword, w
     delattr(ds, keyword)
     ds.save_as(path)
     assert words in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "modality, description, aside",
+    [
+        ("PT", "PET without attenuation correction", "not corrected for attenuation"),
+        ("PT", "WB non corrected", "not corrected for attenuation"),
+        ("PT", "FDG ohne AC", "not corrected for attenuation"),
+        ("PT", "[WB_CTAC] Body", ""),
+        ("MR", "Survey", "localizer"),
+        ("MR", "3-plane loc", "localizer"),
+        ("MR", "T1 localized", ""),
+    ],
+)
+def test_what_a_description_tells_of_a_series(tmp_path, modality, description, aside):
+    series(tmp_path, modality=modality, SeriesDescription=description)
+    assert list_series(tmp_path).series[0].aside == aside

@@ -328,7 +328,9 @@ def _aside(items, corrections):
         return "secondary capture"
     if modality not in ("CT", "MR", "PT", "NM"):
         return f"modality {modality or 'unknown'}"
-    if "LOCALIZER" in shared or re.search(r"scout|localizer|localiser|topogram|surview|scanogram", words):
+    if "LOCALIZER" in shared or re.search(
+        r"scout|localizer|localiser|topogram|surview|scanogram|\bsurvey\b|plane[ _-]loc", words
+    ):
         return "localizer"
     if any("MIP" in part or "MAXIMUM" in part for part in shared) or re.search(r"\bm\.?i\.?p\b|mip\b", words):
         return "maximum intensity projection"
@@ -342,7 +344,9 @@ def _aside(items, corrections):
         return "projections, not a reconstruction"
     if modality in ("PT", "NM"):
         uncorrected = re.search(
-            r"\bnac\b|_nac|nac_|non?[ _-]?(ac|attn|atten)|uncorrected|un[ -]?corr|without ac", words
+            r"\bnac\b|_nac|nac_|non?[ _-]?(ac|attn|atten|corr)|uncorrected|un[ -]?corr"
+            r"|\b(without|ohne|sans)[ _](ac|att|corr|korr)",
+            words,
         )
         if uncorrected or (corrections is not None and "ATTN" not in corrections):
             return "not corrected for attenuation"
