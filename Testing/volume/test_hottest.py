@@ -64,6 +64,12 @@ def test_places_are_right_on_an_oblique_grid():
     assert spot.place == pytest.approx((-centre[0], -centre[1], centre[2]))
 
 
+def test_noise_is_no_spot():
+    uptake = np.zeros((12, 40, 40), np.float32)
+    uptake[6, 8, 8], uptake[6, 30, 8], uptake[6, 8, 30] = 50.0, 0.6, 0.4
+    assert [spot.maximum for spot in hottest_spots(sitk.GetImageFromArray(uptake))] == pytest.approx([50.0, 0.6])
+
+
 def test_what_is_not_a_number_is_no_spot():
     image = sitk.GetArrayFromImage(blobs(FINE, ((1.0, 1.0, 1.0), 5.0, 5.0)))
     image[2, 2, 2], image[3, 30, 3], image[30, 3, 3] = np.nan, np.inf, -np.inf

@@ -17,6 +17,7 @@ _HOT, _ORGAN = 0.9, 3e4  # the window's end, and how much of it in one piece (mm
 _BORDER = 8.0  # mm: how far such a piece shines
 _PLAIN = 0.1  # how much a lesion exceeds its surroundings at least
 _SAME = 0.5  # share of its maximum down to which uptake that hangs together is one spot
+_NOISE = 0.01  # share of the hottest below which nothing is a spot: a lesion beside the fullest bladder has more
 PEAK_RADIUS = 10 * (3 / (4 * math.pi)) ** (1 / 3)
 """Of a sphere of 1 ml, in mm: 6.2."""
 
@@ -40,9 +41,9 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
     """Up to `count` spots of a scalar 3D `image` (LPS, mm), the highest maximum first.
 
     A spot is a voxel than which none is hotter within `apart` mm along any axis, nor the next one there. Uptake that
-    hangs together above half of its maximum, as an organ's or a lesion's does, is one spot. What is not a finite number
-    counts as none. Raises InputError, naming `name`, for a colour volume, for one without uptake above 0, and for a
-    `count` below 1.
+    hangs together above half of its maximum, as an organ's or a lesion's does, is one spot; what has less than a hundredth
+    of the hottest is none, nor what is not a finite number. Raises InputError, naming `name`, for a colour volume, for one
+    without uptake above 0, and for a `count` below 1.
     """
     check_volume(image, name)
     if image.GetNumberOfComponentsPerPixel() != 1:
@@ -51,7 +52,7 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
         raise InputError(f"{count} spots, {apart:g} mm apart, cannot be found: give at least 1 and more than 0 mm")
     uptake = np.nan_to_num(sitk.GetArrayFromImage(image).astype(np.float32), posinf=0, neginf=0)
     reach = [2 * max(1, int(apart / mm)) + 1 for mm in image.GetSpacing()[::-1]]
-    candidates = np.flatnonzero((uptake == maximum_filter(uptake, reach)) & (uptake > 0))
+    candidates = np.flatnonzero((uptake == maximum_filter(uptake, reach)) & (uptake > _NOISE * max(uptake.max(), 0)))
     if not candidates.size:
         raise InputError(f"{name} has no uptake above 0")
     candidates = candidates[np.argsort(-uptake.reshape(-1)[candidates], kind="stable")]
