@@ -128,6 +128,7 @@ def test_times_of_injection_and_scan_are_kept():
         ({"PatientWeight": 70000}, "not plausible in kg"),
         ({"RadionuclideTotalDose": None}, "dose is missing"),
         ({"RadionuclideTotalDose": 370}, "MBq"),
+        ({"RadionuclideTotalDose": 350000}, "kBq"),
         ({"RadionuclideHalfLife": None}, "half-life is missing"),
         ({"RadiopharmaceuticalStartTime": None}, "time of the injection is missing"),
         ({"RadiopharmaceuticalStartTime": "113000"}, "after the scan"),

@@ -134,7 +134,7 @@ def _from_activity(datasets):
     items = first.get("RadiopharmaceuticalInformationSequence") or []
     if len(items) != 1:
         raise InputError(f"SUV cannot be given: the header describes {len(items)} radiopharmaceuticals, not one")
-    dose = _positive(items[0].get("RadionuclideTotalDose"), "the injected dose", 1e5, 1e11, "Bq (is it in MBq?)")
+    dose = _positive(items[0].get("RadionuclideTotalDose"), "the injected dose", 1e6, 1e11, "Bq (is it in kBq or MBq?)")
     half_life = _positive(items[0].get("RadionuclideHalfLife"), "the half-life", 10, 1e8, "s")
     decay = "START" if _corrected_to(first) else str(first.get("DecayCorrection") or "")
     if decay not in ("START", "ADMIN", "NONE"):
