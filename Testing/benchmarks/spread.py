@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from MMIFAminLib.commandline.data import folder_of
 from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.evaluation import metrics
 from MMIFAminLib.files.writing import write_csv
@@ -35,7 +36,7 @@ def leads(network, cases: list[Case]) -> np.ndarray:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of harvard")
+    parser.add_argument("--data", type=folder_of("harvard"), default="../shared/data", help="folder of harvard")
     parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to write")
     options = parser.parse_args()
     network, rows = load_weights()[0], []

@@ -12,6 +12,7 @@ SCRIPTS = {
     "Testing/benchmarks/local_range.py": "--data",
     "Testing/benchmarks/precision.py": "--data",
     "Testing/benchmarks/scores.py": "--data",
+    "Testing/benchmarks/spread.py": "--data",
     "Testing/benchmarks/square_pixels.py": "--data",
     "Testing/benchmarks/through_plane.py": "--data",
     "Testing/benchmarks/truth.py": "--shared",
