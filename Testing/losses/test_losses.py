@@ -147,6 +147,23 @@ def ahead(metric, steps):
     return float(np.exp(steps * STEP[metric]))
 
 
+def test_a_margin_is_a_bound_that_counts_as_a_quarter_of_the_field():
+    field = [{"SSIM": 1.45}, {"SSIM": 1.2}, {"SSIM": 0.9}, {"SSIM": 0.6}]
+    bound = [{"SSIM": 1.42}]
+
+    def structure(own, rivals, margins):
+        return worth("structure", 0.3, {"SSIM": own}, rivals, 3.5, margins)
+
+    for own in (1.3, 1.41, 1.42, 1.5):
+        alone, bounded = structure(own, field, {}), structure(own, field, {"SSIM": 0.03})
+        assert bounded == pytest.approx(alone + structure(own, bound, {}) / 4)
+    nearest, short, far = (structure(own, field, {"SSIM": 0.03}) for own in (1.42, 1.40, 1.3))
+    assert nearest > short > far
+    assert (
+        worth("contrast", 0.3, {"SD": 50.0}, [{"SD": 60.0}], 3.5, {"SSIM": 0.03}) > 0
+    )  # other metrics are as they were
+
+
 def test_worth_is_a_mean_over_patients():
     weights = {"structure": 2.0}
     first, second = (

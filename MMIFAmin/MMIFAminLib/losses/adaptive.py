@@ -7,6 +7,8 @@ follow. Everything here is learned on the images of the training cases; how othe
 """
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -61,9 +63,11 @@ class AdaptiveLoss(nn.Module):
 
     ``weights`` ``{term: weight}`` are what every kind begins with; ``learn`` moves them towards what the terms are
     worth, by the share ``rate`` (in logarithms; 0: the weights stay as given), where competitors within ``reach`` times
-    a metric's ``STEP`` matter. ``anchors`` ``{term: weight}`` are added with constant weights: a classical method meets
-    these terms exactly, so that there is nothing to win. With ``uptake`` ``{term: weight}`` there is one kind more, the
-    last: measured uptake, which no ranks judge, with these weights and no others.
+    a metric's ``STEP`` matter. ``margins`` ``{metric: margin}`` are promises: no further than that behind the best of
+    the field, whatever it is worth in ranks (see ``worth``). ``anchors`` ``{term: weight}`` are added with constant
+    weights: a classical method meets these terms exactly, so that there is nothing to win. With ``uptake``
+    ``{term: weight}`` there is one kind more, the last: measured uptake, which no ranks judge, with these weights and
+    no others.
     """
 
     log_weights: torch.Tensor
@@ -74,6 +78,7 @@ class AdaptiveLoss(nn.Module):
         weights: dict[str, float],
         rate: float = 0.4,
         reach: float = 1.5,
+        margins: dict[str, float] | None = None,
         anchors: dict[str, float] | None = None,
         uptake: dict[str, float] | None = None,
         kinds: int = 1,
@@ -82,7 +87,7 @@ class AdaptiveLoss(nn.Module):
         anchors, uptake = anchors or {}, uptake or {}
         self.names = tuple(weights)
         self.anchors = (*anchors, *(name for name in uptake if name not in (*weights, *anchors)))
-        self.rate, self.reach = rate, reach
+        self.rate, self.reach, self.margins = rate, reach, margins or {}
         tasks = [weights | anchors] * kinds
         table = torch.tensor([[float(row.get(name, 0)) for name in self._terms] for row in (*tasks, uptake)])
         self.register_buffer("log_weights", table[:, : len(weights)].log())
@@ -122,14 +127,14 @@ class AdaptiveLoss(nn.Module):
         What a term is worth is the mean over patients, so that a lead over a competitor which one patient has and the
         next does not keeps its term's weight up.
         """
-        self.adapt(
-            kind,
-            {
-                name: sum(worth(name, p.values[name], p.own, list(p.field.values()), self.reach) for p in patients)
-                / len(patients)
-                for name in self.names
-            },
-        )
+
+        def mean_worth(name: str) -> float:
+            worths = [
+                worth(name, p.values[name], p.own, list(p.field.values()), self.reach, self.margins) for p in patients
+            ]
+            return sum(worths) / len(patients)
+
+        self.adapt(kind, {name: mean_worth(name) for name in self.names})
 
     @torch.no_grad()
     def adapt(self, kind: int, worths: dict[str, float]) -> None:
@@ -139,17 +144,28 @@ class AdaptiveLoss(nn.Module):
         self.log_weights[kind].lerp_(wanted.round(decimals=4), self.rate)
 
 
-def worth(name: str, value: float, own: dict[str, float], field: list[dict[str, float]], reach: float) -> float:
+def worth(
+    name: str,
+    value: float,
+    own: dict[str, float],
+    field: list[dict[str, float]],
+    reach: float,
+    margins: Mapping[str, float] = MappingProxyType({}),
+) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
     ``value`` is the term's mean on some images, ``own`` ``{metric: mean}`` the scores there and ``field`` those of
     every competitor, at least one. On that way a metric m = c (1 - term) grows by the share 1 / (1 - term) of itself;
     the density of competitors is that of a kernel exp(-distance / (reach * STEP)), distances being logarithms of
-    ratios: one ahead can be overtaken, one behind must be kept there.
+    ratios: one ahead can be overtaken, one behind must be kept there. A metric with a margin has a bound, so far below the
+    best competitor's score, that counts as a quarter of the field.
     """
     density = 0.0
     for metric in MEASURES[name]:
         width, here = reach * STEP[metric], max(own[metric], 1e-3)
-        leads = (math.log(max(scores[metric], 1e-3) / here) / width for scores in field)
+        rivals = [scores[metric] for scores in field]
+        if metric in margins:
+            rivals += [max(rivals) - margins[metric]] * (len(field) // 4)
+        leads = (math.log(max(score, 1e-3) / here) / width for score in rivals)
         density += sum(math.exp(-abs(lead)) for lead in leads) / (2 * width * len(field))
     return density / max(1 - value, 1e-6)
