@@ -41,6 +41,13 @@ def test_series_are_listed(tmp_path, capsys):
     assert main(["series", str(tmp_path / "nothing")]) == 2
 
 
+def test_a_folder_without_dicom_has_no_series_to_list(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("x")
+    assert main(["series", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1 and f"{tmp_path} holds no DICOM images; choose" in err
+
+
 def test_one_folder_stands_for_both_where_the_roles_are_plain(tmp_path):
     write_head(tmp_path, "PT", 1, **CORRECTED)
     write_head(tmp_path, "MR", 2)

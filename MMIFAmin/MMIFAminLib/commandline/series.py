@@ -12,9 +12,11 @@ def series(options: argparse.Namespace) -> None:
     for. What is set aside (localizers, secondary captures, projections, PET without attenuation correction) is never
     chosen by itself.
     """
+    from ..files.dicom_index import check_images
     from ..files.volumes import list_series
 
     contents = list_series(options.folder)
+    check_images(contents)
     lines = [
         (
             f"#{number}",
@@ -30,10 +32,7 @@ def series(options: argparse.Namespace) -> None:
         for number, one in enumerate(contents.series, 1)
     ]
     columns = ("", "patient", "study", "modality", "description", "images", "size", "unit", "set aside")
-    if lines:
-        print_table(f"DICOM series in {contents.folder}", columns, lines)
-    else:
-        print(f"{contents.folder} holds no DICOM images.")
+    print_table(f"DICOM series in {contents.folder}", columns, lines)
     if contents.others:
         print(f"Besides: {', '.join(contents.others)}.")
     for path in contents.damaged:

@@ -143,20 +143,25 @@ def check_undamaged(contents: Contents, chosen: Series) -> None:
             raise InputError(f"{contents.folder}: {path.name} is a truncated or damaged DICOM file; copy it again")
 
 
+def check_images(contents: Contents) -> None:
+    """Raise :class:`InputError`, saying what the folder holds instead, where it holds no series of images."""
+    folder = contents.folder
+    if contents.series:
+        return
+    if contents.damaged:
+        raise InputError(f"{folder}: {contents.damaged[0].name} is a truncated or damaged DICOM file; copy it again")
+    held = f"; it holds {', '.join(contents.others)}" if contents.others else ""
+    raise InputError(f"{folder} holds no DICOM images{held}; choose a volume file or the folder of a DICOM series")
+
+
 def select(contents: Contents, which: str | None) -> Series:
     """The series of ``contents`` that ``which`` names: ``#2``, a SeriesInstanceUID, a part of the description, or None
     where there is only one.
 
     Raises :class:`InputError`, listing the series, where that is none or several.
     """
+    check_images(contents)
     folder, series = contents.folder, contents.series
-    if not series:
-        if contents.damaged:
-            raise InputError(
-                f"{folder}: {contents.damaged[0].name} is a truncated or damaged DICOM file; copy it again"
-            )
-        held = f"; it holds {', '.join(contents.others)}" if contents.others else ""
-        raise InputError(f"{folder} holds no DICOM images{held}; choose a volume file or the folder of a DICOM series")
     if which is None:
         found = list(series) if len(series) == 1 else [item for item in series if not item.aside]
         rest = {item.modality for item in series} - {"OT", "SC"}
@@ -207,8 +212,7 @@ def plain_pair(contents: Contents) -> tuple[Series, Series]:
         check_undamaged(contents, anatomical[0])
         check_undamaged(contents, functional[0])
         return anatomical[0], functional[0]
-    if not contents.series:
-        select(contents, None)
+    check_images(contents)
     if not (anatomical and functional):
         missing = "no CT or MR" if not anatomical else "no attenuation-corrected PET or SPECT"
         reason = f"{missing} among them can be chosen by itself"
