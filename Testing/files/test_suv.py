@@ -111,6 +111,29 @@ def test_formulas_of_the_body_are_refused_where_they_do_not_hold(kind, changes, 
         suv_factor([header(**changes)], kind=kind)
 
 
+@pytest.mark.parametrize(
+    "kind, changes, words",
+    [
+        ("suv-lbm", {"PatientSize": None}, "suv-lbm cannot be given: the patient's height is missing;.* ask for suv$"),
+        (
+            "suv-lbm",
+            {"PatientSex": "O"},
+            r"suv-lbm cannot be given: the patient's sex \(M or F\) is missing;.* ask for suv$",
+        ),
+        (
+            "suv-ibw",
+            {"PatientSize": 0, "PatientSex": None},
+            r"height is missing and the patient's sex \(M or F\) is missing;",
+        ),
+        ("suv-bsa", {"PatientSize": None, "PatientSex": None}, "the patient's height is missing;"),
+        ("suv", {"Units": "GML", "SUVType": "LBM", "PatientSex": None}, "SUV cannot be given.* ask for suv-lbm$"),
+    ],
+)
+def test_what_another_kind_needs_and_the_headers_lack_is_named(kind, changes, words):
+    with pytest.raises(InputError, match=words):
+        suv_factor([header(**changes)], kind=kind)
+
+
 def test_times_of_injection_and_scan_are_kept():
     found = suv_factor([header()])
     assert (f"{found.injection:%H:%M}", f"{found.scan:%H:%M}", found.uptake_time) == ("10:00", "11:00", 3600)

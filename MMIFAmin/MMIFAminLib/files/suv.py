@@ -224,6 +224,15 @@ def _injection(item, scan):
 
 def _other_kind(found, ds, kind):
     weight = _positive(ds.get("PatientWeight"), "the patient's weight", 0.3, 500, "kg")
+    missing = [] if _number(ds.get("PatientSize")) else ["height"]
+    if {kind, found.kind} - {"suv", "suv-bsa"} and ds.get("PatientSex") not in ("M", "F"):
+        missing.append("sex (M or F)")
+    if missing:
+        reason = " and ".join(f"the patient's {what} is missing" for what in missing)
+        raise InputError(
+            f"{kind if kind != 'suv' else 'SUV'} cannot be given: {reason}; add it to the DICOM headers or ask for "
+            f"{found.kind}"
+        )
     return replace(found, kind=kind, factor=found.factor * _norm(kind, ds, weight) / _norm(found.kind, ds, weight))
 
 
@@ -234,9 +243,7 @@ def _norm(kind, ds, weight):
     height = 100 * _positive(ds.get("PatientSize"), "the patient's height", 0.2, 2.6, "m")
     if kind == "suv-bsa":  # Du Bois and Du Bois, 1916
         return 0.007184 * weight**0.425 * height**0.725 * 10
-    sex = str(ds.get("PatientSex") or "")
-    if sex not in ("M", "F"):
-        raise InputError(f"{kind} cannot be given: the patient's sex is {sex or 'not told'}")
+    sex = ds.PatientSex
     if kind == "suv-lbm":
         bmi = weight / (height / 100) ** 2
         return 9270 * weight / ((6680 + 216 * bmi) if sex == "M" else (8780 + 244 * bmi))
