@@ -131,6 +131,37 @@ def test_a_last_slice_of_no_bytes_is_missed(tmp_path):
     assert "IM0003 is a truncated or damaged DICOM file" in refusal(tmp_path)
 
 
+def slices_at(folder, places, thickness):
+    places = np.array([[0.0, 0, place] for place in places])
+    write_series(folder, Written(np.ones((len(places), 5, 6), np.int16), places, thickness=thickness))
+
+
+@pytest.mark.parametrize(
+    "places, words",
+    [
+        ([0, 3, 6, 12, 18, 24, 30, 36, 39], "3 to 6 mm apart: 5 missing, the first after slice 3 of 9"),
+        ([0, 2.1, 4, 8, 12.1, 16, 24], "1.9 to 8 mm apart: 6 missing, the first after slice 3 of 7"),
+        ([0, 2, 4, 6, 8, 9], "1 to 2 mm apart: 4 missing, the first after slice 1 of 6"),
+    ],
+)
+def test_slices_are_missed_where_most_gaps_lack_one(tmp_path, places, words):
+    slices_at(tmp_path, places, thickness=1.0)
+    assert words in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "places, thickness",
+    [
+        ([0, 3, 6, 12, 18, 24], 6.0),  # thick slices fill their gaps
+        ([0, 2, 4, 8.6, 13.2, 17.8], 1.0),  # no multiples
+        ([0, 5, 10, 15, 20, 20.5], 1.0),  # one slice too near proves nothing
+    ],
+)
+def test_slices_that_are_only_uneven_are_not_missed(tmp_path, places, thickness):
+    slices_at(tmp_path, places, thickness)
+    assert "mm apart: resampled to" in read_volume_file(tmp_path).warnings[0]
+
+
 def test_a_dicomdir_stands_for_its_folder(tmp_path):
     series(tmp_path)
     (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 50)

@@ -24,6 +24,8 @@ from .integrity import MAX_VOXELS
 _SAME_PLACE = 0.02  # of a pixel: frames closer than this lie at one place
 _OFF_LINE_MM = 0.1  # positions are often rounded to a tenth of a millimetre
 _MISSING = 1.75  # times the usual distance
+_ROUNDED = 0.1  # of the smallest distance: positions are rounded, so that whole multiples are nearly whole
+_SPARSE = 3.5  # times the smallest distance: where slices usually lie farther apart, a slice too near proves nothing
 
 
 def read_series(series: Series, frame: int | None = None) -> VolumeFile:
@@ -352,7 +354,7 @@ def _narrow(values: np.ndarray) -> np.ndarray:
 
 def _check_missing(frames, gaps, name):
     """Refuse gaps in which slices are missing; thick slices that fill their gap are only unevenly spaced."""
-    usual = float(np.median(gaps))
+    usual = _usual(gaps)
     missing = [
         number
         for number, gap in enumerate(gaps)
@@ -364,3 +366,12 @@ def _check_missing(frames, gaps, name):
             f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: {count} missing, the first after slice "
             f"{missing[0] + 1} of {len(frames)}; copy the series again"
         )
+
+
+def _usual(gaps):
+    """The distance of neighbours: the smallest where all gaps are whole multiples of it (every second slice may be missing
+    in most of the stack), else the median."""
+    smallest = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    steps = gaps / smallest
+    whole = np.abs(steps - np.rint(steps)).max() <= _ROUNDED
+    return smallest if whole and np.median(steps) < _SPARSE else float(np.median(gaps))
