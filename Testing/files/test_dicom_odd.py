@@ -131,6 +131,13 @@ def test_a_last_slice_of_no_bytes_is_missed(tmp_path):
     assert "IM0003 is a truncated or damaged DICOM file" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("told, unit", [(None, "HU"), ("", "HU"), ("HU", "HU"), ("US", None), ("ED", "ED")])
+def test_the_unit_of_a_ct_is_what_its_rescale_type_tells(tmp_path, told, unit):
+    series(tmp_path, RescaleSlope=1, RescaleIntercept=0, **({} if told is None else {"RescaleType": told}))
+    assert read_volume_file(tmp_path).about.unit == unit
+    assert list_series(tmp_path).series[0].unit == (unit or "")
+
+
 def slices_at(folder, places, thickness):
     places = np.array([[0.0, 0, place] for place in places])
     write_series(folder, Written(np.ones((len(places), 5, 6), np.int16), places, thickness=thickness))

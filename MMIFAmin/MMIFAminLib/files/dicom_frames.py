@@ -180,8 +180,8 @@ def _mapping(dataset, group, path):
     source = dataset if transform is None else transform
     rescaled = source.get("RescaleSlope") not in (None, "")
     unit = dataset.get("Units") or source.get("RescaleType")
-    if modality == "CT":
-        unit = "HU" if rescaled and unit in (None, "HU", "US", "") else unit
+    if modality == "CT" and rescaled and not unit:  # RescaleType is needed only where it is not HU (PS3.3 C.8.2.1)
+        unit = "HU"
     slope, intercept = _number(source.get("RescaleSlope")), _number(source.get("RescaleIntercept"))
     mapping = rescale = Mapping(1.0 if slope is None else slope, intercept or 0.0)
     real = _real_world(dataset, group)
