@@ -155,16 +155,25 @@ def _nifti_bytes(head):
     return None
 
 
+def text_fields(head: bytes) -> dict[str, str]:
+    """The fields of an NRRD (names in small letters, without blanks) or MetaImage header that ``head`` begins with; none
+    for other formats."""
+    text = head.decode("latin-1")
+    if text.startswith("NRRD"):
+        fields = re.findall(r"^([\w ]+): *(.*?)\r?$", text.split("\n\n")[0], re.MULTILINE)
+        return {name.lower().replace(" ", ""): value for name, value in fields}
+    if re.match(r"(ObjectType|NDims)\s*=", text):
+        return dict(re.findall(r"^(\w+)\s*=\s*(.*?)\r?$", text, re.MULTILINE))
+    return {}
+
+
 def _text_header_data(path, head):
     """For NRRD, MetaImage and VTK: the file of the data, and how many times its size they may have; else None."""
-    text = head.decode("latin-1")
-    name = None
+    text, fields, name = head.decode("latin-1"), text_fields(head), None
     if text.startswith("NRRD"):
-        fields = dict(re.findall(r"^([\w ]+): *(.*?)\r?$", text.split("\n\n")[0], re.MULTILINE))
         raw = fields.get("encoding", "raw").lower() == "raw"
-        name = fields.get("data file", fields.get("datafile"))
-    elif re.match(r"(ObjectType|NDims)\s*=", text):
-        fields = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\r?$", text, re.MULTILINE))
+        name = fields.get("datafile")
+    elif fields:
         raw = fields.get("CompressedData") != "True" and fields.get("BinaryData") != "False"
         name = fields.get("ElementDataFile", "LOCAL")
         name = None if name.upper() == "LOCAL" else name

@@ -27,6 +27,7 @@ from .integrity import (
     itk_reason,
 )
 from .nifti import kind_of, read_nifti, write_rgb_nifti
+from .placement import untold
 from .units import check_unit, in_unit
 from .writing import atomic_path, os_reason
 
@@ -145,7 +146,8 @@ def _read_file(path, frame):
     image, chosen = reader.Execute(), (frame or 1) - 1
     if sequence and steps > 1:
         image = sitk.VectorIndexSelectionCast(image, chosen)
-    return VolumeFile(image[:, :, :, chosen] if len(size) == 4 else image)
+    image = image[:, :, :, chosen] if len(size) == 4 else image
+    return VolumeFile(image, warnings=tuple(untold(path, image)))
 
 
 def _check_size(size, path):

@@ -1,0 +1,40 @@
+"""What a file that ITK reads leaves untold of where its voxels lie: ITK takes LPS and 1 mm for it without a word."""
+
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from .integrity import head_of, text_fields
+
+_SPACES = {"ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior"}
+_PLACED = ("MINCImageIO", "HDF5ImageIO", "Bruker2dseqImageIO", "GE4ImageIO", "GE5ImageIO")  # axes of the patient
+_SIZED = (*_PLACED, "VTKImageIO", "GiplImageIO", "MRCImageIO", "StimulateImageIO", "LSMImageIO", "BioRadImageIO")
+
+
+def untold(path: Path, image: sitk.Image) -> list[str]:
+    """What to say of ``image``, which ITK read from ``path``: that orientation or voxel size (mm) are not told by the
+    file, and what was taken instead."""
+    placed, sized = _told(path)
+    said = []
+    if not placed:
+        said.append(
+            f"{path} does not tell where the patient lies: its orientation is not known, left and right may be wrong; "
+            "it was taken for LPS (left, posterior, superior)"
+        )
+    if not sized:
+        size = " x ".join(f"{length:.4g}" for length in image.GetSpacing())
+        said.append(f"{path} does not tell how large its voxels are: {size} mm was taken")
+    return said
+
+
+def _told(path):
+    """Whether ``path`` tells the orientation, and the voxel size."""
+    fields, format_ = text_fields(head_of(path)), sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    if format_ == "NrrdImageIO":
+        space, directed = fields.get("space", "").lower(), fields.get("spacedirections", "").count("(") >= 3
+        lengths = [length for length in fields.get("spacings", "").split() if length.lower() != "nan"]
+        return directed and space.removesuffix("-time") in _SPACES, directed or len(lengths) >= 3
+    if format_ == "MetaImageIO":
+        placed = not fields.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation"))
+        return placed, not fields.keys().isdisjoint(("ElementSpacing", "ElementSize"))
+    return format_ in _PLACED, format_ in _SIZED

@@ -1,0 +1,58 @@
+"""Files that do not tell where the patient lies, or how large their voxels are: what was taken is said."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MMIFAminLib.files.volumes import read_volume_file
+from support.phantoms import head
+from support.reading import SMALL
+
+VOXELS = np.arange(120, dtype=np.int16).tobytes()
+DIRECTIONS = "space directions: (2,0,0) (0,3,0) (0,0,4)"
+PLACE, LENGTHS = "taken for LPS (left, posterior, superior)", "how large its voxels are: 1 x 1 x 1 mm was taken"
+
+
+def warnings_of(path, *lines):
+    """What is said of a file of 6 x 5 x 4 voxels whose header has ``lines``."""
+    if path.suffix == ".nrrd":
+        start, end = "NRRD0004\ntype: short\ndimension: 3\nsizes: 6 5 4\nencoding: raw\nendian: little\n", "\n"
+    else:
+        start = "ObjectType = Image\nNDims = 3\nDimSize = 6 5 4\nElementType = MET_SHORT\n"
+        end = "ElementDataFile = LOCAL\n"
+    path.write_bytes((start + "".join(f"{line}\n" for line in lines) + end).encode() + VOXELS)
+    found = read_volume_file(path)
+    assert sitk.GetArrayFromImage(found.image).ravel().tolist() == list(range(120))
+    return found.warnings
+
+
+@pytest.mark.parametrize(
+    "name, lines, said",
+    [
+        ("a.nrrd", [], [PLACE, LENGTHS]),
+        ("a.nrrd", ["spacings: 2 3 4"], [PLACE]),
+        ("a.nrrd", ["spacings: 2 3 nan"], [PLACE, "2 x 3 x 1 mm was taken"]),
+        ("a.nrrd", ["space dimension: 3", DIRECTIONS], [PLACE]),
+        ("a.nrrd", ["space: scanner-xyz", DIRECTIONS], [PLACE]),
+        ("a.nrrd", ["space: LPS"], [PLACE, LENGTHS]),
+        ("a.nrrd", ["space: Right-Anterior-Superior", DIRECTIONS], []),
+        ("a.nrrd", ["space: LPS", DIRECTIONS], []),
+        ("a.mha", [], [PLACE, LENGTHS]),
+        ("a.mha", ["ElementSize = 2 3 4"], [PLACE]),
+        ("a.mha", ["TransformMatrix = 1 0 0 0 1 0 0 0 1", "ElementSpacing = 2 3 4"], []),
+    ],
+)
+def test_what_a_header_does_not_tell_is_said(tmp_path, name, lines, said):
+    found = warnings_of(tmp_path / name, *lines)
+    assert len(found) == len(said) and all(words in warning for words, warning in zip(said, found))
+
+
+@pytest.mark.parametrize(
+    "ending, said",
+    [("nhdr", 0), ("mhd", 0), ("hdf5", 0), ("mnc", 0), ("vtk", 1), ("gipl", 1), ("mrc", 1), ("tif", 2)],
+)
+def test_what_a_format_cannot_tell_is_said(tmp_path, ending, said):
+    sitk.WriteImage(head(SMALL, scale=1000, dtype=np.int16), str(tmp_path / f"a.{ending}"))
+    found = read_volume_file(tmp_path / f"a.{ending}").warnings
+    assert [PLACE in warning for warning in found] == [True, False][:said]
+    assert said < 2 or "9 x 9.5 x 1 mm was taken" in found[1]
