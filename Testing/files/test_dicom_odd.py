@@ -122,6 +122,18 @@ def test_series_that_share_a_uid_are_not_one(tmp_path, tags):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "A2")), first)
 
 
+def test_a_slice_without_a_series_is_not_called_damaged(tmp_path):
+    series(tmp_path)
+    words = "has no SeriesInstanceUID (0020,000E), so that its series is not known; export it again"
+    put_bytes(tmp_path, "SeriesInstanceUID", b"", slice(3, 4))
+    assert refusal(tmp_path) == f"{tmp_path}: IM0003 {words}"
+    put_bytes(tmp_path, "SeriesInstanceUID", b"")
+    assert refusal(tmp_path) == f"{tmp_path}: IM0000 {words}"
+    assert refusal(tmp_path / "IM0001") == f"{tmp_path / 'IM0001'} {words}"
+    (tmp_path / "IM0001").write_bytes((tmp_path / "IM0001").read_bytes()[:500])  # ends before its series is told
+    assert refusal(tmp_path / "IM0001").endswith("IM0001 is a truncated or damaged DICOM file; copy it again")
+
+
 def test_a_last_slice_of_no_bytes_is_missed(tmp_path):
     series(tmp_path)
     (tmp_path / ".hidden.tmp").touch()  # no slice: another kind of name

@@ -19,9 +19,9 @@ def dicom_studies(root: Path) -> Studies:
     Without DICOM images there are neither.
     """
     studies: dict[tuple[str, str], list[Series]] = {}
-    damaged: list[Path] = []
+    damaged: dict[Path, str] = {}
     for contents in _parts(root):
-        damaged += contents.damaged
+        damaged |= contents.damaged
         for series in contents.series:
             # One file a folder says where the series lies: a cohort has too many to keep them all.
             places = {path.parent: path for path in series.files}
@@ -32,7 +32,7 @@ def dicom_studies(root: Path) -> Studies:
         folder = _common([path for one in series for path in one.files])
         try:
             # What is damaged beside a chosen series may be one of its slices: told as it is for one study.
-            anatomical, functional = plain_pair(Contents(folder, tuple(series), (), tuple(damaged)))
+            anatomical, functional = plain_pair(Contents(folder, tuple(series), (), damaged))
         except InputError as error:
             left_out.append(LeftOut(str(folder), str(error).removeprefix(f"{folder} ").split("; name both")[0]))
             continue

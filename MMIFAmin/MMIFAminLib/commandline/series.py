@@ -35,5 +35,5 @@ def series(options: argparse.Namespace) -> None:
     print_table(f"DICOM series in {contents.folder}", columns, lines)
     if contents.others:
         print(f"Besides: {', '.join(contents.others)}.")
-    for path in contents.damaged:
-        say("warning", f"{path} is a truncated or damaged DICOM file")
+    for path, fault in contents.damaged.items():
+        say("warning", f"{path} {fault}")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_DAMAGED = "is a truncated or damaged DICOM file; copy it again"
+_NO_SERIES = "has no SeriesInstanceUID (0020,000E), so that its series is not known; export it again"
 _OBJECTS = {
     "RTSTRUCT": "an RT structure set",
     "RTPLAN": "an RT plan",
@@ -72,12 +74,12 @@ class Series:
 @dataclass(frozen=True)
 class Contents:
     """What a folder holds: ``series`` of images in the order of their numbers ``#1``, ``#2``, ...; ``others``, which
-    are no images, in words; and ``damaged`` DICOM files."""
+    are no images, in words; and ``damaged`` DICOM files, with what is wrong with each."""
 
     folder: Path
     series: tuple[Series, ...]
     others: tuple[str, ...]
-    damaged: tuple[Path, ...]
+    damaged: dict[Path, str]
 
 
 def is_dicom(path: Path) -> bool:
@@ -96,25 +98,29 @@ def is_dicom(path: Path) -> bool:
 
 def index_folder(folder: Path, *, deep: bool = True) -> Contents:
     """Read the headers of all DICOM files in ``folder`` and, when ``deep``, in its subfolders."""
-    series, others, damaged, empty = {}, {}, [], []
+    series, others, damaged, empty = {}, {}, {}, []
     for path in _files(folder, deep):
         if not is_dicom(path):
             if not path.stat().st_size:
                 empty.append(path)
             continue
-        header = read_header(path)
-        if header is None:
-            damaged.append(path)
-        elif not is_image(header):
+        try:
+            header = read_header(path)
+        except InputError as error:
+            damaged[path] = str(error)
+            continue
+        if not is_image(header):
             name = object_name(header)
             others[name] = others.get(name, 0) + 1
         else:
             series.setdefault(_belongs_to(header), []).append((path, header))
     found = sorted(map(_series, series.values()), key=_order)
     images = {(path.parent, path.suffix) for item in found for path in item.files}
-    damaged += [path for path in empty if (path.parent, path.suffix) in images]  # a copy that broke off: maybe a slice
+    for path in empty:
+        if (path.parent, path.suffix) in images:  # a copy that broke off: maybe a slice
+            damaged[path] = _DAMAGED
     words = tuple(name if count == 1 else f"{name} ({count} files)" for name, count in others.items())
-    return Contents(folder, tuple(found), words, tuple(damaged))
+    return Contents(folder, tuple(found), words, damaged)
 
 
 def index_file(path: Path) -> Series:
@@ -122,9 +128,10 @@ def index_file(path: Path) -> Series:
 
     Raises :class:`InputError` for a damaged file and for one that holds no image, saying what it holds instead.
     """
-    header = read_header(path)
-    if header is None:
-        raise InputError(f"{path} is a truncated or damaged DICOM file; copy the series again")
+    try:
+        header = read_header(path)
+    except InputError as error:
+        raise InputError(f"{path} {error}") from None
     if not is_image(header):
         raise InputError(f"{path} is {object_name(header)}, not an image; choose the series that belongs to it")
     if int(header.get("NumberOfFrames") or 1) > 1 and not header.get("ConcatenationUID"):
@@ -138,9 +145,9 @@ def index_file(path: Path) -> Series:
 def check_undamaged(contents: Contents, chosen: Series) -> None:
     """Raise :class:`InputError` when a damaged file lies beside ``chosen``: it may be one of its slices."""
     folders = {path.parent for path in chosen.files}
-    for path in contents.damaged:
+    for path, fault in contents.damaged.items():
         if path.parent in folders:
-            raise InputError(f"{contents.folder}: {path.name} is a truncated or damaged DICOM file; copy it again")
+            raise InputError(f"{contents.folder}: {path.name} {fault}")
 
 
 def check_images(contents: Contents) -> None:
@@ -149,7 +156,8 @@ def check_images(contents: Contents) -> None:
     if contents.series:
         return
     if contents.damaged:
-        raise InputError(f"{folder}: {contents.damaged[0].name} is a truncated or damaged DICOM file; copy it again")
+        path, fault = next(iter(contents.damaged.items()))
+        raise InputError(f"{folder}: {path.name} {fault}")
     held = f"; it holds {', '.join(contents.others)}" if contents.others else ""
     raise InputError(f"{folder} holds no DICOM images{held}; choose a volume file or the folder of a DICOM series")
 
@@ -230,26 +238,31 @@ def plain_pair(contents: Contents) -> tuple[Series, Series]:
 # --- one object ---
 
 
-def read_header(path: Path) -> Dataset | None:
-    """The header of DICOM file ``path`` without pixel data; None when it is damaged."""
+def read_header(path: Path) -> Dataset:
+    """The header of DICOM file ``path`` without pixel data. Raises :class:`InputError`, with what is wrong but not with
+    the file's name, where it is damaged or belongs to no series."""
     import pydicom
 
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         if not header.get("SOPClassUID") or not header.get("SOPInstanceUID"):
-            return header if header.file_meta.MediaStorageSOPClassUID.name.endswith("Directory Storage") else None
+            if header.file_meta.MediaStorageSOPClassUID.name.endswith("Directory Storage"):
+                return header
+            raise InputError(_DAMAGED)
         header.decode()  # all character sets and values, so that damage shows here
-        if not header.get("SeriesInstanceUID") or ("Image" in header.SOPClassUID.name and not header.get("Rows")):
-            return None
+        if "Image" in header.SOPClassUID.name and not header.get("Rows"):
+            raise InputError(_DAMAGED)
+        if not header.get("SeriesInstanceUID"):
+            raise InputError(_NO_SERIES)
         if is_image(header):
             _order(_series([(path, header)]))  # what a list shows of it can be had
         return header
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever pydicom meets in a damaged file
         if isinstance(error, OSError) and error.errno is not None:  # the disk's own; pydicom raises others
             raise
-        return None
+        raise InputError(_DAMAGED) from None
 
 
 def is_image(header: Dataset) -> bool:
