@@ -117,6 +117,19 @@ class TestRemoving:
         assert getattr(panel._parameterNode, role) is None
         assert not panel.ui.fuseButton.enabled and "Ready" not in panel.ui.statusLabel.text
 
+    @pytest.mark.parametrize("role", ["anatomical", "functional"])
+    def test_one_that_goes_while_it_is_fused_ends_that_in_a_sentence(self, bench, panel, role):
+        nodes = dict(zip(("anatomical", "functional"), chosen(bench, panel)))
+        slicer.util.setSliceViewerLayers(background=nodes["anatomical"], foreground=nodes["functional"])
+        panel.ui.fuseButton.click()
+        bench.scene.RemoveNode(nodes[role])
+        bench.wait(lambda: not panel._job.busy)
+        told = f"'{nodes[role].GetName()}' is no longer in the scene; nothing was changed."
+        assert panel.ui.statusLabel.text.startswith(told)
+        assert names(bench.scene, "vtkMRMLVectorVolumeNode") == [] and panel.ui.colorSelector.currentNode() is None
+        shown = {id_ for c in composites().values() for id_ in (c.GetBackgroundVolumeID(), c.GetForegroundVolumeID())}
+        assert all(bench.scene.GetNodeByID(id_) for id_ in shown - {None, ""}), shown
+
     def test_own_outputs_are_in_no_list_of_sources(self, bench, panel):
         panel.ui.greyCheckBox.checked = True
         fused(bench, panel)

@@ -103,14 +103,30 @@ def test_fusing_needs_no_nodes_once_the_snapshot_is_taken(scene, pair, fuser):
     scene.RemoveNode(pair[1])
     thread.start()
     thread.join()
+    scene.AddNode(pair[1])
     node = mrml.publish(source, made[0], scene)
     assert close(voxels(node), expected(FINE.points()))
-    assert (
-        node.GetAttribute("MMIFAmin.functionalName") == "PET" and node.GetNodeReference("MMIFAmin.functional") is None
-    )
+    assert node.GetAttribute("MMIFAmin.functionalName") == "PET"
+    assert node.GetNodeReference("MMIFAmin.functional") is pair[1]
     colored = mrml.publish(source, made[0], scene, painting=made[1])
     assert colored.GetImageData().GetExtent() == pair[0].GetImageData().GetExtent()
     assert np.ptp(voxels(colored).astype(int), axis=-1).max() > 100, "a hot colour table must give colours"
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_source_that_leaves_the_scene_meanwhile_is_told_and_nothing_else_changes(scene, pair, fuser, gone):
+    nodes = (*pair, add_volume(scene, head(FINE), "CT"))
+    output = mrml.fuse_nodes(*pair, fuser=fuser, **UNIT)
+    before = []
+
+    def remove(fraction, text):
+        if nodes[gone].GetScene() is not None:
+            scene.RemoveNode(nodes[gone])
+            before.extend((state(output), node_ids(scene)))
+
+    with pytest.raises(InputError, match=f"^'{nodes[gone].GetName()}' is no longer in the scene; nothing was changed"):
+        mrml.fuse_nodes(*pair, output, secondNode=nodes[2], fuser=fuser, progress=remove, **UNIT)
+    assert [state(output), node_ids(scene)] == before
 
 
 # --- output node, provenance ---

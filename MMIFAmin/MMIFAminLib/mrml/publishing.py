@@ -161,10 +161,14 @@ def publish(
 
     `options` ("plane", "anatomical_window", "functional_window", "kind") is what the fusion was asked for: a later
     choice is compared with it (`freshness.what_changed`). Everything that can fail happens before the first change to
-    the scene, so an error leaves it as it was.
+    the scene, so an error leaves it as it was. Raises InputError for a source that has left the scene meanwhile: nobody
+    could tell later what the fused volume was made of.
     """
     rgb = painting is not None
     check_output(source, outputNode, rgb)
+    for volume in source.sources:
+        if scene.GetNodeByID(volume.id) is None:
+            raise InputError(f"'{volume.name}' is no longer in the scene; nothing was changed.")
     expected = tuple(high - low + 1 for low, high in zip(source.extent[::2], source.extent[1::2]))
     if fused.image.GetSize() != expected:
         raise InputError(
@@ -239,7 +243,7 @@ def _record(node, source: Snapshot, fused, parameters: dict, options: dict | Non
         id_, name = (volume.id, volume.name) if volume is not None else (None, None)
         node.SetAttribute(f"{role}NodeID", id_)
         node.SetAttribute(f"{role}Name", name)
-        node.SetNodeReferenceID(role, id_ if id_ and node.GetScene().GetNodeByID(id_) else None)
+        node.SetNodeReferenceID(role, id_)
     recipe = {"between": source.between, "second_between": source.second_between, "options": options}
     node.SetAttribute(RECIPE, json.dumps(recipe, default=str))
     node.SetAttribute(OUT_OF_DATE, None)
