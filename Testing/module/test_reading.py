@@ -304,6 +304,11 @@ class TestCompare:
             anatomical = panel._parameterNode.anatomical
             assert composite.GetBackgroundVolumeID() == anatomical.GetID()
             assert composite.GetForegroundVolumeID() == output.GetID() and composite.GetForegroundOpacity() == 0.75
+        panel.ui.compareButton.click()
+        for button in (panel.ui.holdAnatomicalButton, panel.ui.holdFunctionalButton):
+            assert not button.enabled and button.toolTip == "Side by side shows both sources."
+        panel.ui.compareButton.click()
+        assert panel.ui.holdFunctionalButton.enabled and "While this is pressed" in panel.ui.holdFunctionalButton.toolTip
 
     def test_planes_follow_an_oblique_volume_and_go_back(self, bench, panel):  # noqa: F811
         anatomical, _functional = chosen(bench, panel)

@@ -178,6 +178,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         fused = state.fused_node(p)
         unfused = "" if fused is not None else _("Fuse two volumes first.")
         unmeasured = unfused or ("" if self.qualityRows(fused) else _("Measure the quality first."))
+        side_by_side = _("Side by side shows both sources.") if p.compared else ""
         unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
         if not unmeasurable and fused not in self._last.nodes:
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
@@ -193,7 +194,9 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             "greySelector": "" if p.makeGrey else _("Tick Grey first."),
             "compareButton": unfused,
             "opacitySlider": unfused,
-            "underComboBox": unfused or (_("Side by side shows both sources.") if p.compared else ""),
+            "underComboBox": unfused or side_by_side,
+            "holdAnatomicalButton": unfused or side_by_side,
+            "holdFunctionalButton": unfused or side_by_side,
             "legendCheckBox": "" if p.fusedColor is not None else _("Tick Colour and fuse first."),
             "colorTableSelector": "" if p.fusedColor is not None else _("Tick Colour and fuse first."),
             "measureButton": unmeasurable,

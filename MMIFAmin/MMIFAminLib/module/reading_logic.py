@@ -67,8 +67,6 @@ class ReadingLogic:
             "filmButton": unread,
             "spotsButton": unread,
             "dividerSlider": unfused,
-            "holdAnatomicalButton": unfused,
-            "holdFunctionalButton": unfused,
             "alongVolumeCheckBox": "" if p.anatomical is not None else _("Choose an anatomical volume (MR or CT)."),
             "renderButton": "" if p.fusedGrey is not None else _("Tick Grey (Output) and fuse first."),
         }
