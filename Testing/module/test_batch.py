@@ -74,6 +74,17 @@ class TestScene:
         assert red.GetForegroundVolumeID() == panel.ui.colorSelector.currentNode().GetID()
         panel.ui.batchTable.cellClicked(7, 0)
 
+    def test_a_second_volume_that_is_chosen_has_no_part_in_it_and_that_is_told(self, bench, panel):  # noqa: F811
+        (_pair,) = add(bench, ("p1 MR", "p1 PET"))
+        told = "The second volume that is chosen (Inputs) does not count for a batch."
+        run(bench, panel)
+        assert rows(panel)[0][1] == "fused" and told not in panel.ui.statusLabel.text
+        panel._parameterNode.second = slicer.util.addVolumeFromArray(np.ones((4, 4, 4)), name="extra")
+        for button, counts in ((panel.ui.findAllButton, "1 waiting"), (panel.ui.fuseAllButton, "1 kept")):
+            button.click()
+            bench.wait(lambda: not panel._job.busy)
+            assert f"{counts}, 1 left out. {told}" in panel.ui.statusLabel.text
+
     def test_the_result_is_that_of_fuse_and_is_kept(self, bench, panel):  # noqa: F811
         output = fused(bench, panel)
         alone = np.array(slicer.util.arrayFromVolume(output))

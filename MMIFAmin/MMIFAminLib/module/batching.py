@@ -56,7 +56,7 @@ class Batching:
     def _found(self, batch: Any) -> None:
         batch.close()
         self._preselect()  # what was added while the job kept it from that
-        self._problem = _("Found: {counts}.").format(counts=batch.counts())
+        self._problem = self._told(batch, _("Found: {counts}."))
 
     def onFuseAll(self, checked: bool = False) -> None:
         if self._job.busy:
@@ -91,7 +91,14 @@ class Batching:
             self._preselect()
             self.logic.adaptToSources(p, newFunctional=False)
             self.logic.showFused(p)
-        self._problem = words.format(counts=batch.counts())
+        self._problem = self._told(batch, words)
+
+    def _told(self, batch: Any, words: str) -> str:
+        """`words` with the counts of a batch and, where a second volume is chosen, that it has no part in it."""
+        told = words.format(counts=batch.counts())
+        if self._parameterNode is None or self._parameterNode.second is None:
+            return told
+        return told + " " + _("The second volume that is chosen (Inputs) does not count for a batch.")
 
     def onBatchRow(self, row: int, column: int) -> None:
         """A click on a row: that pair is chosen, and what came of it shown."""
