@@ -43,7 +43,7 @@ def rows(panel):
 
 class TestScene:
     def test_what_would_be_fused_is_listed_first(self, bench, panel):  # noqa: F811
-        add(bench, ("p1 MR", "p1 PET"), ("p2 MR", "p2 PET"), ("Volume", "scout"))
+        add(bench, ("p1 MR", "p1 PET"), ("p2 MR", "p2 PET"), ("Volume", "scout"), ("Liver CT", "liver labels PET"))
         panel.ui.findAllButton.click()
         bench.wait(lambda: not panel._job.busy)
         assert rows(panel) == [
@@ -51,8 +51,10 @@ class TestScene:
             ("p2 MR + p2 PET", "waiting", ""),
             ("Volume", "left out", "nothing tells whether it is the anatomical or the functional volume"),
             ("scout", "left out", "not corrected, a localizer or a projection: choose it yourself"),
+            ("liver labels PET", "left out", "a label map by its name: choose it yourself"),
+            ("Liver CT", "left out", "no functional volume is plainly its own"),
         ]
-        assert panel.ui.statusLabel.text.startswith("Found: 2 waiting, 2 left out.")
+        assert panel.ui.statusLabel.text.startswith("Found: 2 waiting, 4 left out.")
         assert names(bench.scene, "vtkMRMLTableNode") == ["MMIFAmin batch"]
 
     def test_all_pairs_are_fused_and_what_is_wrong_stops_no_other(self, bench, panel):  # noqa: F811

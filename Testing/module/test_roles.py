@@ -84,7 +84,7 @@ class TestRoles:
     def test_what_nobody_fuses_without_saying_so_is_not_chosen_by_itself(self, bench):  # noqa: F811
         from MMIFAminLib.module.roles import preselect
 
-        for name in ("PET NAC", "PET_MIP", "CT scout", "MR localizer", "CT topogram"):
+        for name in ("PET NAC", "PET_MIP", "CT scout", "MR localizer", "CT topogram", "liver labels PET", "CT mask"):
             self.volume(bench.scene, name)
         assert preselect(bench.scene) == (None, None)
         pet, ct = self.volume(bench.scene, "PET AC"), self.volume(bench.scene, "CT")

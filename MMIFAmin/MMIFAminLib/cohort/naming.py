@@ -11,7 +11,12 @@ _FUNCTIONAL_WORD = re.compile(
 _ANATOMICAL_WORD = re.compile(
     r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pd|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
 )
-_NEVER_BY_ITSELF = re.compile(r"(pet)?nac|uncorrected|locali[sz]er|scout|topogram|surview|mip|mumap|umap")
+_NEVER_BY_ITSELF = {
+    "not corrected, a localizer or a projection": re.compile(
+        r"(pet)?nac|uncorrected|locali[sz]er|scout|topogram|surview|mip|mumap|umap"
+    ),
+    "a label map by its name": re.compile(r"labels?|labelmap|masks?|d?seg|segmentation|segmented"),
+}
 _PART = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(
     r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
@@ -28,9 +33,11 @@ def role_by_name(name: str) -> str | None:
     return None if functional == anatomical else "functional" if functional else "anatomical"
 
 
-def never_by_itself(name: str) -> bool:
-    """Whether nobody fuses a volume of this name without saying so: no attenuation correction, a localizer, a projection."""
-    return any(_NEVER_BY_ITSELF.fullmatch(word) for word in _words(name))
+def why_never_by_itself(name: str) -> str:
+    """Why nobody fuses a volume of this name without saying so, or "": no attenuation correction, a localizer, a projection,
+    a label map (whose voxels may be too few to tell)."""
+    words = _words(name)
+    return next((why for why, word in _NEVER_BY_ITSELF.items() if any(map(word.fullmatch, words))), "")
 
 
 def stem(name: str) -> frozenset[str]:

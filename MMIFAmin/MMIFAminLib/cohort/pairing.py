@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .naming import never_by_itself, stem
+from .naming import stem, why_never_by_itself
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def pair_up(candidates: Iterable[Candidate]) -> tuple[list[tuple[Any, Any]], lis
     groups: dict[Hashable, list[Candidate]] = {}
     left_out = []
     for one in candidates:
-        if never_by_itself(one.name):
-            left_out.append((one, "not corrected, a localizer or a projection: choose it yourself"))
+        if why := why_never_by_itself(one.name):
+            left_out.append((one, f"{why}: choose it yourself"))
         elif one.role is None:
             left_out.append((one, "nothing tells whether it is the anatomical or the functional volume"))
         else:

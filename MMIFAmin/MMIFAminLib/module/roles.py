@@ -47,12 +47,12 @@ def preselect(
     """Fill in what is not chosen (None) from the volumes of the scene, where the nodes tell; returns the pair.
 
     Volumes that MMIFAmin made are not taken as sources, nor are label maps, hidden nodes, and what nobody fuses without
-    saying so: PET without attenuation correction, localizers, projections.
+    saying so: PET without attenuation correction, localizers, projections, what is called a label map or mask.
     """
-    from ..cohort.naming import never_by_itself
+    from ..cohort.naming import why_never_by_itself
 
     volumes = [node for node in source_volumes(scene) if node not in (anatomical, functional)]
-    candidates = [node for node in volumes if not never_by_itself(node.GetName() or "")]
+    candidates = [node for node in volumes if not why_never_by_itself(node.GetName() or "")]
     roles = {node: guess_role(node) for node in candidates}
     if functional is None:
         functional = next((node for node in candidates if roles[node] == "functional"), None)
