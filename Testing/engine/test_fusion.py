@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from MMIFAminLib.display import preview
 from MMIFAminLib.engine.fusion import VolumeFuser
+from MMIFAminLib.engine.volumes import ROLES
 from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.volumes import read_volume, write_volume
@@ -48,6 +49,24 @@ def test_oblong_pixels_are_made_square_for_the_network(fuser, known, monkeypatch
     assert np.abs(fused - voxels(fuser.fuse(*thin, plane="coronal", **windows))[::2]).max() < 1e-3
     exact = known.fuse(*pair, plane="sagittal", **windows)
     assert as_expected(exact, pair[0])
+
+
+def test_label_maps_are_refused_unless_told_to_insist(known, pair):
+    labels = sitk.Cast(pair[1] > 4, sitk.sitkUInt8)
+    for given, which in (((labels, pair[1]), "anatomical"), ((pair[0], labels), "functional")):
+        with pytest.raises(InputError, match=f"^{which}.* is a label map"):
+            known.fuse(*given)
+        assert known.fuse(*given, insist=True).image.GetSize() == given[0].GetSize()
+
+
+def test_each_volume_is_told_by_its_own_name(known, pair):
+    """Names that say other than the roles and values do, so that one that is taken for another's shows."""
+    report = known.fuse(*pair, names=("head CT", "T2")).report
+    told = [(report["taken_for"][role]["shows"], report["taken_for"][role]["told_by"]) for role in ROLES[:2]]
+    assert told == [("ct", "name"), ("mr", "name")]
+    report = known.fuse(*pair, second_anatomical=sitk.Image(pair[0]), names=("T1", "FDG", "head CT")).report
+    told = [report["taken_for"][role]["shows"] for role in ROLES[:2]] + [report["second"]["taken_for"]["shows"]]
+    assert told == ["mr", "uptake", "ct"] and report["second"]["taken_for"]["told_by"] == "name"
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".nii", ".mha", "dicom"])
