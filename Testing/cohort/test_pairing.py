@@ -55,7 +55,9 @@ def test_another_patients_anatomy_is_nobodys():
     assert left_out == {"p2_pet": "the only MR or CT beside it, 'p1_ct', is that of 'p1_pet' by its name"}
 
 
-@pytest.mark.parametrize("name", ["liver labels PET", "p1_pet_seg", "PET LabelMap", "p1_pet_mask2", "p1_desc-organs_dseg"])
+@pytest.mark.parametrize(
+    "name", ["liver labels PET", "p1_pet_seg", "PET LabelMap", "p1_pet_mask2", "p1_desc-organs_dseg"]
+)
 def test_what_is_called_a_label_map_is_not_fused_unasked(name):
     pairs, left_out = paired("CT", name)
     assert pairs == [] and left_out[name] == "a label map by its name: choose it yourself"

@@ -32,6 +32,7 @@ def test_rows_are_fused_one_by_one_and_a_second_time_kept(studies, fuser, tmp_pa
     asked = []
     for status in ("fused", "kept"):
         cohort = OneByOne(studies, tmp_path / "out", default_options(), lambda: fuser)
+        cohort.open()
         for row in cohort.rows:
             cohort.add(cohort.fuse(row, lambda fraction, text: asked.append(fraction)))
         cohort.close()
@@ -43,6 +44,7 @@ def test_rows_are_fused_one_by_one_and_a_second_time_kept(studies, fuser, tmp_pa
 
 def test_a_cancelled_row_waits_and_the_others_are_kept(studies, fuser, tmp_path):
     cohort = OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+    cohort.open()
     cohort.add(cohort.fuse(cohort.rows[0], lambda fraction, text: None))
     with pytest.raises(FusionCancelled):
         cohort.fuse(cohort.rows[1], lambda fraction, text: False)
@@ -55,8 +57,18 @@ def test_a_cancelled_row_waits_and_the_others_are_kept(studies, fuser, tmp_path)
 
 
 def test_two_cannot_have_one_folder(studies, fuser, tmp_path):
-    cohort = OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+    first, second = (OneByOne(studies, tmp_path, default_options(), lambda: fuser) for _ in range(2))
+    first.open()
     with pytest.raises(InputError, match="another command is at work"):
-        OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+        second.open()
+    first.close()
+    second = OneByOne(studies, tmp_path, default_options(), lambda: fuser)
+    second.open()
+    second.close()
+
+
+def test_nothing_is_written_before_it_is_opened(studies, fuser, tmp_path):
+    cohort = OneByOne(studies, tmp_path / "out", default_options(), lambda: fuser)
+    assert [row.id for row in cohort.rows] == ["s000", "s001", "bad"]
     cohort.close()
-    OneByOne(studies, tmp_path, default_options(), lambda: fuser).close()
+    assert not (tmp_path / "out").exists()

@@ -215,7 +215,22 @@ class TestFolder:
         fuser.release.set()
         assert "waiting" in (folder / "out" / "cohort.csv").read_text()
         studies = find_studies(folder / "studies.csv")
-        OneByOne(studies, folder / "out", default_options(), lambda: None).close()
+        again = OneByOne(studies, folder / "out", default_options(), lambda: None)
+        again.open()
+        again.close()
+
+    def test_what_is_found_is_listed_and_nothing_written(self, bench, panel, folder):  # noqa: F811
+        panel.ui.findAllButton.click()
+        bench.wait(lambda: not panel._job.busy)
+        assert [row[:2] for row in rows(panel)] == [("s000", "waiting"), ("s001", "waiting"), ("bad", "waiting")]
+        assert not (folder / "out").exists()
+
+    def test_a_folder_that_another_is_at_work_in_is_told(self, bench, panel, folder):  # noqa: F811
+        other = OneByOne(find_studies(folder / "studies.csv"), folder / "out", default_options(), lambda: None)
+        other.open()
+        run(bench, panel)
+        assert "another command is at work" in panel.ui.statusLabel.text and not panel._job.busy
+        other.close()
 
     def test_places_that_are_not_there_are_told(self, bench, panel, folder):  # noqa: F811
         panel.ui.batchFolderLineEdit.text = str(folder / "nowhere")

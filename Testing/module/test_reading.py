@@ -308,7 +308,9 @@ class TestCompare:
         for button in (panel.ui.holdAnatomicalButton, panel.ui.holdFunctionalButton):
             assert not button.enabled and button.toolTip == "Side by side shows both sources."
         panel.ui.compareButton.click()
-        assert panel.ui.holdFunctionalButton.enabled and "While this is pressed" in panel.ui.holdFunctionalButton.toolTip
+        assert (
+            panel.ui.holdFunctionalButton.enabled and "While this is pressed" in panel.ui.holdFunctionalButton.toolTip
+        )
 
     def test_planes_follow_an_oblique_volume_and_go_back(self, bench, panel):  # noqa: F811
         anatomical, _functional = chosen(bench, panel)

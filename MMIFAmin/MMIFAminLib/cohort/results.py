@@ -66,22 +66,22 @@ class OneByOne:
     """A cohort without workers: its ``rows`` are fused one after the other in this process, as its owner asks for them.
 
     ``options`` are those of ``study.default_options``; ``load`` gives the network, and is called when it is first needed.
-    ``fuse`` runs in any thread. ``close`` in the end, whatever happened: what is done is kept and told in the folder.
-    Raises InputError as ``folder_of_results`` does.
+    Nothing is written before ``open``, which raises InputError as ``folder_of_results`` does; ``fuse`` runs in any thread.
+    ``close`` in the end, whatever happened: what is done is kept and told in the folder.
     """
 
     def __init__(
         self, studies: Studies, folder: str | Path, options: argparse.Namespace, load: Callable[[], VolumeFuser]
     ) -> None:
+        self.rows = studies.rows
+        self._place = folder_of_results(studies, folder, options.dicom)
         self._options, self._load = options, load
         self._stack = ExitStack()
-        self._results = self._stack.enter_context(folder_of_results(studies, folder, options.dicom))
-        self._stack.callback(self._results.write_all)
 
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The studies, in their order."""
-        return self._results.table.rows
+    def open(self) -> None:
+        """Make the folder of the results, and keep others out of it."""
+        self._results = self._stack.enter_context(self._place)
+        self._stack.callback(self._results.write_all)
 
     def fuse(self, row: Row, progress: Progress) -> Result:
         """Fuse a row, unless that is done and unchanged; whatever is wrong with it is in the result.

@@ -44,12 +44,20 @@ class Step(NamedTuple):
 
 
 class Batch:
-    """The `steps` of a batch, what was `left_out` (what, why) of it, and what has come of each step so far."""
+    """The `steps` of a batch, what was `left_out` (what, why) of it, and what has come of each step so far.
+
+    `open` before the first step, `close` in the end; without steps, nothing is written.
+    """
 
     def __init__(
-        self, steps: Sequence[Step], left_out: Sequence[tuple[str, str]], close: Callable[[], None] = lambda: None
+        self,
+        steps: Sequence[Step],
+        left_out: Sequence[tuple[str, str]],
+        open: Callable[[], None] = lambda: None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
-        self.steps, self.left_out, self.close = tuple(steps), tuple(left_out), close
+        self.steps, self.left_out = tuple(steps), tuple(left_out)
+        self.open, self.close = open, close
         self.results = [Result(step.name, WAITING) for step in self.steps]
 
     def progress(self, number: int, progress: Progress) -> Progress:
@@ -197,4 +205,5 @@ def folder_batch(studies: Studies, cohort: OneByOne) -> Batch:
 
         return Step(row.id, lambda: (lambda progress: cohort.fuse(row, progress), finish))
 
-    return Batch([step(row) for row in cohort.rows], [(one.what, one.why) for one in studies.left_out], cohort.close)
+    left_out = [(one.what, one.why) for one in studies.left_out]
+    return Batch([step(row) for row in cohort.rows], left_out, cohort.open, cohort.close)

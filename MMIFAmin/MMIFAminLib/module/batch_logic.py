@@ -48,6 +48,7 @@ class BatchLogic:
         work, finish = self._find(p, of, str(folder or ""), str(results or ""))
         batch = finish(work(tell))
         try:
+            batch.open()
             for number in range(len(batch.steps)):
                 self._doStep(batch, number, tell)
         except FusionCancelled:
@@ -79,7 +80,6 @@ class BatchLogic:
             self._batch = found
             found.publish(slicer.mrmlScene)
             if not found.steps:
-                found.close()
                 raise InputError(f"There is no pair to fuse: {_why_none(found)}.")
             return found
 

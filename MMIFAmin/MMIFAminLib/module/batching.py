@@ -54,7 +54,6 @@ class Batching:
         self._start(_("Nothing was found."), self.logic.findBatch, self._found)
 
     def _found(self, batch: Any) -> None:
-        batch.close()
         self._preselect()  # what was added while the job kept it from that
         self._problem = self._told(batch, _("Found: {counts}."))
 
@@ -62,7 +61,11 @@ class Batching:
         if self._job.busy:
             self._cancel()
         else:
-            self._start(_("Nothing was fused."), self.logic.findBatch, lambda batch: self._startStep(batch, 0))
+            self._start(_("Nothing was fused."), self.logic.findBatch, self._startBatch)
+
+    def _startBatch(self, batch: Any) -> None:
+        batch.open()
+        self._startStep(batch, 0)
 
     def _startStep(self, batch: Any, number: int) -> None:
         """Have the worker thread do one step, and when it ends the next."""
