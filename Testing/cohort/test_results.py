@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from MMIFAminLib.cohort import find_studies
-from MMIFAminLib.cohort.results import OneByOne
+from MMIFAminLib.cohort import Studies, find_studies
+from MMIFAminLib.cohort.results import OneByOne, folder_of_results
 from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import FusionCancelled, InputError
 from MMIFAminLib.study import default_options
@@ -72,3 +72,20 @@ def test_nothing_is_written_before_it_is_opened(studies, fuser, tmp_path):
     assert [row.id for row in cohort.rows] == ["s000", "s001", "bad"]
     cohort.close()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dataset", [False, True])
+def test_a_folder_in_which_nothing_comes_to_lie_is_left_as_it_was(tmp_path, dataset):
+    studies = Studies((), (), tmp_path / "raw" if dataset else None)
+    (tmp_path / "mine").mkdir()
+    for folder in (tmp_path / "new" / "out", tmp_path / "mine"):
+        with pytest.raises(KeyError), folder_of_results(studies, folder, False):
+            raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+    with folder_of_results(studies, tmp_path / "mine", False) as results:
+        results.begin()
+        (tmp_path / "mine" / ".cohort" / "s000.json").touch()
+    with folder_of_results(studies, tmp_path / "mine", False):
+        pass
+    assert (tmp_path / "mine" / ".cohort" / "s000.json").exists()
+    assert (tmp_path / "mine" / "dataset_description.json").exists() == dataset

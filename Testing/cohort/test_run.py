@@ -137,6 +137,8 @@ def test_what_cannot_begin_is_told_in_one_sentence(scheduler, tmp_path, monkeypa
         run_cohort(
             stubs(tmp_path, ""), tmp_path / "out", options=default_options(weights="nothere"), scheduler=scheduler
         )
+    with pytest.raises(InputError, match="there is no folder"):
+        run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler=scheduler, work=stub, log=tmp_path / "none" / "log")
     with (
         folder_of_results(Studies(()), tmp_path / "out", False),
         pytest.raises(InputError, match="another command is at work"),
@@ -144,3 +146,4 @@ def test_what_cannot_begin_is_told_in_one_sentence(scheduler, tmp_path, monkeypa
         run_cohort(stubs(tmp_path, ""), tmp_path / "out", work=stub)
     with pytest.raises(InputError, match="no such file or folder"):
         run_cohort(tmp_path / "none", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

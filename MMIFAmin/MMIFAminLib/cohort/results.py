@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 class Results:
     """The ``folder`` with the ``table`` of what has come so far; its files are written as results are added, not too often."""
 
-    def __init__(self, folder: Path, table: Table) -> None:
-        self.folder, self.table = folder, table
+    def __init__(self, folder: Path, table: Table, dataset: Path | None = None) -> None:
+        self.folder, self.table, self._dataset = folder, table, dataset
         self._written = (Seldom(self._write_table), Seldom(self._write_page))
+
+    def begin(self) -> None:
+        """Say what will lie here, where that is derivatives of a BIDS dataset: once nothing keeps the work from beginning."""
+        if self._dataset:
+            from .derivatives import describe_dataset
+
+            describe_dataset(self.folder, self._dataset)
 
     def add(self, result: Result) -> None:
         """Take in what has come of a row."""
@@ -47,7 +54,8 @@ class Results:
 
 @contextmanager
 def folder_of_results(studies: Studies, folder: str | Path, dicom: bool) -> Iterator[Results]:
-    """Make the folder of the results of ``studies`` and keep other commands out of it.
+    """Make the folder of the results of ``studies`` and keep other commands out of it; where nothing comes to lie there,
+    none is left.
 
     Raises InputError where one is at work there, where it cannot be made, and for ``dicom`` of a BIDS dataset.
     """
@@ -55,11 +63,7 @@ def folder_of_results(studies: Studies, folder: str | Path, dicom: bool) -> Iter
         raise InputError("--dicom is not for BIDS datasets: their derivatives are NIfTI")
     folder = Path(folder).expanduser().resolve()
     with _alone(folder):
-        if studies.dataset:
-            from .derivatives import describe_dataset
-
-            describe_dataset(folder, studies.dataset)
-        yield Results(folder, Table([_resolved(row) for row in studies.rows]))
+        yield Results(folder, Table([_resolved(row) for row in studies.rows]), studies.dataset)
 
 
 class OneByOne:
@@ -81,6 +85,7 @@ class OneByOne:
     def open(self) -> None:
         """Make the folder of the results, and keep others out of it."""
         self._results = self._stack.enter_context(self._place)
+        self._results.begin()
         self._stack.callback(self._results.write_all)
 
     def fuse(self, row: Row, progress: Progress) -> Result:
@@ -111,11 +116,16 @@ def _resolved(row: Row) -> Row:
 
 @contextmanager
 def _alone(output: Path) -> Iterator[None]:
-    """Make ``output`` and keep other commands out of it; raises InputError where one is at work."""
+    """Make ``output`` and keep other commands out of it; raises InputError where one is at work.
+
+    What was made and stays empty is taken away again.
+    """
     from ..files import make_folder
 
-    make_folder(output / STATE)
-    with open(output / STATE / "lock", "w") as file:
+    lock = output / STATE / "lock"
+    made = [path for path in lock.parents if not path.exists()]
+    make_folder(lock.parent)
+    with open(lock, "w") as file:
         try:
             import fcntl
 
@@ -124,4 +134,11 @@ def _alone(output: Path) -> Iterator[None]:
             pass  # Windows: the user is trusted
         except OSError:
             raise InputError(f"another command is at work in {output}: wait for it, or name another folder") from None
-        yield
+        try:
+            yield
+        finally:
+            if made and list(lock.parent.iterdir()) == [lock]:
+                with suppress(OSError):  # the first that is not empty; on Windows, the lock
+                    lock.unlink()
+                    for path in made:
+                        path.rmdir()

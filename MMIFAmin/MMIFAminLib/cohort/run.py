@@ -78,13 +78,15 @@ def run_cohort(
     Returns the table, which lies in ``output`` as cohort.csv and cohort.html. Raises InputError before any work for what
     cannot be used, MMIFAminError when the scheduler is lost.
     """
+    from ..files import check_output
+
     options = options or default_options()
     check_options(options)
     studies = source if isinstance(source, Studies) else find_studies(source, filters)
     with ExitStack() as stack:
         results = stack.enter_context(folder_of_results(studies, output, options.dicom))
         table = results.table
-        line = stack.enter_context(_log(Path(log))) if log else None
+        log = check_output(log) if log else None
         client = stack.enter_context(
             connected(
                 workers=workers, scheduler=scheduler, cluster=cluster, config=cluster_config, device=options.device
@@ -93,6 +95,8 @@ def run_cohort(
         _check_workers(client, wait=None if cluster else _JOIN)
         if work is work_row:
             _check_engine(client, options)
+        line = stack.enter_context(_log(log)) if log else None
+        results.begin()
         stack.callback(results.write_all)  # however it ends, before the workers are let go
         task = partial(work, output=results.folder, options=options, force=force, version=__version__)
         begun, fresh = time.monotonic(), 0
@@ -230,9 +234,7 @@ def _check_engine(client: Any, options: argparse.Namespace) -> None:
 
 @contextmanager
 def _log(path: Path) -> Iterator[IO[str]]:
-    from ..files import check_output
-
-    with open(check_output(path), "a", encoding="utf-8", buffering=1) as file:
+    with open(path, "a", encoding="utf-8", buffering=1) as file:
         yield file
 
 
