@@ -13,6 +13,7 @@ from MMIFAminLib.losses.lesion import plant_lesions
 from MMIFAminLib.losses.shortfall import ShortfallLoss
 from MMIFAminLib.losses.terms import TERMS
 from MMIFAminLib.losses.uncertainty import UncertaintyLoss
+from MMIFAminLib.network.bounds import fused_uptake
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,14 @@ def test_what_neither_source_shows_is_an_invention(phantom):
     for f in (torch.maximum(a, b), (a + b) / 2, a + b):
         assert TERMS["invention"](a, b, f).max() < 1e-6
     assert TERMS["invention"](a, b, fine).min() > TERMS["invention"](fine, b, fine).max() == 0
+
+
+def test_what_the_form_shows_alone_is_legible(phantom):
+    a, u, _ = phantom
+    plain = fused_uptake(a, u, torch.zeros_like(a))
+    assert TERMS["legibility"](a, u, plain).tolist() == [0, 0]
+    inside = (torch.maximum(a, u) > 0).float()
+    assert TERMS["legibility"](a, u, plain + 0.01 * inside) == pytest.approx(0.5, abs=0.01)
 
 
 def test_what_is_darker_than_both_sources_is_dark(phantom):

@@ -117,6 +117,21 @@ def test_a_second_stage_starts_from_the_weights_of_the_first(data, finished, tmp
         train(other, data, tmp_path / "other")
 
 
+def test_a_run_after_another_trains_that_first_and_once(data, finished, tmp_path):
+    base, path, output = write_config(tmp_path / "base.yaml"), tmp_path / "settled.yaml", tmp_path / "out"
+    path.write_text(f"extends: {base}\nafter: {base}\nsteps: 2\n", encoding="utf-8")
+    weights = train(path, data, output)
+    first = output / "before" / "tiny.safetensors"
+    assert all(torch.equal(value, tensors(first)[key]) for key, value in tensors(finished / "tiny.safetensors").items())
+    card = load_weights(weights)[1].card
+    assert (card["steps"], card["start_sha256"]) == (2, load_weights(first)[1].sha256)
+    made = first.stat().st_mtime_ns
+    weights.unlink()
+    assert train(path, data, output, resume=True).is_file() and first.stat().st_mtime_ns == made
+    with pytest.raises(InputError, match="after and start"):
+        Config.from_dict(TINY | {"after": str(base), "start": str(first)})
+
+
 def test_what_is_written_is_the_mean_of_the_weights(data, tmp_path):
     steps = []
 

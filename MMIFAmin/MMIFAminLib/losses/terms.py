@@ -11,6 +11,8 @@ from functools import cache
 import torch
 from torch.nn import functional as F
 
+from ..network.bounds import fused_uptake
+
 _EPS = 1e-6
 
 
@@ -111,6 +113,14 @@ def sharpness(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor
     return F.relu(1.0 - _norm(differences_xy(f)).mean(dim=(1, 2, 3)) / (1.25 * reach + _EPS))
 
 
+def legibility(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+    """Mean distance to the form of uptake ``b`` on anatomy ``a`` without the network's say, over 0.02.
+
+    Of that form uptake and anatomy can be read back exactly; what the network adds must be worth what it costs there.
+    """
+    return _foreground_mean((f - fused_uptake(a, b, torch.zeros_like(f))).abs(), torch.maximum(a, b)) / 0.02
+
+
 TERMS = {
     "intensity": intensity,
     "gradient": gradient,
@@ -124,6 +134,7 @@ TERMS = {
     "entropy": entropy,
     "contrast": contrast,
     "sharpness": sharpness,
+    "legibility": legibility,
 }
 
 

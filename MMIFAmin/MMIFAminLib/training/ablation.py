@@ -73,7 +73,7 @@ def list_networks(plan: Ablation, output: Path) -> list[Trained]:
     planned = []
     for variant in plan.variants:
         for seed in variant.seeds:
-            whole = _changed(base, variant, seed, plan.steps)
+            whole = _changed(base, plan, variant, seed)
             name = f"{re.sub('[^a-z0-9]+', '-', variant.name.lower()).strip('-')}-seed{seed}"
             if not variant.split:
                 planned.append(Trained(variant, seed, whole, output / name))
@@ -84,11 +84,11 @@ def list_networks(plan: Ablation, output: Path) -> list[Trained]:
     return planned
 
 
-def _changed(base: Config, variant: Variant, seed: int, steps: int) -> Config:
+def _changed(base: Config, plan: Ablation, variant: Variant, seed: int) -> Config:
     # Twenty looks, at which an adaptive loss learns.
-    values = base.to_dict() | {"seed": seed, "steps": steps, "look_every": max(1, steps // 20)}
+    values = base.to_dict() | {"seed": seed, "steps": plan.steps, "look_every": max(1, plan.steps // 20)}
     try:
-        return Config.from_dict(merge(values, variant.change))
+        return Config.from_dict(merge(merge(values, plan.change), variant.change))
     except InputError as error:
         raise InputError(f"variant {variant.name!r}: {error}") from None
 

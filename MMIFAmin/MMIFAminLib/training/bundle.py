@@ -29,9 +29,7 @@ slice. Research use only: not a medical device.
     python -m monai.bundle run --config_file configs/inference.json --dataset_dir DATA
 
 `DATA` holds the folders `anatomical` and `functional` with NIfTI files of equal names; the fused volumes, in [0, 1] on
-the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR) instead of measured uptake; for CT with MR,
-MMIFAmin has weights of their own
-(`mmifamin bundle --weights mmif-amin-anatomical`).
+the anatomical grid, go to `eval`. `--uptake False` for a second picture (CT, MR) instead of measured uptake.
 Intensities are scaled by percentiles of the volume; MMIFAmin itself knows windows, uptake, colour-coded images and
 DICOM.
 
@@ -192,7 +190,7 @@ def _configuration(info: WeightsInfo) -> Config:
     try:
         return Config.from_dict(info.card["config"])
     except (KeyError, InputError):
-        return load_config("medical")
+        return load_config("medical-ranks")
 
 
 def _train(info) -> dict:

@@ -100,8 +100,9 @@ class Config:
     ``workers`` processes draw the samples beside the training (0: it does so itself; a GPU would wait for that);
     ``overshoot`` weighs the part of the fused image beyond [0, 1]; ``precision`` ("bf16", "fp32") is that of the network, image
     arithmetic is always fp32;
-    ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share that
-    the exponential mean of the network's weights keeps from step to step, and this mean is what is looked at, what an
+    ``after`` is the configuration (as for ``load_config``) that is trained first, with the same seed, and from whose weights this
+    run goes on; ``start`` is the .safetensors file of weights to go on from, none for a fresh network; ``average`` is the share
+    that the exponential mean of the network's weights keeps from step to step, and this mean is what is looked at, what an
     adaptive loss learns from, and what is written in the end (0: the weights of the last step). Every ``look_every`` steps
     the network is compared with its competitors on ``look_pairs`` training pairs of each task; validation pairs are scored
     once, at the end.
@@ -111,6 +112,7 @@ class Config:
     tasks: tuple[Task, ...]
     loss: Loss
     steps: int
+    after: str = ""
     start: str = ""
     seed: int = 0
     batch: int = 6
@@ -148,6 +150,8 @@ class Config:
             raise InputError(f"patch is {self.patch}: the loss needs patches of at least 32 pixels.")
         if self.warmup * self.steps == 1:
             raise InputError("warmup is a single step: the learning rate cannot rise in it; choose another share.")
+        if self.after and self.start:
+            raise InputError("after and start both say what this run goes on from: give one of them.")
         if not 0 <= self.uptake.samples < self.batch:
             raise InputError(
                 f"uptake.samples is {self.uptake.samples}: it must leave samples of the batch for the tasks."
@@ -188,11 +192,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Ablation:
-    """Variants of the configuration ``base``, each trained for ``steps`` steps."""
+    """Variants of the configuration ``base`` with ``change`` (see ``merge``), each trained for ``steps`` steps."""
 
     base: str
     steps: int
     variants: tuple[Variant, ...]
+    change: dict = field(default_factory=dict)
 
 
 @overload

@@ -1,5 +1,6 @@
 """The training engine: MONAI's trainer with handlers for schedule, log, validation and checkpoint."""
 
+import dataclasses
 import math
 import os
 import platform
@@ -42,7 +43,8 @@ def train(
     """Train one network; return the path of its weights, ``output/<name>.safetensors``.
 
     `config` is a Config, a YAML file or the name of a shipped configuration; `data` the folder that holds the tasks'
-    folders; `output` gets ``checkpoint.pt``, ``log.csv``, ``looks.csv``, ``progress.png``, the scores of every
+    folders; where it comes after another one, that is trained first, in the folder ``before`` of `output`. `output` gets
+    ``checkpoint.pt``, ``log.csv``, ``looks.csv``, ``progress.png``, the scores of every
     validation pair (``scores.csv``), the weights and their model card. With `resume` a run continues from its last
     checkpoint and ends as if it had not been interrupted. Under torchrun every process calls this and shares the batch.
     `progress` gets the fraction done and a text. Raises InputError for a bad configuration, bad data or an output
@@ -77,10 +79,23 @@ def train_on(
     if (output / CHECKPOINT).is_file() and not resume:
         raise InputError(f"{output} already holds a run: continue it with --resume or choose another folder.")
     _require_ignite()
+    if config.after:
+        config = _after(config, pairs, output / "before", resume, progress)
     torch.set_num_threads(config.threads)  # before anything is computed: sums depend on it in their last bits
     with _processes(config) as (rank, world):
         Run(config, pairs, output, source, rank, world, progress).train()
     return output / f"{config.name}.safetensors"
+
+
+def _after(
+    config: Config, pairs: Pairs, output: Path, resume: bool, progress: Callable[[float, str], object] | None
+) -> Config:
+    """``config`` with the weights to start from: those of the one it comes after, trained in ``output`` if they are not there."""
+    before = dataclasses.replace(load_config(config.after), seed=config.seed)
+    weights = output / f"{before.name}.safetensors"
+    if not weights.is_file():
+        train_on(before, pairs, output, source=config.after, resume=resume, progress=progress)
+    return dataclasses.replace(config, after="", start=str(weights))
 
 
 class Run:
