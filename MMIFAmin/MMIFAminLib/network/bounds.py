@@ -18,8 +18,8 @@ HOTTEST = 0.9
 LEAST_GAIN = 0.25
 """What part of a rise of uptake the fused value must rise by at least, on the mean over a lesion's core."""
 
-LEAST_RISE = 0.04
-"""The mean rise of uptake over a lesion's core from which that is guaranteed: peaks of 0.1 of the window have 0.07."""
+LEAST_RISE = 0.02
+"""The mean rise of uptake over a lesion's core from which that is guaranteed: peaks of 0.03 of the window have it."""
 
 
 def fused_picture(a: torch.Tensor, b: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
@@ -31,16 +31,14 @@ def fused_picture(a: torch.Tensor, b: torch.Tensor, residual: torch.Tensor) -> t
 
 
 def fused_uptake(a: torch.Tensor, u: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-    """Uptake ``u`` on anatomy ``a``, both in [0, 1]: bilinear between four corners, changed by the network within ``reach``.
+    """Uptake ``u`` on anatomy ``a``, both in [0, 1]: bilinear between four corners, and the light that the network adds.
 
     The corners are 0 (neither), ``HEADROOM`` (white anatomy), ``HOTTEST`` (full uptake on black) and 1 (both). More uptake
-    is brighter at every pixel, by ``gain``; the network can take away from a lesion no more than what is left above
-    ``LEAST_GAIN`` of it. Never below the anatomy as it is shown, ``HEADROOM * a``, nor below both sources.
+    is brighter at every pixel, by ``gain``; the network takes nothing away, and what it adds where there is no lesion,
+    ``reach`` at most, is no more than a lesion has left above ``LEAST_GAIN``. Never below the anatomy as it is shown,
+    ``HEADROOM * a``, nor below both sources.
     """
-    shown = HEADROOM * a
-    base = shown + u * gain(a)
-    floor = torch.maximum(shown, torch.minimum(a, u))
-    return torch.maximum(base + _gate(a, u) * reach(a, u) * residual, floor)
+    return HEADROOM * a + u * gain(a) + _gate(a, u) * reach(a, u) * residual.clamp(min=0)
 
 
 def gain(a: torch.Tensor) -> torch.Tensor:
@@ -49,14 +47,14 @@ def gain(a: torch.Tensor) -> torch.Tensor:
 
 
 def reach(a: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-    """How far the network may move the fused value of ``a`` and ``u``.
+    """By how much the network may brighten the fused value of ``a`` and ``u``.
 
-    Half of what a rise of uptake by ``LEAST_RISE`` has left above ``LEAST_GAIN``: then a lesion keeps that gain even where the
-    network goes from one end of its reach to the other. It shrinks as the anatomy's share of the fused value does, so that
-    anatomy can be read back as well under uptake as beside it.
+    What a rise of uptake by ``LEAST_RISE`` has left above ``LEAST_GAIN``: then a lesion keeps that gain even where the network
+    adds all it may without it and nothing with it. It shrinks as the anatomy's share of the fused value does, so that anatomy can
+    be read back as well under uptake as beside it.
     """
     share = 1 - u * (1 - (1 - HOTTEST) / HEADROOM)  # of the contrast that anatomy has without uptake
-    return (gain(a) - LEAST_GAIN) * (LEAST_RISE / 2) * share
+    return (gain(a) - LEAST_GAIN) * LEAST_RISE * share
 
 
 def _gate(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
