@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MMIFAminLib.engine.weights import ANATOMICAL, DEFAULT, load_weights
+from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation import metrics
 from MMIFAminLib.files.datasets import require
@@ -25,11 +25,11 @@ from pages import DOCS, FUNCTIONAL, OURS, read
 from pages import table as plain_table
 from result_field import authors, wider_field
 from result_pictures import draw_pictures
-from result_training import unseen_section
+from result_tasks import other_tasks
+from result_training import learned_section, unseen_section
 
 CLASSICAL = ("average", "maximum", "lappyr", "gff")
 OTHERS = ("EN", "CC", "PSNR", "MSSSIM")
-SETS = {"CT-MRI": ANATOMICAL, "PET-MRI": DEFAULT, "SPECT-MRI": DEFAULT}
 DRAWS = 1000  # of resampled pairs
 
 INTRODUCTION = """\
@@ -37,30 +37,19 @@ INTRODUCTION = """\
 
 Made by `docs/make_results.py` from the CSVs in `Testing/benchmarks/results`; nothing here is typed by hand.
 
-One network in two sets of weights, of which the product chooses by itself (docs/method.md). Configuration and data are on
-the model cards in `MMIFAmin/Resources/Models`; the last stage of each:
+One network for all tasks, trained by one command (docs/method.md). Configuration, data and competitors are on its model card in
+`MMIFAmin/Resources/Models`:
 
-{sets}
+{weights}
 
 ## Validation images of the Harvard atlas
 
 8-bit images as `mmifamin pairs` writes them (ycbcr protocol), scored as `mmifamin metrics` does, against the published
 scores of twelve learned methods and four classical ones on the same images. Mean rank is over {ranked}
 (1 = best; the first value of a task's table). Nothing is done to an image after the network.
-The loss learned its weights from the competitors' scores on these very images, and the stages of the training were chosen
-on them: on cases nobody tuned on the ranks may be worse.
+Network and loss learned from the patients of `train` alone; how often these images were looked at, docs/method.md tells.
 The ycbcr protocol uses the network as for pictures; the section *Uptake* below uses it as for measured uptake
 (docs/method.md).
-"""
-
-OTHER_TASKS = """\
-# Other tasks: infrared and visible light
-
-Made by `docs/make_results.py` from `Testing/benchmarks/results/scores_roadscene.csv`.
-
-The same engine and the loss of version 0.1, trained on the `train` pairs of RoadScene (`mmifamin train --config roadscene` does it
-with the recipe of today), scored on its {pairs} `val` pairs: luma of the visible image as a, infrared as b. The medical weights are applied as they are, in the set
-that the product takes for a grey second image, that of CT with MR. Ranks are among the methods of the table.
 """
 
 
@@ -291,38 +280,21 @@ def typed(row: dict) -> dict:
     }
 
 
-def learned_section(cards: dict[str, dict]) -> str:
-    """The weights of the loss in the last stage of the weights that ship."""
-    learned = {task: cards[name]["loss_weights"][task] for task, name in (SETS | {"uptake": DEFAULT}).items()}
-    names = list(next(iter(learned.values())))
-    body = [[task, *(f"{weights[name]:.2f}" for name in names)] for task, weights in learned.items()]
-    text = "### Weights of the terms\n\nAt the end of the last stage of each set that ships (docs/method.md).\n\n"
-    return text + table(["task", *(name.replace("_", " ") for name in names)], body)
-
-
 def results_page(peers: list[dict], reference: Path) -> str:
     """docs/results.md; ``reference`` is the folder of what was measured of other methods."""
-    infos = {name: load_weights(name)[1] for name in (DEFAULT, ANATOMICAL)}
+    info = load_weights()[1]
     own = read("scores_harvard.csv")
-    used = {(row["task"], row["weights"]) for row in own}
-    if used != {(task, infos[name].sha256[:12]) for task, name in SETS.items()}:
+    if {row["weights"] for row in own} != {info.sha256[:12]}:
         sys.exit(
             "scores_harvard.csv was made with other weights than the shipped ones: run Testing/benchmarks/scores.py"
         )
-    cards = {name: info.card for name, info in infos.items()}
-    header = ["weights", "for", "SHA-256", "parameters", "steps", "from", "seed", "date"]
+    card = info.card
+    header = ["weights", "SHA-256", "parameters", "steps", "batch", "seed", "date"]
     body = [
-        [f"`{name}`", ", ".join(task for task in SETS if SETS[task] == name), f"`{card['sha256'][:12]}`"]
-        + [
-            f"{card['parameters']:,}",
-            f"{card['steps']:,}",
-            f"`{card['start_sha256'][:12]}`",
-            f"{card['seed']}",
-            card["date"],
-        ]
-        for name, card in cards.items()
+        [f"`{info.name}`", f"`{info.sha256[:12]}`", f"{card['parameters']:,}", f"{card['steps']:,}"]
+        + [f"{card['config']['batch']}", f"{card['seed']}", card["date"]]
     ]
-    introduction = INTRODUCTION.format(sets=plain_table(header, body), ranked=", ".join(metrics.RANKED))
+    introduction = INTRODUCTION.format(weights=plain_table(header, body), ranked=", ".join(metrics.RANKED))
     sections = (
         introduction,
         harvard_section(peers),
@@ -332,7 +304,7 @@ def results_page(peers: list[dict], reference: Path) -> str:
         truth_section(),
         unseen_section(),
         ablation_section(),
-        learned_section(cards),
+        learned_section(card),
     )
     return "\n".join(section for section in sections if section)
 
@@ -343,16 +315,6 @@ def read_scores(path: Path) -> list[dict]:
         return []
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def other_tasks_page() -> str:
-    """docs/other_tasks.md."""
-    rows = read("scores_roadscene.csv")
-    pairs = len({row["id"] for row in rows})
-    picture = (
-        "![Road scenes](pictures/val-roadscene.png)\n\nBest, median and worst pair by the mean rank on that pair.\n"
-    )
-    return f"{OTHER_TASKS.format(pairs=pairs)}\n{ranked_table(rows)[0]}\n{picture}"
 
 
 def main():
@@ -374,7 +336,7 @@ def main():
     peers = read_scores(scores)
     pages = {DOCS / "results.md": results_page(peers, scores.parent)}
     if read("scores_roadscene.csv"):
-        pages[DOCS / "other_tasks.md"] = other_tasks_page()
+        pages[DOCS / "other_tasks.md"] = other_tasks(ranked_table)
     if options.check:
         old = [
             path.name for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text

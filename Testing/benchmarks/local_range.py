@@ -74,13 +74,12 @@ def main():
     for task, kind, uptake in TASKS:
         matches, _ = match_folders(options.data / task / "MRI", options.data / task / kind)
         pairs = [sources(match.paths, uptake) for match in matches]
-        weights = (fuser.anatomical_weights if kind == "CT" else fuser.weights).sha256[:12]
-        methods = {"MMIF-AMIN": partial(fuser.fuse_arrays, uptake=uptake, anatomical=kind == "CT"), **BASELINES}
+        methods = {"MMIF-AMIN": partial(fuser.fuse_arrays, uptake=uptake), **BASELINES}
         for method, fuse in methods.items():
             fused = [fuse(a[None], b[None])[0] for a, b in pairs]
             outside = [255 * excess(a, b, f)[(a > 0) | (b > 0)] for (a, b), f in zip(pairs, fused)]
             row = {"task": task + (" uptake" if uptake else ""), "method": method}
-            row |= {"weights": weights if method == "MMIF-AMIN" else "", "pairs": len(pairs)}
+            row |= {"weights": fuser.weights.sha256[:12] if method == "MMIF-AMIN" else "", "pairs": len(pairs)}
             for level in LEVELS:
                 row[f"% outside by more than {level}"] = share(np.abs(x) > level for x in outside)
             row[f"% darker by more than {TOLERANCE}"] = share(x < -TOLERANCE for x in outside)

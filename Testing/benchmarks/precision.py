@@ -37,8 +37,7 @@ def main():
             metric.name: np.array([b[metric.name] - f[metric.name] for f, b in zip(scores["fp32"], scores["bf16"])])
             for metric in metrics.METRICS
         }
-        weights = fuser.anatomical_weights if functional == "CT" else fuser.weights
-        row = {"task": task, "pairs": len(scores["fp32"]), "weights": weights.sha256[:12]}
+        row = {"task": task, "pairs": len(scores["fp32"]), "weights": fuser.weights.sha256[:12]}
         row["largest SSIM"] = float(np.abs(differences["SSIM"]).max())
         rows.append(row | {name: float(values.mean()) for name, values in differences.items()})
         print(rows[-1], flush=True)

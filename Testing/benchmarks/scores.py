@@ -32,7 +32,7 @@ class Classical:
     def __init__(self, method):
         self._method = method
 
-    def fuse_arrays(self, a, b, *, uptake=False, anatomical=False):
+    def fuse_arrays(self, a, b, *, uptake=False):
         """Fuse two (D, H, W) arrays in [0, 1]."""
         return np.clip(self._method(a, b), 0, 1).astype(np.float32)
 
@@ -83,8 +83,7 @@ def main():
         rows = []
         for task, functional in HARVARD.items():
             folder = options.data / "harvard" / "val" / task
-            weights = medical.anatomical_weights if task == "CT-MRI" else medical.weights
-            names = {"method": "MMIF-AMIN", "weights": weights.sha256[:12], "task": task}
+            names = {"method": "MMIF-AMIN", "weights": medical.weights.sha256[:12], "task": task}
             rows += score_folder(medical, folder / "MRI", folder / functional, names)
             print(f"{task}: {len(rows)} pairs so far", flush=True)
         write_csv(rows, options.output / "scores_harvard.csv")
@@ -106,8 +105,7 @@ def main():
         folder = options.data / "roadscene" / "val"
         rows = []
         for method, fuser in fusers.items():
-            # Grey infrared images are taken for anatomy.
-            weights = fuser.anatomical_weights.sha256[:12] if isinstance(fuser, VolumeFuser) else ""
+            weights = fuser.weights.sha256[:12] if isinstance(fuser, VolumeFuser) else ""
             names = {"method": method, "weights": weights, "task": "IR-VIS"}
             rows += score_folder(fuser, folder / "VIS", folder / "IR", names)
             print(f"{method}: scored", flush=True)

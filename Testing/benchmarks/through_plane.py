@@ -41,7 +41,7 @@ def methods(names, uptake: bool):
             continue
         from MMIFAminLib.engine.fusion import VolumeFuser
 
-        fuse = partial(VolumeFuser.load().fuse_arrays, uptake=uptake, anatomical=not uptake)
+        fuse = partial(VolumeFuser.load().fuse_arrays, uptake=uptake)
         yield name, partial(fuse, consecutive=True)
         yield "network, slice by slice", fuse
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from MMIFAminLib.engine.weights import ANATOMICAL, DEFAULT
+from MMIFAminLib.engine.weights import DEFAULT
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +75,10 @@ def test_a_short_search_runs(repository, tmp_path):
 
 
 def test_the_committed_local_range_is_that_of_the_weights_that_ship(repository, results):
-    folder = repository / "MMIFAmin" / "Resources" / "Models"
-    cards = [json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in (DEFAULT, ANATOMICAL)]
+    path = repository / "MMIFAmin" / "Resources" / "Models" / f"{DEFAULT}.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
     measured = {row["weights"] for row in results("local_range.csv") if row["method"] == "MMIF-AMIN"}
-    assert measured == {card["sha256"][:12] for card in cards}, (
-        "run Testing/benchmarks/local_range.py, then docs/make_reliability.py"
-    )
+    assert measured == {card["sha256"][:12]}, "run Testing/benchmarks/local_range.py, then docs/make_reliability.py"
 
 
 def test_the_words_on_the_local_range_fit_its_table(results):

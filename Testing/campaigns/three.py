@@ -19,7 +19,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from campaigns.bounds import BATCH, LEAST, LEVEL, draw, images, lesions
-from MMIFAminLib.engine.weights import ANATOMICAL, DEFAULT, load_weights
+from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.files import write_csv
 from MMIFAminLib.network import MMIFAMIN
 from MMIFAminLib.network.bounds import HEADROOM, LEAST_RISE
@@ -69,11 +69,11 @@ def main() -> int:
     for network in wild:
         for parameter in network.parameters():
             parameter.data *= 10
-    shipped = [load_weights(name)[0] for name in (DEFAULT, ANATOMICAL)]
+    shipped = load_weights()[0]
     with torch.inference_mode():
         rows = [
             {"weights": name} | search(*networks, options.triples, np.random.default_rng(options.seed))
-            for name, networks in (("shipped", shipped), ("random", wild))
+            for name, networks in (("shipped", (shipped, shipped)), ("random", wild))
         ]
     write_csv(rows, options.output)
     for row in rows:

@@ -103,15 +103,15 @@ def test_what_has_changed_is_done_again(change, row, fused, tmp_path):
 
 def test_a_result_depends_on_inputs_options_weights_and_version(monkeypatch):
     inputs, options = {"anatomical": "1"}, default_options()
-    key = result_key(inputs, options, ("w", "w"))
-    assert key == result_key(dict(inputs), default_options(), ("w", "w"))
+    key = result_key(inputs, options, "w")
+    assert key == result_key(dict(inputs), default_options(), "w")
     others = [
-        result_key({"anatomical": "2"}, options, ("w", "w")),
-        result_key(inputs, default_options(plane="coronal"), ("w", "w")),
-        result_key(inputs, options, ("w", "v")),
+        result_key({"anatomical": "2"}, options, "w"),
+        result_key(inputs, default_options(plane="coronal"), "w"),
+        result_key(inputs, options, "v"),
     ]
     monkeypatch.setattr("MMIFAminLib.cohort.hashes.__version__", "0.9.9")
-    assert len({key, *others, result_key(inputs, options, ("w", "w"))}) == 5
+    assert len({key, *others, result_key(inputs, options, "w")}) == 5
 
 
 def test_an_input_at_fault_is_refused_and_changes_nothing(row, fused, tmp_path):

@@ -40,7 +40,7 @@ def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys)
         ("fuse", "harvard-spect"),
         ("fuse", "pet-mr-brain"),
         ("cohort", "ct-mr-planning"),
-        ("fuse", "mmif-amin-anatomical"),
+        ("fuse", "mmif-amin-roadscene"),
         ("train", "roadscene"),
         ("ablate", "ablation"),
     ]

@@ -41,7 +41,6 @@ def test_three_are_fused_and_told(tmp_path, triple, stirred_weights):
     assert second["file"].endswith("ct.nrrd") and second["taken_for"]["shows"] == "ct"
     assert (second["window"]["low"], second["window"]["high"]) == (-100, 900)
     assert second["alignment"]["overlap"] > 0.9 and second["overlap"] > 0.9
-    assert second["weights"]["sha256"] == report["weights"]["sha256"]  # weights that are named serve both
     fused = sitk.ReadImage(str(tmp_path / "out.nrrd"))
     assert fused.GetSize() == GRID.size and sitk.GetArrayViewFromImage(fused).max() > 0.3
     assert Image.open(picture).width > 5 * 330

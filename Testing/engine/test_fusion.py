@@ -5,15 +5,13 @@ import pytest
 import SimpleITK as sitk
 
 from MMIFAminLib.display import preview
-from MMIFAminLib.engine.fusion import VolumeFuser
 from MMIFAminLib.engine.volumes import ROLES
-from MMIFAminLib.engine.weights import load_weights
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.volumes import read_volume, write_volume
 from MMIFAminLib.volume import geometry
 from support import phantoms
 from support.expected import uptake_on_anatomy
-from support.heads import COARSE, FINE, voxels
+from support.heads import COARSE, voxels
 
 
 def as_expected(fused, anatomical):
@@ -133,44 +131,6 @@ def test_one_volume_is_not_fused_with_itself(known, pair):
 def test_unfit_arrays_are_named(known, a, b, said):
     with pytest.raises(InputError, match=said):
         known.fuse_arrays(a, b)
-
-
-# --- which weights ---
-
-
-@pytest.fixture
-def two_sets(stirred_weights, untrained_weights):
-    """A fuser with a set of weights for two anatomical images, and one that has those alone."""
-    alone = VolumeFuser.load("cpu", "fp32", untrained_weights)
-    network, info = load_weights(stirred_weights)
-    return VolumeFuser(network, info, "cpu", "fp32", load_weights(untrained_weights)), alone
-
-
-def test_arrays_get_the_weights_of_their_kind(two_sets, fuser):
-    both, alone = two_sets
-    a, b = np.random.default_rng(0).random((2, 1, 32, 32), np.float32)
-    anatomical = both.fuse_arrays(a, b, uptake=False, anatomical=True)
-    assert np.array_equal(anatomical, alone.fuse_arrays(a, b, uptake=False))
-    for uptake in (False, True):
-        assert np.array_equal(both.fuse_arrays(a, b, uptake=uptake), fuser.fuse_arrays(a, b, uptake=uptake))
-        assert not np.array_equal(both.fuse_arrays(a, b, uptake=uptake), anatomical)
-    assert np.array_equal(both.fuse_arrays(a, b, anatomical=True), both.fuse_arrays(a, b)), "uptake is no anatomy"
-
-
-def test_volumes_get_the_weights_of_their_kind(two_sets, pair):
-    both, alone = two_sets
-    ct = phantoms.ct_head(FINE)
-    fused = both.fuse(pair[0], ct)
-    assert fused.report["weights"]["sha256"] == alone.weights.sha256 == both.anatomical_weights.sha256
-    assert np.array_equal(voxels(fused), voxels(alone.fuse(pair[0], ct)))
-    assert both.fuse(pair[0], pair[1], functional_window="mr").report["weights"]["sha256"] == alone.weights.sha256
-    assert both.fuse(*pair).report["weights"]["sha256"] == both.weights.sha256 != alone.weights.sha256
-
-
-def test_weights_that_are_named_serve_every_pair(stirred_weights):
-    shipped, named = VolumeFuser.load("cpu"), VolumeFuser.load("cpu", weights=stirred_weights)
-    assert named.anatomical_weights == named.weights
-    assert (shipped.weights.name, shipped.anatomical_weights.name) == ("mmif-amin", "mmif-amin-anatomical")
 
 
 def test_slices_too_large_for_the_memory_are_refused(known):

@@ -24,13 +24,11 @@ UNITS = {"anatomical_window": (0, 1), "functional_window": (0, 1), "second_windo
 
 
 def fuser_of(seed, strength):
-    """Random networks of their own for uptake and for two anatomical volumes; ``strength`` times as strong."""
-    networks = [stirred(MMIFAMIN(), seed=seed + n) for n in range(2)]
-    for network in networks:
-        for parameter in network.parameters():
-            parameter.data *= strength
-    info = WeightsInfo("random", None, "0" * 64, {})
-    return VolumeFuser(networks[0], info, "cpu", "fp32", (networks[1], info))
+    """A random network, ``strength`` times as strong."""
+    network = stirred(MMIFAMIN(), seed=seed)
+    for parameter in network.parameters():
+        parameter.data *= strength
+    return VolumeFuser(network, WeightsInfo("random", None, "0" * 64, {}), "cpu", "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +94,7 @@ def test_more_uptake_is_brighter_on_any_two(fusers, seed, fwhm, height, noise, w
 
 def test_uptake_is_put_on_what_the_two_give(fusers):
     a, b, u = (volume(np.random.default_rng([5, n])) for n in range(3))
-    anatomy = fusers[0].fuse_arrays(a, b, uptake=False, anatomical=True, consecutive=True)
+    anatomy = fusers[0].fuse_arrays(a, b, uptake=False, consecutive=True)
     expected = fusers[0].fuse_arrays(anatomy, u, consecutive=True)
     np.testing.assert_allclose(fuse(fusers[0], a, b, u), expected, atol=2e-3)
     assert np.abs(expected - fusers[0].fuse_arrays(a, u, consecutive=True)).max() > 0.1
@@ -111,7 +109,7 @@ def test_each_has_its_own_window_and_grid(fusers, triple):
     second = fused.report["second"]
     assert second["taken_for"]["shows"] == "ct" and second["taken_for"]["unit"] == "HU"
     assert (second["window"]["low"], second["window"]["high"]) == (0.0, 100.0) and "head" in second["window"]["origin"]
-    assert second["weights"] == {"name": "random", "sha256": "0" * 64} and second["slices"] > 10
+    assert second["slices"] > 10
     assert fused.report["windows"]["functional"]["high"] == pytest.approx(12, abs=0.5)
     assert fused.report["taken_for"]["pair"] == "uptake"
     expected = phantoms.ct_head(FINE)

@@ -33,8 +33,7 @@ def test_the_network_is_told_what_is_measured_uptake(switched):
         expected = {told: network(*batch, torch.tensor([told])).numpy()[0] for told in (0.0, 1.0)}
     assert np.abs(expected[1.0] - expected[0.0]).mean() > 0.01
     assert fuser.fuse_arrays(a, b) == pytest.approx(expected[1.0], abs=1e-5)
-    for anatomical in (False, True):
-        assert fuser.fuse_arrays(a, b, uptake=False, anatomical=anatomical) == pytest.approx(expected[0.0], abs=1e-5)
+    assert fuser.fuse_arrays(a, b, uptake=False) == pytest.approx(expected[0.0], abs=1e-5)
 
 
 def test_of_volumes_pet_is_measured_uptake_and_ct_is_not(switched):

@@ -46,9 +46,9 @@ def test_the_card_tells_hash_size_and_architecture_and_keeps_what_it_was_given(n
 def test_shipped_weights_are_found_by_name_and_the_medical_ones_without_one(repository):
     models = repository / "MMIFAmin" / "Resources" / "Models"
     assert find_weights() == models / "mmif-amin.safetensors"
-    assert find_weights("mmif-amin-anatomical") == models / "mmif-amin-anatomical.safetensors"
+    assert find_weights("mmif-amin-roadscene") == models / "mmif-amin-roadscene.safetensors"
     assert load_weights("mmif-amin")[1].name == "mmif-amin"
-    with pytest.raises(WeightsError, match="No weights named 'other'; shipped .*: mmif-amin, mmif-amin-anatomical"):
+    with pytest.raises(WeightsError, match="No weights named 'other'; shipped .*: mmif-amin, mmif-amin-roadscene"):
         find_weights("other")
 
 

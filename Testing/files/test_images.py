@@ -26,7 +26,7 @@ from MMIFAminLib.files.images import (
 )
 
 # A fusion whose result is known; the network has its own tests.
-FUSER = SimpleNamespace(fuse_arrays=lambda a, b, uptake, anatomical: maximum(a, b))
+FUSER = SimpleNamespace(fuse_arrays=lambda a, b, uptake: maximum(a, b))
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RGB = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
 
@@ -184,21 +184,21 @@ def test_grey_pairs_give_grey_images_of_unstretched_levels(tmp_path, protocol):
     assert np.abs(read_image(path).astype(int) - np.maximum(GREY, GREY[::-1])).max() <= 1
 
 
-def test_the_fuser_is_told_what_is_measured_uptake_and_what_anatomy(tmp_path, val_pet):
+def test_the_fuser_is_told_what_is_measured_uptake(tmp_path, val_pet):
     save(tmp_path / "mr", "x.png", GREY)
     save(tmp_path / "ct", "x.png", GREY)
     mr, pet = (some(folder, tmp_path / f"few-{folder.name}", 1) for folder in val_pet)
     told = []
 
-    def fuse_arrays(a, b, uptake, anatomical):
-        told.append("uptake" if uptake else "anatomy" if anatomical else "luma")
+    def fuse_arrays(a, b, uptake):
+        told.append("uptake" if uptake else "picture")
         return a
 
     for folders in ((mr, pet), (tmp_path / "mr", tmp_path / "ct")):
         for protocol in PROTOCOLS:
             fuse_folders(SimpleNamespace(fuse_arrays=fuse_arrays), *folders, tmp_path / "out", protocol=protocol)
     assert PROTOCOLS == ("ycbcr", "palette", "scalar")
-    assert told == ["luma", "uptake", "uptake", "anatomy", "anatomy", "uptake"]
+    assert told == ["picture", "uptake", "uptake", "picture", "picture", "uptake"]
 
 
 def test_a_pair_is_fused_alike_alone_and_in_company(tmp_path, val_pet):

@@ -136,13 +136,6 @@ class TestWork:
         assert bench.scene.GetNumberOfNodes() == nodes
         assert panel.ui.fuseButton.enabled and panel.ui.fuseButton.text == "Fuse"
 
-    def test_a_source_removed_meanwhile_does_no_harm(self, bench, panel):
-        anatomical, functional = chosen(bench, panel)
-        panel.ui.fuseButton.click()
-        bench.scene.RemoveNode(functional)
-        bench.wait(lambda: not panel._job.busy)
-        assert "Head MR + Head PET fused colour" in names(bench.scene, "vtkMRMLVectorVolumeNode")
-
     def test_leaving_the_module_does_not_stop_the_fusion(self, bench, panel):
         chosen(bench, panel)
         panel.ui.fuseButton.click()

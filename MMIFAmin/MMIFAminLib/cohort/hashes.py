@@ -54,7 +54,7 @@ def output_hash(path: Path) -> str:
     return _of_file(path) if path.is_file() else ""
 
 
-def result_key(inputs: Mapping[str, str], options: argparse.Namespace, weights: tuple[str, ...]) -> str:
+def result_key(inputs: Mapping[str, str], options: argparse.Namespace, weights: str) -> str:
     """One SHA-256 for all that a result depends on. ``inputs`` and ``weights`` are hashes of content."""
     chosen = {name: value for name, value in sorted(vars(options).items()) if name not in _PLACES and name != "weights"}
     facts = {"inputs": dict(inputs), "options": chosen, "weights": weights, "version": __version__}

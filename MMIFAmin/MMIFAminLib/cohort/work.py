@@ -131,7 +131,7 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     sources = {name: path for name in ("anatomical", "functional", "second") if (path := getattr(row, name))}
     inputs = {name: content_hash(path) for name, path in sources.items()}
     fuser = load()
-    key = result_key(inputs, options, (fuser.weights.sha256, fuser.anatomical_weights.sha256))
+    key = result_key(inputs, options, fuser.weights.sha256)
     state, (volume, report, preview) = output / STATE / f"{row.id}.json", places(row, output, options.dicom)
     if not force and (result := _done(state, key, output)):
         return result

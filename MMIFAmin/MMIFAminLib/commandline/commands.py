@@ -84,6 +84,7 @@ def info(options: argparse.Namespace) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     fuser = load_fuser(options)
+    weights = fuser.weights
     import torch
 
     if fuser.device.startswith("cuda"):
@@ -102,17 +103,11 @@ def info(options: argparse.Namespace) -> None:
     lines += [
         ("device", fuser.device + gpu),
         ("precision", fuser.precision),
+        ("weights", weights.name),
+        ("file", str(weights.path)),
+        ("SHA-256", weights.sha256),
+        ("parameters", str(weights.card.get("parameters", "not on the model card"))),
     ]
-    sets = {"weights": fuser.weights}
-    if fuser.anatomical_weights != fuser.weights:
-        sets = {"weights (PET, SPECT)": fuser.weights, "weights (CT with MR)": fuser.anatomical_weights}
-    for title, weights in sets.items():
-        lines += [
-            (title, weights.name),
-            ("file", str(weights.path)),
-            ("SHA-256", weights.sha256),
-            ("parameters", str(weights.card.get("parameters", "not on the model card"))),
-        ]
     print_table("MMIFAmin: research use only", ("", ""), lines)
 
 

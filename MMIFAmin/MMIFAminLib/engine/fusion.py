@@ -43,7 +43,7 @@ from .reporting import report_of
 from .three import ANATOMY, Second, anatomy_of_two, taken_in
 from .volumes import LUMA_FUSED, finite, given_volumes, images_lock, images_of, scalar, voxels
 from .watching import Watched, Watcher, first_looks
-from .weights import ANATOMICAL, WeightsInfo, load_weights
+from .weights import WeightsInfo, load_weights
 
 _Result = TypeVar("_Result")
 
@@ -56,45 +56,32 @@ class VolumeFuser:
     """The engine that Slicer, the Python console and the command line share. Use it from any number of threads.
 
     ``device`` is "cpu", "cuda" (or "cuda:1") or "mps"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features
-    only: the image itself is always computed in float32); ``weights`` says which weights are loaded,
-    ``anatomical_weights`` which ones fuse two anatomical images (CT and MR); ``threads`` is how many slices are computed
-    side by side on the CPU (default: the threads that PyTorch uses); ``batch_pixels`` bounds what one of them takes at
-    once. On the CPU neither changes
-    the result.
+    only: the image itself is always computed in float32); ``weights`` says which weights are loaded; ``threads`` is how many
+    slices are computed side by side on the CPU (default: the threads that PyTorch uses); ``batch_pixels`` bounds what one of
+    them takes at once. On the CPU neither changes the result.
     """
 
-    def __init__(
-        self,
-        network: MMIFAMIN,
-        weights: WeightsInfo,
-        device: str,
-        precision: str,
-        anatomical: "tuple[MMIFAMIN, WeightsInfo] | None" = None,
-    ) -> None:
+    def __init__(self, network: MMIFAMIN, weights: WeightsInfo, device: str, precision: str) -> None:
         self.weights = weights
         self.device = device
         self.precision = precision
         self.threads = torch.get_num_threads()
         self.batch_pixels = PIXELS_PER_BATCH[device_kind(device)]
         self._network = network
-        # Without weights of their own, two anatomical images take those of all others.
-        self._anatomical, self.anatomical_weights = anatomical or (network, weights)
         self._prepared: dict[tuple, MMIFAMIN] = {}
         self._lock = threading.Lock()
 
     @classmethod
     def load(cls, device: str = "auto", precision: str = "auto", weights: "str | Path | None" = None) -> "VolumeFuser":
         """Load verified weights for ``device`` ("auto", "cpu", "cuda", "cuda:1", "mps") and ``precision``
-        ("auto", "fp32", "bf16", "fp16").
+        ("auto", "fp32", "bf16", "fp16"); without ``weights`` the shipped ones.
 
-        Without ``weights`` these are the shipped ones: one set for PET and SPECT, one for CT with MR. Weights that are named
-        serve every pair of images.
         Raises InputError if the device or precision is not available here, WeightsError if the weights are not sound.
         """
         device = choose_device(device)
         precision = choose_precision(precision, device)
         network, info = load_weights(weights)
-        return cls(network, info, device, precision, load_weights(ANATOMICAL) if weights is None else None)
+        return cls(network, info, device, precision)
 
     def fuse_arrays(
         self,
@@ -102,15 +89,14 @@ class VolumeFuser:
         b: np.ndarray,
         *,
         uptake: bool = True,
-        anatomical: bool = False,
         consecutive: bool = False,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Fuse two ``(D, H, W)`` arrays with values in [0, 1], slice by slice; returns float32 in [0, 1] of that shape.
 
-        ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture; of pictures,
-        ``anatomical`` tells CT and MR from the luma of colours; ``consecutive`` says that the slices are those of a volume: they
-        share its context and may not flicker (``through_plane.steady``). Without it every slice comes out as it would alone.
+        ``uptake`` says whether ``b`` is measured uptake (PET, SPECT), where every change must show, or a picture (CT, MR, the
+        luma of colours); ``consecutive`` says that the slices are those of a volume: they share its context and may not flicker
+        (``through_plane.steady``). Without it every slice comes out as it would alone.
         Raises InputError for other shapes or values, FusionCancelled when ``progress`` returns False.
         """
         a, b = np.asarray(a), np.asarray(b)
@@ -124,7 +110,7 @@ class VolumeFuser:
         sources = [(array, intensity.Window(0.0, 1.0, "given")) for array in (a, b)]
         out = np.zeros(a.shape, np.float32)
         if out.size:
-            kind = _Kind.UPTAKE if uptake else _Kind.ANATOMICAL if anatomical else _Kind.LUMA
+            kind = _Kind.UPTAKE if uptake else _Kind.LUMA
             self._fuse_slices(sources, (1, 1), kind, out, Reporter(progress, 0.0, 1.0), [], volume=consecutive)
         if consecutive and not uptake:
             steady(out, sources)
@@ -247,12 +233,12 @@ class VolumeFuser:
         steadied = (sampled_ratio(shown, sources), 0.0) if pair is _Kind.UPTAKE else steady(shown, sources)
         clock.lap("through-plane")
         computing = {"device": self.device, "precision": self.precision, "threads": self.threads}
-        used = self.anatomical_weights if pair is _Kind.ANATOMICAL else self.weights
-        report = report_of(computing, used, choices, plane, onto.overlap, slices, steadied, clock.seconds, warnings)
+        report = report_of(
+            computing, self.weights, choices, plane, onto.overlap, slices, steadied, clock.seconds, warnings
+        )
         fused = FusedVolume(image, resampled, window_a, window_b, onto.overlap, report)
         if second is not None:
-            weights = {"name": self.anatomical_weights.name, "sha256": self.anatomical_weights.sha256}
-            report["second"] = {**second.facts, "weights": weights, **anatomy}
+            report["second"] = {**second.facts, **anatomy}
             fused.second, fused.second_window = second.image, second.window
         return fused
 
@@ -369,7 +355,7 @@ class VolumeFuser:
     @contextmanager
     def _computing(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", device: str):
         """The network for ``kind`` on ``device``, and what it takes there: both images and the flag of uptake."""
-        network = self._network_on(device, kind)
+        network = self._network_on(device)
         # On a GPU each thread has its own stream: while one computes, others prepare and transfer.
         cuda = device_kind(device) == "cuda"
         stream = torch.cuda.stream(self._stream(device)) if cuda else nullcontext()
@@ -386,14 +372,13 @@ class VolumeFuser:
             streams[device] = torch.cuda.Stream(device)
         return streams[device]
 
-    def _network_on(self, device: str, kind: "_Kind") -> MMIFAMIN:
-        """The network for ``kind``, ready for ``device`` (made once, kept)."""
-        network = self._anatomical if kind is _Kind.ANATOMICAL else self._network
+    def _network_on(self, device: str) -> MMIFAMIN:
+        """The network, ready for ``device`` (made once, kept)."""
         precision = choose_precision("auto", device) if (device, self.precision) == ("cpu", "fp16") else self.precision
         with self._lock:
-            key = (network, device, precision)
+            key = (device, precision)
             if key not in self._prepared:
-                self._prepared[key] = network.prepared(device, precision)
+                self._prepared[key] = self._network.prepared(device, precision)
                 if device_kind(device) == "cuda":
                     torch.cuda.synchronize(device)  # other threads read the weights in streams of their own
             return self._prepared[key]

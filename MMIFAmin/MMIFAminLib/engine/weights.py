@@ -16,7 +16,6 @@ _FOLDERS = (
     Path(__file__).resolve().parents[1] / "Models",  # a wheel
 )
 DEFAULT = "mmif-amin"
-ANATOMICAL = "mmif-amin-anatomical"  # for two anatomical images, CT and MR
 _LARGEST = 100 * 2**20  # bytes; a hundred times our own weights
 
 

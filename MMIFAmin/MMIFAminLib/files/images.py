@@ -29,9 +29,7 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 class Fuser(Protocol):
     """What fusing a pair takes of a ``VolumeFuser``."""
 
-    def fuse_arrays(
-        self, a: np.ndarray, b: np.ndarray, *, uptake: bool = True, anatomical: bool = False
-    ) -> np.ndarray: ...
+    def fuse_arrays(self, a: np.ndarray, b: np.ndarray, *, uptake: bool = True) -> np.ndarray: ...
 
 
 class Match(NamedTuple):
@@ -200,8 +198,8 @@ def _fuse_pair(fuser: Fuser, paths: Sequence[Path], whites: Sequence[float], pro
     else:
         b = _unit(functional, whites[1])
     # A grey functional image is taken for uptake only where that is asked for, else for a CT or MR.
-    uptake, grey = table is not None or protocol == "scalar", functional.ndim == 2
-    fused = fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None], uptake=uptake, anatomical=grey)[0]
+    uptake = table is not None or protocol == "scalar"
+    fused = fuser.fuse_arrays(_unit(anatomical, whites[0])[None], b[None], uptake=uptake)[0]
     if table and protocol == "palette":
         return color.colorize(fused, b, color.ColorTable.named(table))
     coloured = functional if functional.ndim == 3 else anatomical

@@ -97,7 +97,9 @@ class BatchLogic:
             return find_studies(folder)
 
         def finish(studies):
-            return done(batches.folder_batch(studies, batches.OneByOne(studies, results, options, load)))
+            from ..cohort.results import OneByOne
+
+            return done(batches.folder_batch(studies, OneByOne(studies, results, options, load)))
 
         return work, finish
 
