@@ -37,7 +37,7 @@ INTRODUCTION = """\
 
 Made by `docs/make_results.py` from the CSVs in `Testing/benchmarks/results`; nothing here is typed by hand.
 
-One network for all tasks, trained by one command (docs/method.md). Configuration, data and competitors are on its model card in
+One network for all tasks, trained by one command (docs/method.md). Configuration and data of its second part are on its model card in
 `MMIFAmin/Resources/Models`:
 
 {weights}
