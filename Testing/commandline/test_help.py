@@ -6,6 +6,9 @@ import pytest
 
 from MMIFAminLib.commandline import main
 
+USERS = ["fuse", "cohort", "pairs", "metrics", "series", "info", "demo", "mip", "hottest"]
+DEVELOPERS = ["data", "train", "ablate", "bundle", "lesions", "truth"]
+
 
 def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys):
     with pytest.raises(SystemExit):
@@ -13,25 +16,18 @@ def test_help_tells_commands_for_users_from_those_for_work_on_the_method(capsys)
     out = capsys.readouterr().out
     assert out.startswith("usage: mmifamin [-h] [--version] COMMAND ...\n")
     users, developers = out.split("to fuse and to score:")[1].split("to work on the method:")
-    assert re.findall(r"^    (\w+)", users, re.MULTILINE) == [
-        "fuse",
-        "cohort",
-        "pairs",
-        "metrics",
-        "series",
-        "info",
-        "demo",
-        "mip",
-        "hottest",
-    ]
-    assert re.findall(r"^    (\w+)", developers, re.MULTILINE) == [
-        "data",
-        "train",
-        "ablate",
-        "bundle",
-        "lesions",
-        "truth",
-    ]
+    for group, commands in ((users, USERS), (developers, DEVELOPERS)):
+        assert re.findall(r"^    (\w+) +\w", group, re.MULTILINE) == commands
+
+
+@pytest.mark.parametrize("command", USERS + DEVELOPERS)
+def test_help_of_a_command_explains_every_option(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0 and not re.search(r"^    \w", out.split("\n\n")[1], re.MULTILINE)
+    options = re.split(r"\n  (?=-|[A-Z])", out.split("options:")[1])
+    assert all(len(re.sub(r"\s+", " ", option).split(" ")) > 2 for option in options if option.strip())
 
 
 @pytest.mark.parametrize(
