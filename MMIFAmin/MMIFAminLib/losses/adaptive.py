@@ -7,8 +7,6 @@ follow. Everything here is learned on the images of the training cases; how othe
 """
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -150,7 +148,7 @@ def worth(
     own: dict[str, float],
     field: list[dict[str, float]],
     reach: float,
-    margins: Mapping[str, float] = MappingProxyType({}),
+    margins: dict[str, float] | None = None,
 ) -> float:
     """What share of the field the whole way of term ``name`` from 1 to 0 would overtake at the present rate.
 
@@ -164,7 +162,7 @@ def worth(
     for metric in MEASURES[name]:
         width, here = reach * STEP[metric], max(own[metric], 1e-3)
         rivals = [scores[metric] for scores in field]
-        if metric in margins:
+        if margins and metric in margins:
             rivals += [max(rivals) - margins[metric]] * (len(field) // 4)
         leads = (math.log(max(score, 1e-3) / here) / width for score in rivals)
         density += sum(math.exp(-abs(lead)) for lead in leads) / (2 * width * len(field))
