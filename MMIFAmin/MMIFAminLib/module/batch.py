@@ -149,7 +149,8 @@ def _begin(scene, pair, choices: Choices, load: Callable[[], VolumeFuser]) -> tu
     from ..volume import registration
 
     name = f"{pair[0].GetName()} + {pair[1].GetName()}"
-    _check_there(pair)
+    for node in pair:
+        mrml.still_there(node)
     if reason := units.unusable_windows(pair[1]).get(choices.functional_window):
         raise InputError(reason)
     had = {rgb: mrml.made_of(scene, pair, rgb) for rgb in choices.outputs}
@@ -174,7 +175,6 @@ def _begin(scene, pair, choices: Choices, load: Callable[[], VolumeFuser]) -> tu
 
     def finish(made: tuple) -> Result:
         fused, painting, warnings = made
-        _check_there(pair)
         nodes = [
             mrml.publish(source, fused, scene, node, painting if rgb else None, choices.options)
             for rgb, node in had.items()
@@ -187,12 +187,6 @@ def _begin(scene, pair, choices: Choices, load: Callable[[], VolumeFuser]) -> tu
 
 def _names(nodes) -> str:
     return ", ".join(node.GetName() for node in nodes)
-
-
-def _check_there(pair) -> None:
-    for node in pair:
-        if node.GetScene() is None:
-            raise InputError(f"'{node.GetName()}' is no longer in the scene.")
 
 
 def folder_batch(studies: Studies, cohort: OneByOne) -> Batch:

@@ -231,9 +231,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             raise InputError("The metrics compare a fused volume with two sources, not with three.")
 
         def finish(quality):
-            if node.GetScene() is None:
-                raise InputError(f"'{source.fused_name}' is no longer in the scene; nothing was measured.")
-            return mrml.publish_quality(node, quality)
+            return mrml.publish_quality(mrml.still_there(node), quality)
 
         return lambda progress: mrml.snapshot_quality(source, fused, progress=progress), finish
 

@@ -80,7 +80,7 @@ class ReadingLogic:
 
     def spots(self, functionalNode: vtkMRMLScalarVolumeNode | None, count: int = 10) -> Job:
         """The two parts of `hottestSpots`."""
-        from ..mrml.nodes import node_to_image
+        from ..mrml.nodes import node_to_image, still_there
         from ..mrml.places import publish_spots
         from ..volume.hottest import hottest_spots
 
@@ -88,7 +88,7 @@ class ReadingLogic:
         image, name = node_to_image(node), f"'{node.GetName()}'"
 
         def finish(spots):
-            return publish_spots(_still_there(node), spots, _unit(node))
+            return publish_spots(still_there(node), spots, _unit(node))
 
         return lambda progress: hottest_spots(image, count, name=name), finish
 
@@ -133,6 +133,7 @@ class ReadingLogic:
     def mip(self, p: state.MMIFAminParameterNode) -> Job:
         """The two parts of `showMip`."""
         from ..mrml.mip import fit_mip, publish_mip, show_mip, turn
+        from ..mrml.nodes import still_there
         from ..volume.projection import mip_window
         from . import views
 
@@ -145,7 +146,7 @@ class ReadingLogic:
             return turn(image, mip_window(image, hints, name), name, progress=_asking(progress))
 
         def finish(mip: Mip) -> None:
-            mipNode = publish_mip(_still_there(node), mip)
+            mipNode = publish_mip(still_there(node), mip)
             self._mip = mip
             previous = show_mip(layout, mipNode)
             self.settleViews()
@@ -333,12 +334,6 @@ def _lies(node) -> tuple:
         return node, None if node is None else tuple(node_to_world(node).ravel())
     except GeometryError:
         return node, None
-
-
-def _still_there(node) -> Any:
-    if node.GetScene() is None:
-        raise InputError(f"'{node.GetName()}' is no longer in the scene; nothing was changed.")
-    return node
 
 
 def _asking(progress) -> Callable[[float, str], None]:

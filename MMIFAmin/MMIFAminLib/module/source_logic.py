@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import slicer
 
-from ..errors import InputError, MMIFAminError
+from ..errors import MMIFAminError
 from . import state, suv
 
 if TYPE_CHECKING:
@@ -71,10 +71,8 @@ class SourceLogic:
             return transforms
 
         def finish(transforms):
-            for node, name in zip(nodes, names[1:]):
-                if node.GetScene() is None:
-                    raise InputError(f"'{name}' is no longer in the scene; nothing was moved.")
-            return [mrml.apply_registration(node, transform) for node, transform in zip(nodes, transforms)]
+            moved = [mrml.still_there(node) for node in nodes]  # all of them, before the first is moved
+            return [mrml.apply_registration(node, transform) for node, transform in zip(moved, transforms)]
 
         return work, finish
 
@@ -133,12 +131,11 @@ class SourceLogic:
             return headers, suv_factor(headers, suv.unit_of(headers, paths))
 
         def finish(found):
+            from ..mrml.nodes import still_there
             from . import suv_values
 
             headers, result = found
-            if node.GetScene() is None:
-                raise InputError("The functional volume is no longer in the scene; nothing was changed.")
-            suv.check_slopes(node, headers)
+            suv.check_slopes(still_there(node), headers)
             suv_values.show_as_suv(node, result)
             return result
 

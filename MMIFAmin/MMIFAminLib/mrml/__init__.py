@@ -10,7 +10,7 @@ from .compare import compare_layout, fit_views, return_crosshair, show_compare, 
 from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, what_changed
 from .growing import GrowingVolume
 from .legend import hide_legend, legend_nodes, show_legend
-from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot
+from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot, still_there
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
 from .recoloring import Painting, paint, recolor
@@ -53,6 +53,7 @@ __all__ = [
     "snapshot",
     "snapshot_quality",
     "sources_of",
+    "still_there",
     "taken_for",
     "undo_registration",
     "what_changed",

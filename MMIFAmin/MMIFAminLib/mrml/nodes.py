@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,6 +18,7 @@ from .colors import node_color_table
 if TYPE_CHECKING:
     from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLTransformableNode, vtkMRMLVolumeNode
 
+_Node = TypeVar("_Node", bound="vtkMRMLNode")
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NOT_INTENSITIES = {
     "vtkMRMLLabelMapVolumeNode": "a label map, which holds labels and not intensities",
@@ -207,6 +208,13 @@ def check_source(node: vtkMRMLNode, role: str) -> None:
             f"The {role} volume '{node.GetName()}' has {components} components per voxel; choose a scalar volume or "
             "an 8-bit RGB one."
         )
+
+
+def still_there(node: _Node) -> _Node:
+    """``node``, before a result of work that took a while is put into its scene. Raises InputError if it has left that."""
+    if node.GetScene() is None:
+        raise InputError(f"'{node.GetName()}' is no longer in the scene; nothing was changed.")
+    return node
 
 
 def node_to_image(node: vtkMRMLVolumeNode) -> sitk.Image:
