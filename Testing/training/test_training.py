@@ -195,6 +195,18 @@ def test_two_processes_train_what_one_does(data, tmp_path):
         assert learned[0] == pytest.approx(learned[1], rel=0.5)
 
 
+def test_two_processes_train_both_parts_of_a_run(data, tmp_path):
+    base = write_config(tmp_path / "tiny.yaml", steps=2, look_every=2)
+    path = tmp_path / "settled.yaml"
+    path.write_text(f"extends: {base}\nafter: {base}\n", encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = torchrun + command(path, data, tmp_path / "out")[1:]
+    result = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    first, second = (json.loads((tmp_path / "out" / name).read_text()) for name in ("before/tiny.json", "tiny.json"))
+    assert first["processes"] == second["processes"] == 2 and second["start_sha256"]
+
+
 def test_the_module_is_a_command(data, tmp_path, monkeypatch, capsys):
     config = write_config(tmp_path / "tiny.yaml", steps=2, look_every=2)
     monkeypatch.setattr(sys, "argv", [str(part) for part in command(config, data, tmp_path / "out")[2:]])

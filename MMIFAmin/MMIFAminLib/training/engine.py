@@ -75,27 +75,33 @@ def train_on(
     progress: Callable[[float, str], object] | None = None,
 ) -> Path:
     """``train`` on given ``pairs``; the model card names the configuration ``source``."""
-    output = Path(output)
-    if (output / CHECKPOINT).is_file() and not resume:
-        raise InputError(f"{output} already holds a run: continue it with --resume or choose another folder.")
+    parts = _parts(config, Path(output), source)
+    for _, folder, _ in parts:
+        if (folder / CHECKPOINT).is_file() and not resume:
+            raise InputError(f"{folder} already holds a run: continue it with --resume or choose another folder.")
     _require_ignite()
-    if config.after:
-        config = _after(config, pairs, output / "before", resume, progress)
-    torch.set_num_threads(config.threads)  # before anything is computed: sums depend on it in their last bits
-    with _processes(config) as (rank, world):
-        Run(config, pairs, output, source, rank, world, progress).train()
-    return output / f"{config.name}.safetensors"
+    # One process group for all parts: torchrun's store cannot be joined a second time.
+    with _processes([part for part, _, _ in parts]) as (rank, world):
+        for part, folder, name in parts:
+            weights = folder / f"{part.name}.safetensors"
+            if part is parts[-1][0] or not weights.is_file():
+                torch.set_num_threads(part.threads)  # before anything is computed: sums depend on it in their last bits
+                Run(part, pairs, folder, name, rank, world, progress).train()
+            if world > 1:
+                distributed.barrier()  # what the first process has yet to write, the next part reads
+    return weights
 
 
-def _after(
-    config: Config, pairs: Pairs, output: Path, resume: bool, progress: Callable[[float, str], object] | None
-) -> Config:
-    """``config`` with the weights to start from: those of the one it comes after, trained in ``output`` if they are not there."""
-    before = dataclasses.replace(load_config(config.after), seed=config.seed)
-    weights = output / f"{before.name}.safetensors"
-    if not weights.is_file():
-        train_on(before, pairs, output, source=config.after, resume=resume, progress=progress)
-    return dataclasses.replace(config, after="", start=str(weights))
+def _parts(config: Config, output: Path, source: str) -> list[tuple[Config, Path, str]]:
+    """What is trained one after the other, with each part's folder and source: ``config``, and before it the one that it
+    comes after, with the same seed.
+    """
+    if not config.after:
+        return [(config, output, source)]
+    first = dataclasses.replace(load_config(config.after), seed=config.seed)
+    before = _parts(first, output / "before", config.after)
+    start = output / "before" / f"{first.name}.safetensors"
+    return [*before, (dataclasses.replace(config, after="", start=str(start)), output, source)]
 
 
 class Run:
@@ -324,21 +330,21 @@ def _device(config: Config) -> torch.device:
 
 
 @contextmanager
-def _processes(config: Config) -> Iterator[tuple[int, int]]:
+def _processes(configs: list[Config]) -> Iterator[tuple[int, int]]:
     """(rank, number of processes), from torchrun's environment; the process group lives as long as the context."""
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world == 1:
         yield 0, 1
         return
-    if config.batch % world:
-        raise InputError(f"batch is {config.batch}: it must be a multiple of the {world} processes.")
-    device = _device(config)
+    for config in configs:
+        if config.batch % world:
+            raise InputError(f"batch is {config.batch}: it must be a multiple of the {world} processes.")
+    device = _device(configs[-1])
     if device.type == "cuda":
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield distributed.get_rank(), world
-        distributed.barrier()  # while one process still writes, another must not take the group down
     finally:
         distributed.destroy_process_group()
 
