@@ -32,7 +32,7 @@ def sources(anatomical, functional=None, **options):
 
 
 def test_series_are_listed(tmp_path, capsys):
-    write_head(tmp_path, "CT", 1)
+    write_head(tmp_path, "CT", 1, RescaleSlope=1, RescaleIntercept=0)
     write_head(tmp_path, "PT", 2, Units="BQML", CorrectedImage="DECY")
     assert main(["series", str(tmp_path)]) == 0
     out = capsys.readouterr().out

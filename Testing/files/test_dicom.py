@@ -272,6 +272,17 @@ def write_many(folder, chosen=MANY):
     return folder
 
 
+@pytest.mark.parametrize("told", ["HU", "ED", "US"])
+def test_an_enhanced_series_is_listed_with_the_unit_that_it_is_read_in(tmp_path, told):
+    path = tmp_path / "IM"
+    write_enhanced(path, plain())
+    ds = pydicom.dcmread(path)
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        frame.PixelValueTransformationSequence[0].RescaleType = told
+    ds.save_as(path)
+    assert list_series(tmp_path).series[0].unit == (read_volume_file(path).about.unit or "") == told.replace("US", "")
+
+
 def test_a_cd_is_listed_and_each_series_can_be_chosen(tmp_path):
     folder = write_many(tmp_path)
     (folder / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 50)
@@ -280,7 +291,7 @@ def test_a_cd_is_listed_and_each_series_can_be_chosen(tmp_path):
     assert [item.description for item in contents.series] == [name for name, _, _ in MANY]
     assert [bool(item.aside) for item in contents.series] == [False, False, True, True, True, True]
     assert {(item.images, item.columns, item.rows) for item in contents.series} == {(4, 12, 10)}
-    assert [item.unit for item in contents.series[:4]] == ["HU", "BQML", "", "HU"]
+    assert [item.unit for item in contents.series[:4]] == ["", "BQML", "", ""]  # these CTs tell of no rescale
     for which, uid in {"#2": "1.2.9.2", "1.2.9.4": "1.2.9.4", "NAC": "1.2.9.3", "whole": "1.2.9.5"}.items():
         assert read_volume_file(f"{folder}::{which}").about.series_uid == uid
     for which, words in {"#7": "no series", "nothing": "no series", "PT": "3 series are"}.items():

@@ -105,14 +105,26 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
     return [_frame(dataset, path, number) for number in range(count)]
 
 
-def _frame(dataset, path, number):
+def unit_of(dataset: Dataset, path: Path) -> str:
+    """The unit of the first frame of the object with header ``dataset``, as :class:`Frame` has it; "" where none is told."""
+    return _mapping(dataset, _groups(dataset, 0), path)[2] or ""
+
+
+def _groups(dataset, number):
+    """What looks a functional group of frame ``number`` up by its name: the frame's own, else the shared one, else None."""
+
     def group(name):
-        """The functional group ``name`` of this frame: its own, else the shared one, else nothing."""
         for sequence, place in (("PerFrameFunctionalGroupsSequence", number), ("SharedFunctionalGroupsSequence", 0)):
             items = dataset.get(sequence) or []
             if place < len(items) and (found := items[place].get(name)):
                 return found[0]
         return None
+
+    return group
+
+
+def _frame(dataset, path, number):
+    group = _groups(dataset, number)
 
     def value(name, *groups):
         """Attribute ``name`` of the first of the functional ``groups`` that has it, else of the object."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .dicom_frames import unit_of
 from .dicom_labels import whole
 from .suv import corrections_of
 
@@ -303,9 +304,6 @@ def _belongs_to(header):
 def _series(items):
     first = items[0][1]
     corrections = corrections_of(first)
-    unit = _text(first, "Units") or _text(first, "RescaleType").replace("US", "")
-    if _text(first, "Modality") == "CT" and not _text(first, "RescaleType"):
-        unit = "HU"
     return Series(
         uid=_text(first, "SeriesInstanceUID"),
         study_uid=_text(first, "StudyInstanceUID"),
@@ -317,7 +315,7 @@ def _series(items):
         images=sum(_count(header) for _, header in items),
         columns=int(first.Columns),
         rows=int(first.Rows),
-        unit=unit,
+        unit=unit_of(first, items[0][0]),
         corrections=corrections,
         aside=_aside(items, corrections),
         files=tuple(path for path, _ in items),
