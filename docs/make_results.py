@@ -246,21 +246,21 @@ def truth_section() -> str:
 
 
 def ablation_section() -> str:
-    """The ablation tables of the recipe of version 0.1: the method's parts, two of them trained for longer, the loss."""
+    """The ablation tables: the method's parts left out of the recipe, and what version 0.1's recipe showed in longer trainings."""
     from MMIFAminLib.training.ablation import to_markdown
 
     parts = [
-        "## Ablation\n\nMade with the recipe of version 0.1, whose loss learned on `val` ([history.md](history.md)); `mmifamin ablate` makes the "
-        "table anew with the\nrecipe of docs/method.md. Ranks are among the published methods, each variant on its own; all networks of a "
-        "table had the\nsame batches.\n"
+        "## Ablation\n\nRanks are among the published methods, each variant on its own; all networks of a table had the same batches and "
+        "steps.\n`mmifamin ablate` makes the first table, with the first part of the recipe (docs/method.md) in batches of 14; the others "
+        "are of\nversion 0.1, whose loss learned on `val` ([history.md](history.md)).\n"
     ]
     for name, heading, start in (
         ("ablation", "### Each part left out", "from scratch"),
-        ("ablation-long", "### IDN and MCFEM in a longer training", "from scratch"),
-        ("ablation-loss", "### The loss", "from trained weights, on whole images"),
+        ("ablation-long", "### IDN and MCFEM in a longer training (version 0.1)", "from scratch"),
+        ("ablation-loss", "### The loss (version 0.1)", "from trained weights, on whole images"),
         (
             "ablation-sets",
-            "### One set of weights or several",
+            "### One set of weights or several (version 0.1)",
             "from trained weights (sets of their own: a third of the steps)",
         ),
     ):

@@ -51,6 +51,19 @@ def test_a_slurm_job_is_one_worker_with_all_its_cores(config):
     assert len(commands) == 3
 
 
+def test_one_line_for_a_list_of_lines_is_one_line(config):
+    one = {"job_script_prologue": "source /opt/a/bin/activate", "worker_extra_args": "--no-dashboard"}
+    with job_cluster("slurm", config | one) as made:
+        commands = [line for line in made.job_script().splitlines() if line and not line.startswith("#")]
+    assert commands[0] == "source /opt/a/bin/activate" and " --no-dashboard " in commands[2]
+
+
+@pytest.mark.parametrize("jobs", ["2", None, -1, 0, True, 1.5])
+def test_a_number_of_jobs_that_is_none(config, jobs):
+    with pytest.raises(InputError, match="at least 1"), connected(cluster="slurm", config=config | {"jobs": jobs}):
+        pass
+
+
 @pytest.mark.parametrize("kind,mark", [("pbs", "#PBS"), ("lsf", "#BSUB"), ("sge", "#$")])
 def test_the_other_clusters_have_a_script_each(kind, mark, config):
     with job_cluster(kind, config) as made:

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
@@ -156,6 +157,27 @@ def test_the_hash_of_a_header_is_that_of_its_data_too(pair, tmp_path):
     sitk.WriteImage(image * 2, str(tmp_path / "other.mhd"))
     (tmp_path / "other.raw").rename(tmp_path / "pet.raw")
     assert content_hash(tmp_path / "pet.mhd") != before
+
+
+def test_what_is_read_of_several_files_depends_on_each_of_them(tmp_path):
+    image = sitk.GetImageFromArray(np.arange(24, dtype=np.int16).reshape(2, 3, 4))
+    sitk.WriteImage(image, str(tmp_path / "mr.img"))
+    before = content_hash(tmp_path / "mr.img")
+    header = bytearray((tmp_path / "mr.hdr").read_bytes())
+    header[80:84] = np.float32(5).tobytes()  # the spacing along x
+    (tmp_path / "mr.hdr").write_bytes(header)
+    assert content_hash(tmp_path / "mr.img") != before
+
+    slices = tmp_path / "slices"
+    slices.mkdir()
+    lines = ("NRRD0004", "type: short", "dimension: 3", "sizes: 4 3 2", "endian: little", "encoding: raw")
+    (slices / "mr.nhdr").write_text("\n".join((*lines, "data file: s%d.raw 0 1 1", "")))
+    for number in range(2):
+        np.arange(12, dtype="<i2").tofile(slices / f"s{number}.raw")
+    assert sitk.ReadImage(str(slices / "mr.nhdr")).GetSize() == (4, 3, 2)
+    before = content_hash(slices / "mr.nhdr")
+    np.zeros(12, "<i2").tofile(slices / "s1.raw")
+    assert content_hash(slices / "mr.nhdr") != before
 
 
 def test_a_second_anatomical_volume_is_fused_too(row, fused, tmp_path):

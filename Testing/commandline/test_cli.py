@@ -203,6 +203,7 @@ def test_lesions_of_a_baseline(shared, tmp_path, capsys):
         (["train", "--config", "missing.yaml", "--data", "HERE", "--output", "NEW"], "missing.yaml"),
         (["lesions", "--pair", "MR", "PET", "--method", "alchemy"], "alchemy"),
         (["lesions", "--pair", "MR", "PET", "--method", "average"], "different grids"),
+        (["lesions", "--pair", "MR", "PET", "--seed", "-1"], "--seed -1: give a number from 0 on"),
         (["bundle", "--output", "MR"], "mr.nrrd"),
         (["data", "harvard", "HERE", "--output", "NEW"], "holds no file of harvard: clone https://github.com/"),
         (["data", "harvard", "nowhere", "--output", "NEW"], "nowhere is not a folder: clone https://github.com/"),
@@ -312,6 +313,21 @@ def test_truth_compares_ours_with_the_overlay_for_any_pair(head, tmp_path, untra
     assert len(rows) == 2 * 4 + 3 and "Truth on the screen: pet" in capsys.readouterr().out
     assert main(["truth", pair[0]]) == 2
     assert "has no partner" in capsys.readouterr().err
+    lesions.write_text("where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\n")
+    assert main(arguments) == 2
+    assert "lists no lesion" in capsys.readouterr().err
+
+
+def test_truth_warns_as_fuse_does(head, tmp_path, untrained_weights, capsys):
+    """An NRRD that does not tell its space: left and right may be wrong."""
+    text = (head / "mr.nrrd").read_bytes()
+    assert b"space: left-posterior-superior\n" in text
+    (tmp_path / "mr.nrrd").write_bytes(text.replace(b"space: left-posterior-superior\n", b"space dimension: 3\n"))
+    pair = [str(tmp_path / "mr.nrrd"), str(head / "pet.nii.gz"), "--weights", str(untrained_weights)]
+    assert main(["truth", *pair]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert main(["fuse", *pair, "-o", str(tmp_path / "f.nrrd")]) == 0
+    assert warned and set(warned) <= set(capsys.readouterr().err.splitlines())
 
 
 def test_the_picture_goes_through_the_place_that_is_named(head, tmp_path, untrained_weights, capsys):

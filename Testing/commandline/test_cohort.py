@@ -13,8 +13,17 @@ import pytest
 
 pytest.importorskip("distributed", reason="cohorts need dask")
 
+from MMIFAminLib.cohort import run_cohort
 from MMIFAminLib.commandline import main
+from MMIFAminLib.errors import InputError
 from support.cohorts import make_cohort
+
+
+def test_results_among_the_sources_are_refused(tmp_path, capsys):
+    assert main(["cohort", str(tmp_path), str(tmp_path / "." / "")]) == 2
+    assert "is the folder of the sources" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="is the folder of the sources"):
+        run_cohort(tmp_path, tmp_path)
 
 
 def test_a_dry_run_shows_the_pairs_and_what_is_left_out_and_writes_nothing(tmp_path, capsys):

@@ -62,6 +62,8 @@ def test_label_maps_are_refused_unless_insisted(pair, untrained_weights, capsys)
         assert fuse(untrained_weights, *names)[0] == 2
         assert "--insist" in capsys.readouterr().err
         assert not (pair / "out.nrrd").exists()
+    assert fuse(untrained_weights, "a.nrrd", "mask.nrrd", "--register", "--transform", "found.tfm")[0] == 2
+    assert not (pair / "found.tfm").exists(), "what is refused leaves nothing behind"
     assert fuse(untrained_weights, "a.nrrd", "mask.nrrd", "--insist")[0] == 0
 
 

@@ -41,6 +41,17 @@ def test_series_are_listed(tmp_path, capsys):
     assert main(["series", str(tmp_path / "nothing")]) == 2
 
 
+def test_one_series_given_twice_is_refused(tmp_path):
+    write_head(tmp_path, "CT", 1)
+    write_head(tmp_path, "PT", 2, Units="BQML", CorrectedImage=["ATTN"])
+    one, another, *_, pet = sorted(tmp_path.iterdir())
+    for other in (another, Path(f"{tmp_path}::#1")):
+        with pytest.raises(InputError, match="one and the same DICOM series; give two volumes"):
+            sources(one, other)
+    with pytest.raises(InputError, match="'::#7' chooses among the series of a folder"):
+        sources(f"{one}::#7", pet)
+
+
 def test_a_folder_without_dicom_has_no_series_to_list(tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("x")
     assert main(["series", str(tmp_path)]) == 2

@@ -109,13 +109,19 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
     settings = dict(config)
     if missing := [name for name in ("cores", "memory") if name not in settings]:
         raise InputError(f"the cluster's configuration has no '{missing[0]}': say what a job gets")
-    prologue = [*settings.pop("job_script_prologue", ()), f"export OMP_NUM_THREADS={settings['cores']}"]
-    arguments = [*settings.pop("worker_extra_args", ()), "--nthreads", "1"]
+    prologue = [*_lines(settings, "job_script_prologue"), f"export OMP_NUM_THREADS={settings['cores']}"]
+    arguments = [*_lines(settings, "worker_extra_args"), "--nthreads", "1"]
     settings |= {"processes": 1, "job_script_prologue": prologue, "worker_extra_args": arguments}
     try:
         return getattr(dask_jobqueue, KINDS[kind])(**settings)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"the cluster's configuration cannot be used: {' '.join(str(error).split())}") from None
+
+
+def _lines(settings: dict[str, Any], name: str) -> list[str]:
+    """A setting that is a list of lines, or one line."""
+    value = settings.pop(name, None) or []
+    return [value] if isinstance(value, str) else list(value)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -135,6 +141,8 @@ def read_config(path: Path) -> dict[str, Any]:
 def _jobs(kind: str, config: Mapping[str, Any]) -> Iterator[Any]:
     settings = dict(config)
     jobs = settings.pop("jobs", 1)
+    if type(jobs) is not int or jobs < 1:
+        raise InputError(f"the cluster's configuration has jobs: {jobs}; say how many, at least 1")
     with job_cluster(kind, settings) as made:
         _submit(made, jobs)
         yield made

@@ -23,13 +23,13 @@ def content_hash(path: str | Path) -> str:
     Raises InputError where it cannot be read.
     """
     from ..files.dicom_index import is_dicom
-    from ..files.integrity import data_file
+    from ..files.integrity import data_files
     from ..files.volumes import split_series
 
     place, _ = split_series(path)
     try:
         if place.is_file() and not is_dicom(place):
-            files = sorted({place, data_file(place)})
+            files = sorted({place, *data_files(place)})
             return _of_files([(file.name, file) for file in files]) if len(files) > 1 else _of_file(place)
         if not place.exists():
             raise InputError(f"{place}: no such file or folder")

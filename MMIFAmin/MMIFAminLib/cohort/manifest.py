@@ -122,6 +122,8 @@ def _row(cells: dict[str, str], where: str, folder: Path) -> Row:
     anatomical = volume("anatomical")
     if anatomical is None:
         raise InputError(f"{where}: there is no anatomical volume")
+    if not cells.get("id"):
+        raise InputError(f"{where}: there is no id")
     options = cells.get("options", "")
     try:
         if options:

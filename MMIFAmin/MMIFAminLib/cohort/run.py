@@ -23,7 +23,7 @@ from ..study import check_options, default_options
 from .clusters import connected
 from .manifest import Row, Studies
 from .results import folder_of_results
-from .studies import find_studies
+from .studies import check_places, find_studies
 from .table import Table
 from .work import FAILED, KEPT, Result
 from .worker import installed_version, why_not_compute, work_row
@@ -82,6 +82,8 @@ def run_cohort(
 
     options = options or default_options()
     check_options(options)
+    if not isinstance(source, Studies):
+        check_places(source, output)
     studies = source if isinstance(source, Studies) else find_studies(source, filters)
     with ExitStack() as stack:
         results = stack.enter_context(folder_of_results(studies, output, options.dicom))

@@ -33,6 +33,12 @@ def find_studies(source: str | Path, filters: Sequence[str] = ()) -> Studies:
     raise InputError(f"{source} is no cohort: give a table (.csv, .tsv), a BIDS dataset or a folder of studies")
 
 
+def check_places(source: str | Path, output: str | Path) -> None:
+    """Raise InputError where the results would lie in the very folder of the sources: nothing would tell them apart."""
+    if Path(source).expanduser().resolve() == Path(output).expanduser().resolve():
+        raise InputError(f"{output} is the folder of the sources: choose another one for the results")
+
+
 def _in_folder(root: Path) -> Studies:
     from .dicom_tree import dicom_studies
     from .volume_tree import volume_studies

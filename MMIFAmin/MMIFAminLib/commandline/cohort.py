@@ -68,6 +68,7 @@ def cohort(options: argparse.Namespace) -> int:
     """
     from ..cohort import find_studies, run_cohort
     from ..cohort.clusters import job_cluster, read_config
+    from ..cohort.studies import check_places
 
     if sum(map(bool, (options.workers, options.scheduler, options.cluster))) > 1:
         raise InputError("--workers, --scheduler and --cluster exclude each other: say one of them")
@@ -77,6 +78,7 @@ def cohort(options: argparse.Namespace) -> int:
         raise InputError("--cluster and --cluster-config belong together: say both")
     check_options(options)
     config = read_config(options.cluster_config) if options.cluster else None
+    check_places(options.source, options.output)
     studies = find_studies(options.source, options.filter)
     for one in studies.left_out:
         say("warning", f"left out: {one.what}: {one.why}")

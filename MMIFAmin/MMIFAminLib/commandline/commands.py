@@ -183,6 +183,8 @@ def lesions(options: argparse.Namespace) -> None:
     if options.method not in methods:
         raise InputError(f"there is no method '{options.method}': choose one of {', '.join(methods)}")
     check_protocol(options.protocol)
+    if options.seed < 0:
+        raise InputError(f"--seed {options.seed}: give a number from 0 on")
     if options.method == "mmif-amin":
         fuse = partial(load_fuser(options).fuse_arrays, uptake=options.protocol == "scalar", consecutive=True)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..study.outputs import check_outputs, short_name
 from .common import load_fuser
-from .terminal import print_table, progress_bar
+from .terminal import print_table, progress_bar, say
 
 _SHOWN = {
     "reading_uptake": "uptake",
@@ -40,6 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="known lesions of the first pair: columns where, x_lps_mm, y_lps_mm, z_lps_mm, fwhm_mm",
     )
+    parser.add_argument("--frame", type=int, metavar="N", help="which of several time points of a volume (from 1)")
+    parser.add_argument("--insist", action="store_true", help="measure although a volume seems to be a label map")
+    parser.add_argument("--different-patients", action="store_true", help="measure although the patient ids differ")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
 
 
@@ -53,9 +56,8 @@ def truth(options: argparse.Namespace) -> None:
     """
     from ..display.color import DEFAULT, ColorTable
     from ..evaluation.truth_study import screen, truth_study
-    from ..files import read_volume_file
     from ..files.writing import write_csv
-    from ..study.sources import told
+    from ..study.sources import read_sources, told
 
     paths = options.pairs
     if len(paths) % 2:
@@ -64,7 +66,8 @@ def truth(options: argparse.Namespace) -> None:
     tables = [ColorTable.named(name) for name in options.color_table or [DEFAULT]]
     fuser, rows = load_fuser(options), []
     for number, (anatomical, functional) in enumerate(zip(paths[::2], paths[1::2])):
-        files = read_volume_file(anatomical), read_volume_file(functional)
+        asked = {"anatomical": anatomical, "functional": functional, "second": None, "unit": None}
+        _, files, warnings = read_sources(argparse.Namespace(**vars(options) | asked))
         volumes = files[0].image, files[1].image
         if volumes[0].GetNumberOfComponentsPerPixel() > 1:
             raise InputError(f"{anatomical} is in colours: the anatomical volume of a pair must be grey")
@@ -75,8 +78,11 @@ def truth(options: argparse.Namespace) -> None:
                 functional_window=options.functional_window,
                 **told(*files),
                 names=(anatomical.name, functional.name),
+                insist=options.insist,
                 progress=progress,
             )
+        for warning in (*warnings, *fused.report["warnings"]):
+            say("warning", warning)
         lesions = options.lesions if number == 0 else None
         rows.append(truth_study(screen(short_name(functional), volumes[0], fused, lesions), tables))
     if options.csv:

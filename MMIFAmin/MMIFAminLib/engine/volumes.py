@@ -14,7 +14,7 @@ import torch
 from ..display import color
 from ..errors import InputError
 from ..files import VolumeFile, read_volume_file
-from ..files.belonging import other_frame_of_reference, other_patient
+from ..files.belonging import one_series, other_frame_of_reference, other_patient
 from ..volume import geometry
 from ..volume.recognition import Hints
 from ..volume.slices import stretched
@@ -54,6 +54,8 @@ def given_volumes(
         warnings += file.warnings
     for (role, first), (other_role, other) in combinations(zip(ROLES, files), 2):
         which = "two" if len(files) == 2 else f"{role} and the {other_role}"
+        if message := one_series(first, other):
+            raise InputError(f"The {which} volumes {message}: choose others.")
         if message := other_patient(first, other):
             if not insist:
                 raise InputError(f"The {which} volumes {message}: if you mean it, say insist=True.")

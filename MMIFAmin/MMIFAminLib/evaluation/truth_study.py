@@ -56,6 +56,8 @@ def read_spots(path: Path, grid: sitk.Image) -> list[truth.Spot]:
         raise InputError(
             f"{path} is no list of lesions: it needs the columns {needed} in every line ({error})"
         ) from error
+    if not spots:
+        raise InputError(f"{path} lists no lesion: give a line for each, below the names of the columns")
     return spots
 
 

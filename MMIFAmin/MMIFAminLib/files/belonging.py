@@ -6,6 +6,12 @@ from ..errors import InputError
 from .about import VolumeFile
 
 
+def one_series(one: VolumeFile, other: VolumeFile) -> str:
+    """In words, that both volumes were made of the same DICOM images; else ""."""
+    same = one.about.references and one.about.references == other.about.references
+    return "are one and the same DICOM series" if same else ""
+
+
 def other_patient(anatomical: VolumeFile, functional: VolumeFile) -> str:
     """In words, that both volumes name a patient and not the same one; else ""."""
     ids = [(volume.about.patient_id or "").strip() for volume in (anatomical, functional)]

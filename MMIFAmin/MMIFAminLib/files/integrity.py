@@ -116,12 +116,20 @@ def check_complete(path: Path, declared: int) -> None:
         raise InputError(f"{data} is truncated: {length:,} bytes are there, its header declares {needed:,}")
 
 
-def data_file(path: Path) -> Path:
-    """The file that holds the voxels of ``path``: itself, or the one that its header names (.hdr, .mhd, .nhdr)."""
+def data_files(path: Path) -> list[Path]:
+    """The files that the volume ``path`` is read from: itself, or a header (.hdr, .mhd, .nhdr) and those of the voxels.
+
+    Where a header names many (a list or a pattern), every file of its folder.
+    """
     if pair := pair_of(path):
-        return pair[1]
-    place = _text_header_data(path, head_of(path, unpacked=False))
-    return place[0] if place else path
+        return [part for part in pair if part.is_file()]
+    head = head_of(path, unpacked=False)
+    if place := _text_header_data(path, head):
+        return [path, place[0]]
+    fields = text_fields(head)
+    if "datafile" in fields or "ElementDataFile" in fields:
+        return [part for part in path.parent.iterdir() if part.is_file()]
+    return [path]
 
 
 def _check_gzip(path: Path, needed: int) -> None:

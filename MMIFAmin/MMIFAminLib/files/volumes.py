@@ -64,6 +64,8 @@ def read_volume_file(
             found = _read_folder(path, series, frame)
         elif path.name.upper() == "DICOMDIR":
             found = _read_folder(path.parent, series, frame)
+        elif series is not None:
+            raise InputError(f"{path} is a file: '::{series}' chooses among the series of a folder; leave it out")
         elif is_dicom(path):
             found = read_series(index_file(path), frame)
         else:

@@ -23,41 +23,43 @@ def aligned(
     progress: Progress,
     warnings: list[str],
     name: str = "functional",
-) -> tuple[sitk.Image, dict | None]:
+) -> tuple[sitk.Image, dict | None, sitk.Transform | None]:
     """The second of ``files``, the ``name`` volume, where ``options.register`` asks for it moved onto the anatomical one,
-    and what the report says of their alignment (None where it cannot be told).
+    what the report says of their alignment (None where it cannot be told), and the transform that registered them.
 
     Adds to ``warnings`` where the two do not seem aligned. Only the place of the volume changes, no voxel does. Raises
-    InputError where a transform is asked for without a registration or cannot be written, GeometryError where the two
-    cannot be registered.
+    GeometryError where the two cannot be registered.
     """
     from ..volume.registration import alignment_check, register_rigid
 
+    names = ("anatomical", name)
+    anatomical, moving = (_scalar(file.image) for file in files)
+    moved, transform = files[1].image, None
+    if options.register:
+        import SimpleITK as sitk
+
+        transform = register_rigid(anatomical, moving, progress, names=names)
+        moved, moving = (sitk.TransformGeometry(image, transform) for image in (moved, moving))
+    try:
+        found = alignment_check(anatomical, moving, names=names)
+    except InputError:
+        return moved, None, transform  # too thin to tell; what else is wrong the fusion says
+    if not found.aligned:
+        cure = "the registration did not help: look at the two" if options.register else "--register aligns the two"
+        warnings.append(f"{found.message} ({cure})")
+    told = {"aligned": found.aligned, "overlap": round(found.overlap, 4), "registered": options.register}
+    told |= {"displacement_mm": round(found.displacement_mm, 1)} if found.overlap else {}
+    return moved, told, transform
+
+
+def check_transform(options: argparse.Namespace) -> None:
+    """Raise InputError where a transform is asked for without a registration, or in a format that is not known."""
     if options.transform and not options.register:
         raise InputError("--transform writes what --register finds: say --register too")
     if options.transform and options.transform.suffix.lower() not in _TRANSFORMS:
         raise InputError(
             f"{options.transform}: transforms are written as {', '.join(_TRANSFORMS)}; choose one of these"
         )
-    names = ("anatomical", name)
-    anatomical, moving = (_scalar(file.image) for file in files)
-    moved = files[1].image
-    if options.register:
-        import SimpleITK as sitk
-
-        transform = register_rigid(anatomical, moving, progress, names=names)
-        moved, moving = (sitk.TransformGeometry(image, transform) for image in (moved, moving))
-        if options.transform:
-            _write(transform, options.transform if name == "functional" else transform_of_second(options.transform))
-    try:
-        found = alignment_check(anatomical, moving, names=names)
-    except InputError:
-        return moved, None  # too thin to tell; what else is wrong the fusion says
-    if not found.aligned:
-        cure = "the registration did not help: look at the two" if options.register else "--register aligns the two"
-        warnings.append(f"{found.message} ({cure})")
-    told = {"aligned": found.aligned, "overlap": round(found.overlap, 4), "registered": options.register}
-    return moved, told | ({"displacement_mm": round(found.displacement_mm, 1)} if found.overlap else {})
 
 
 def transform_of_second(path: Path) -> Path:
@@ -74,7 +76,8 @@ def _scalar(image):
     return sitk.VectorMagnitude(sitk.Cast(image, sitk.sitkVectorFloat32))
 
 
-def _write(transform, path):
+def write_transform(transform: sitk.Transform, path: Path) -> None:
+    """Write ``transform`` to ``path``, whole or not at all."""
     import SimpleITK as sitk
 
     from ..files.writing import atomic_path

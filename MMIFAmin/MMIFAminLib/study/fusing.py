@@ -62,10 +62,11 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     outputs.check_fuse_sources(options, files)
     anatomical = files[0].image
     fuser = load()
-    functional, alignment = aligned((files[0], files[1]), options, progress, warnings)
+    functional, alignment, *transforms = aligned((files[0], files[1]), options, progress, warnings)
     second, second_facts = None, {}
     if options.second:
-        second, found = aligned((files[0], files[2]), options, progress, warnings, "second anatomical")
+        second, found, transform = aligned((files[0], files[2]), options, progress, warnings, "second anatomical")
+        transforms.append(transform)
         second_facts = {"alignment": found} | ({} if options.anonymous else {"file": sources[2]})
     fused = fuser.fuse(
         anatomical,
@@ -84,6 +85,7 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
     table = table or _own_table(functional)
     image = fused.rgb(table, options.functional_weight) if options.rgb else fused.image
     written = outputs.write_fused(image, options, files)
+    outputs.write_transforms(transforms, options)
     facts = fused.report | {
         "alignment": alignment,  # the warnings of sources name files and patients' series
         "warnings": ([] if options.anonymous else warnings) + written + fused.report["warnings"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .alignment import transform_of_second
+from .alignment import check_transform, transform_of_second, write_transform
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -29,6 +29,7 @@ def check_fuse_outputs(options: argparse.Namespace) -> None:
         )
     if options.uid_root is not None and not options.dicom:
         raise InputError("--uid-root is for DICOM: give it with --dicom or -o FOLDER/")
+    check_transform(options)
     given = list(filter(None, (options.anatomical, options.functional, options.second)))
     transforms = [options.transform]
     if options.transform and options.second:
@@ -48,6 +49,14 @@ def check_fuse_sources(options: argparse.Namespace, files: tuple[VolumeFile, ...
         from ..files.dicom_out import check_series
 
         check_series([file.about for file in files], options.anonymous, options.uid_root)
+
+
+def write_transforms(transforms: Iterable[sitk.Transform | None], options: argparse.Namespace) -> None:
+    """Write what registered the functional volume, and the second one where there is one, where ``options`` ask for it."""
+    if options.transform:
+        for transform, path in zip(transforms, (options.transform, transform_of_second(options.transform))):
+            if transform is not None:
+                write_transform(transform, path)
 
 
 def write_fused(image: sitk.Image, options: argparse.Namespace, files: tuple[VolumeFile, ...]) -> list[str]:

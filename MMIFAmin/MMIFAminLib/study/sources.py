@@ -20,7 +20,7 @@ def read_sources(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[V
     alone stands for the first two where their roles are plain. Raises InputError for what cannot be read, for one volume
     given twice and, unless ``options.different_patients``, for two patients.
     """
-    from ..files.belonging import other_frame_of_reference, other_patient
+    from ..files.belonging import one_series, other_frame_of_reference, other_patient
 
     names, series = _names(options.anatomical, options.functional, options.second)
     several: list[bool] = []
@@ -30,6 +30,8 @@ def read_sources(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[V
         raise InputError(f"neither {' nor '.join(map(str, names))} holds several volumes: leave out --frame")
     warnings = [warning for volume in volumes for warning in volume.warnings]
     for (one, first), (other, volume) in combinations(zip(names, volumes), 2):
+        if message := one_series(first, volume):
+            raise InputError(f"{one} and {other} {message}; give two volumes")
         if message := other_patient(first, volume):
             if not options.different_patients:
                 raise InputError(f"{one} and {other} {message}; if you mean it, say --different-patients")
