@@ -87,6 +87,7 @@ def test_a_file_larger_than_any_network_is_not_read(saved):
         (lambda card: {key: value for key, value in card.items() if key != "architecture"}, "does not hold"),
         (lambda card: card | {"architecture": card["architecture"] | {"channels": 64}}, "does not hold"),
         (lambda card: card | {"architecture": {"layers": 12}}, "does not hold"),
+        (lambda card: card | {"architecture": []}, "does not hold"),
         (lambda card: [card], "not a JSON object"),
     ],
 )

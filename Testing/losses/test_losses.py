@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.evaluation.baselines import laplacian_pyramid
 from MMIFAminLib.evaluation.metrics import RANKED, score
 from MMIFAminLib.losses.adaptive import MEASURES, STEP, AdaptiveLoss, Standing, worth
@@ -125,6 +126,22 @@ def test_a_later_stage_begins_with_what_was_learned():
 def test_every_ranked_metric_has_a_term():
     assert sorted(metric for found in MEASURES.values() for metric in found) == sorted(RANKED)
     assert set(MEASURES) < set(TERMS) and set(STEP) == set(RANKED)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"weights": {"structur": 1.0}}, "names structur"),
+        ({"weights": {"structure": 1.0}, "anchors": {"dark": 1.0}}, "names dark"),
+        ({"weights": {"structure": 1.0}, "uptake": {"legible": 1.0}}, "names legible"),
+        ({"weights": {"structure": 1.0}, "margins": {"SSMI": 0.03}}, "names SSMI"),
+        ({"weights": {"structure": 1.0}, "margins": {"VIF": 0.03}}, "names VIF"),
+        ({"weights": {"structure": 1.0, "contrast": 0.0}}, "contrast must be above 0"),
+    ],
+)
+def test_nothing_that_an_adaptive_loss_is_told_is_ignored(options, words):
+    with pytest.raises(InputError, match=words):
+        AdaptiveLoss(**options)
 
 
 def test_adaptive_weights_stay_as_given_with_rate_0():

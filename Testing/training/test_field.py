@@ -1,6 +1,7 @@
 """Who competes, what is estimated of them where they were not scored, and cross-validation by patients."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,6 +121,10 @@ def test_cross_validation_scores_patients_that_were_not_trained_on(data, tmp_pat
         cross_validate(config, data, tmp_path, folds=1)
     cross_validate(config, data, tmp_path, folds=2)  # finished folds are not trained again
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    with pytest.raises(InputError, match="another configuration"):
+        cross_validate(replace(config, seed=1), data, tmp_path, folds=2)
+    with pytest.raises(InputError, match="without other patients"):
+        cross_validate(config, data, tmp_path, folds=3)
 
 
 def test_an_expected_rank_counts_each_competitor_by_how_likely_it_is_ahead():

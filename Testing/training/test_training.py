@@ -159,6 +159,14 @@ def test_a_checkpoint_from_before_a_key_existed_resumes(data, finished):
     assert train(Config.from_dict(TINY), data, finished, resume=True).is_file()
 
 
+@pytest.mark.parametrize("content", [b"", b"\x80\x02.", b"no checkpoint\n"])
+def test_a_damaged_checkpoint_is_told_in_one_line(data, finished, content):
+    (finished / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        train(Config.from_dict(TINY), data, finished, resume=True)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_killed_run_resumes_to_the_same_weights(data, tmp_path):
     """SIGKILL while the second checkpoint (step 4) is written: resumed from the first, the run equals one without."""
     config, output, whole = write_config(tmp_path / "tiny.yaml", average=0.75), tmp_path / "out", tmp_path / "whole"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from MMIFAminLib.training import Config, load_config, train
 from MMIFAminLib.training.config import SHIPPED as CONFIGS
 from MMIFAminLib.training.config import UptakePairs
 from MMIFAminLib.training.data import Case, DrawPatch, laid_over, load_cases, training_loader
+from MMIFAminLib.training.engine import Pairs, train_on
+from MMIFAminLib.training.field import Field
 from MMIFAminLib.training.step import build_loss
 from MMIFAminLib.training.uptake import load_uptake
 from MMIFAminLib.volume.geometry import on_cubes
@@ -266,3 +269,19 @@ def test_volumes_on_cubes_keep_place_and_values():
     fine = on_cubes(image, 2.0)
     assert fine.GetSize() == (4, 3, 4) and fine.GetSpacing() == (2, 2, 2) and fine.GetOrigin() == (5, -3, 7)
     assert fine[1, 2, 0] == image[1, 2, 0] and fine[1, 2, 1] == (image[1, 2, 0] + image[1, 2, 1]) / 2
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("extends: own.yaml\n", "extends itself"),
+        ("extends: [a]\n", "must be the name of a configuration"),
+        ("- a\n", "must be a mapping"),
+        ("extends: medical\nafter: own.yaml\n", "comes after itself"),
+    ],
+)
+def test_a_configuration_that_cannot_extend_or_follow(tmp_path, data, monkeypatch, text, words):
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text(text)
+    with pytest.raises(InputError, match=words):
+        train_on(load_config("own.yaml"), Pairs({}, {}, [], Field([])), tmp_path / "out")

@@ -304,6 +304,12 @@ def test_given_windows(spec, expected):
     assert (window.low, window.high) == expected and window.origin
 
 
+@pytest.mark.parametrize("spec", ["auto", "mr", "uptake"])
+def test_a_choice_asked_for_is_read_as_a_given_one_is(spec):
+    for array in (array_of(ct_head()), array_of(head())):
+        assert choose_window(array, spec) == choose_window(array, f" {spec.upper()}")
+
+
 @pytest.mark.parametrize(
     "spec", ["brain", "1:2:3", ":", "a:b", "5", "", None, 5, (1,), (1, 2, 3), ("x", 1), {"low": 1}]
 )

@@ -120,7 +120,7 @@ def _build(path: Path, content: bytes, card: dict):
         # In files older than version 0.2 the Transformers' convolutions lie one level deeper.
         state = {name.replace(".conv.", "."): value for name, value in safetensors.torch.load(content).items()}
         network.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path.name} does not hold this version's MMIF-AMIN network ({reason}).") from None
     return network.eval()

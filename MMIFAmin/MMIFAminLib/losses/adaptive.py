@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ..errors import InputError
 from .terms import TERMS
 
 MEASURES = {
@@ -65,7 +66,7 @@ class AdaptiveLoss(nn.Module):
     the field, whatever it is worth in ranks (see ``worth``). ``anchors`` ``{term: weight}`` are added with constant
     weights: a classical method meets these terms exactly, so that there is nothing to win. With ``uptake``
     ``{term: weight}`` there is one kind more, the last: measured uptake, which no ranks judge, with these weights and
-    no others.
+    no others. Raises InputError for names that are none, and for weights that are not above 0.
     """
 
     log_weights: torch.Tensor
@@ -82,10 +83,20 @@ class AdaptiveLoss(nn.Module):
         kinds: int = 1,
     ) -> None:
         super().__init__()
-        anchors, uptake = anchors or {}, uptake or {}
+        anchors, uptake, margins = anchors or {}, uptake or {}, margins or {}
+        metrics = {metric for name in weights for metric in MEASURES.get(name, ())}
+        unknown = [name for name in weights if name not in MEASURES]
+        unknown += [name for name in (*anchors, *uptake) if name not in TERMS]
+        unknown += [name for name in margins if name not in metrics]
+        if unknown:
+            raise InputError(
+                f"loss.options names {', '.join(unknown)}: there is no such term, or no term for such a metric."
+            )
+        if zero := [name for name, weight in weights.items() if not weight > 0]:
+            raise InputError(f"loss.options.weights: {zero[0]} must be above 0; leave a term out that is not wanted.")
         self.names = tuple(weights)
         self.anchors = (*anchors, *(name for name in uptake if name not in (*weights, *anchors)))
-        self.rate, self.reach, self.margins = rate, reach, margins or {}
+        self.rate, self.reach, self.margins = rate, reach, margins
         tasks = [weights | anchors] * kinds
         table = torch.tensor([[float(row.get(name, 0)) for name in self._terms] for row in (*tasks, uptake)])
         self.register_buffer("log_weights", table[:, : len(weights)].log())

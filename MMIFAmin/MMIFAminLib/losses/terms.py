@@ -108,7 +108,7 @@ def contrast(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
 
 
 def sharpness(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
-    """How far the mean gradient falls short of the sum of the sources' stronger gradients, as a fraction of it."""
+    """How far the mean gradient falls short of 1.25 times that of the source whose gradient is stronger, as a fraction of it."""
     reach = torch.maximum(_norm(differences_xy(a)), _norm(differences_xy(b))).mean(dim=(1, 2, 3))
     return F.relu(1.0 - _norm(differences_xy(f)).mean(dim=(1, 2, 3)) / (1.25 * reach + _EPS))
 

@@ -11,7 +11,7 @@ class FusionDecoder(nn.Module):
 
     Takes the IDN features of both modalities ``(N, 2 * in_channels, h, w)`` and the MCFEM features
     ``(N, channels, h, w)``; returns ``(N, maps, 4h, 4w)``. The last convolution starts at zero: the untrained network
-    is the maximum of the two sources.
+    has no say, and the fused image is the form's (``bounds``).
     """
 
     def __init__(self, in_channels: int, channels: int, width: int, layers: int, factor: int, maps: int) -> None:

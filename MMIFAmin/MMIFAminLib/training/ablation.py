@@ -1,7 +1,6 @@
 """Which part earns its place: the same budget for the full method and for variants without one of its parts."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..errors import InputError
 from ..evaluation import metrics
 from ..files.writing import atomic_path, write_csv
 from .config import Ablation, Config, Variant, load_config, merge
-from .engine import train
+from .engine import is_finished, train
 
 _COLUMNS = tuple(metric.name for metric in metrics.METRICS)
 
@@ -53,7 +52,7 @@ def ablate(
     output = Path(output)
     planned = list_networks(plan, output)
     for number, network in enumerate(planned):
-        if not _is_finished(network):
+        if not is_finished(network.config, network.folder):
 
             def tell(fraction: float, text: str, number=number, network=network):
                 if progress:
@@ -91,16 +90,6 @@ def _changed(base: Config, plan: Ablation, variant: Variant, seed: int) -> Confi
         return Config.from_dict(merge(merge(values, plan.change), variant.change))
     except InputError as error:
         raise InputError(f"variant {variant.name!r}: {error}") from None
-
-
-def _is_finished(network: Trained) -> bool:
-    if not network.weights.is_file():
-        return False
-    card = json.loads(network.weights.with_suffix(".json").read_text(encoding="utf-8"))
-    made_with = Config.from_dict(card["config"]).for_card()  # with the defaults of keys that are newer than the network
-    if made_with != network.config.for_card():
-        raise InputError(f"{network.folder} holds a network of another configuration: choose another output folder.")
-    return True
 
 
 def _rows(networks: list[Trained]) -> list[dict]:

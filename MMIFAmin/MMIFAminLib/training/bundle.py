@@ -104,7 +104,7 @@ def _metadata(info) -> dict:
         "description": "MMIF-AMIN: invertible dense features of each modality, complementary features of both",
         "authors": "MMIFAmin developers",
         "copyright": "Copyright (c) MMIFAmin developers",
-        "data_source": "Harvard Whole Brain Atlas, registered pairs",
+        "data_source": ", ".join(info.card.get("data", {})) + " pairs, as the model card tells",
         "data_type": "nibabel",
         "image_classes": "two channels in [0, 1]: anatomical, functional",
         "pred_classes": "one channel in [0, 1]: the fused image",

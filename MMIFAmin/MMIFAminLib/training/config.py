@@ -231,12 +231,15 @@ def merge(base: dict, change: dict) -> dict:
     return merged
 
 
-def _read(path: str | Path) -> dict:
+def _read(path: str | Path, extending: tuple[Path, ...] = ()) -> dict:
+    """What the file holds, merged into what it extends; ``extending`` are the files that lead here."""
     import yaml
 
     file = SHIPPED / f"{path}.yaml"
     if not file.is_file():
         file = Path(path)
+    if file.resolve() in extending:
+        raise InputError(f"{file} extends itself.")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -244,8 +247,13 @@ def _read(path: str | Path) -> dict:
         raise InputError(f"it cannot be read ({error.strerror}); shipped configurations: {shipped}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"it is not YAML ({' '.join(str(error).split())}).") from None
-    if isinstance(values, dict) and "extends" in values:
-        values = merge(_read(values.pop("extends")), values)
+    if not isinstance(values, dict):
+        raise InputError("the configuration must be a mapping of names to values.")
+    if "extends" in values:
+        base = values.pop("extends")
+        if not isinstance(base, str):
+            raise InputError(f"extends is {base!r}: it must be the name of a configuration or a file.")
+        values = merge(_read(base, (*extending, file.resolve())), values)
     return values
 
 

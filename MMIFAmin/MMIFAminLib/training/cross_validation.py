@@ -12,7 +12,7 @@ from ..files.writing import atomic_path, write_csv
 from ..losses.adaptive import STEP
 from .config import Config, load_config
 from .data import Case, load_cases
-from .engine import Pairs, train_on
+from .engine import Pairs, is_finished, train_on
 from .field import Field, Scores, mean_scores, read_peers
 from .record import read_log
 from .uptake import load_uptake
@@ -37,7 +37,7 @@ def cross_validate(
     The patients of ``train`` and ``val`` of each task are dealt out to the folds in turn (a task with fewer patients than folds
     is trained on all of them in the others). `output` gets a folder for each fold, ``patients.csv`` (a row for each patient: see
     ``by_patient``) and ``patients.md``, renewed after each fold. Run again after an interruption, it goes on where it stopped.
-    Raises InputError as ``train`` does, and for fewer than 2 folds.
+    Raises InputError as ``train`` does, for fewer than 2 folds, and where `output` holds other folds or another configuration.
     """
     if folds < 2:
         raise InputError(f"{folds} folds leave no patients to train on: choose 2 or more.")
@@ -55,10 +55,12 @@ def cross_validate(
                 progress((fold + fraction) / folds, f"fold {fold + 1} of {folds}: {text}")
 
         folder = output / f"fold-{fold}"
-        if not (folder / "scores.csv").is_file():
+        if not is_finished(config, folder):
             train_on(config, Pairs(kept, held, uptake, field), folder, source=source, resume=True, progress=tell)
-        cases = [case for task in held.values() for case in task]
-        found += [{"fold": fold} | row for row in by_patient(cases, read_log(folder / "scores.csv"), field)]
+        cases, scores = [case for task in held.values() for case in task], read_log(folder / "scores.csv")
+        if {(case.task, case.name) for case in cases} != {(row["task"], row["id"]) for row in scores}:
+            raise InputError(f"{folder} was trained without other patients: choose another output folder.")
+        found += [{"fold": fold} | row for row in by_patient(cases, scores, field)]
         write_csv(found, output / "patients.csv")
         with atomic_path(output / "patients.md") as temporary:
             Path(temporary).write_text(to_markdown(found), encoding="utf-8")

@@ -1,6 +1,7 @@
 """The training engine: MONAI's trainer with handlers for schedule, log, validation and checkpoint."""
 
 import dataclasses
+import json
 import math
 import os
 import platform
@@ -92,6 +93,20 @@ def train_on(
     return weights
 
 
+def is_finished(config: Config, output: Path) -> bool:
+    """Whether `output` holds the weights that ``train`` makes with ``config``. Raises InputError where they are another's."""
+    (part, folder, _) = _parts(config, output, "")[-1]
+    weights = folder / f"{part.name}.safetensors"
+    if not weights.is_file():
+        return False
+    values = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))["config"]
+    if (
+        Config.from_dict(values).for_card() != part.for_card()
+    ):  # with the defaults of keys that are newer than the weights
+        raise InputError(f"{output} holds a network of another configuration: choose another output folder.")
+    return True
+
+
 def _parts(config: Config, output: Path, source: str) -> list[tuple[Config, Path, str]]:
     """What is trained one after the other, with each part's folder and source: ``config``, and before it the one that it
     comes after, with the same seed.
@@ -99,6 +114,8 @@ def _parts(config: Config, output: Path, source: str) -> list[tuple[Config, Path
     if not config.after:
         return [(config, output, source)]
     first = dataclasses.replace(load_config(config.after), seed=config.seed)
+    if first.after == config.after:
+        raise InputError(f"{config.after} comes after itself: name another configuration there.")
     before = _parts(first, output / "before", config.after)
     start = output / "before" / f"{first.name}.safetensors"
     return [*before, (dataclasses.replace(config, after="", start=str(start)), output, source)]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ def load_checkpoint(path: Path, config: Config, **parts: Any) -> tuple[int, floa
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         saved = Config.from_dict(content["config"]).to_dict()  # with the defaults of keys that are newer than the run
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"The checkpoint {path} cannot be read ({str(error).splitlines()[0]}).") from None
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"The checkpoint {path} cannot be read ({reason}).") from None
     wanted = config.to_dict()
     changed = [key for key in wanted if key not in _FREE and saved[key] != wanted[key]]
     if changed:

@@ -71,7 +71,7 @@ def choose(
         for array, spacing, role, told in zip((a, b), spacings, ("anatomical", "functional"), hints)
     )
     warnings = []
-    if kind == "auto" and specs[1] == "auto" and second.kind == "ct" and first.kind != "ct":
+    if kind == "auto" and str(specs[1]).strip().lower() == "auto" and second.kind == "ct" and first.kind != "ct":
         warnings.append("The functional volume looks like a CT: if it is meant as the anatomical one, swap the two.")
     if kind == "uptake":
         chosen, second = Kind.UPTAKE, _as(second, "uptake", hints[1])

@@ -145,6 +145,7 @@ def choose_window(
                 f"its values go from {low:g} to {high:g}; choose a window inside them"
             )
         return window
+    spec = str(spec).strip().lower()  # as given_window reads it
     shows = shows or Shows("ct" if looks_like_ct(array) else "mr" if role == "anatomical" else "uptake", scale=1.0)
     if spec == "auto":
         if shows.kind == "ct" and shows.scale is not None:
