@@ -1,5 +1,6 @@
 """The section *Batch* of the panel on the widget bench: all pairs of the scene, or all studies of a folder."""
 
+import json
 import threading
 
 import numpy as np
@@ -9,7 +10,8 @@ import SimpleITK as sitk
 from bench.driving import case, fused, names, slow
 from bench.fixtures import bench  # noqa: F401
 from MMIFAminLib.cohort import find_studies
-from MMIFAminLib.cohort.results import OneByOne
+from MMIFAminLib.cohort.results import OneByOne, Results
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.study import default_options
 from support.cohorts import make_cohort
 
@@ -99,6 +101,25 @@ class TestScene:
         run(bench, panel)
         assert np.array_equal(slicer.util.arrayFromVolume(output), alone)
         assert len(names(bench.scene, "vtkMRMLVectorVolumeNode")) == 1
+
+    def test_what_is_kept_gets_the_colours_that_are_chosen(self, bench, panel):  # noqa: F811
+        output = fused(bench, panel)
+        before = np.array(slicer.util.arrayFromVolume(output))
+        panel._parameterNode.colorTable = bench.scene.GetNodeByID("vtkMRMLColorTableNodeRainbow")
+        panel.logic.fuseAll()
+        assert panel.logic.batchRows()[1][0][1] == "kept"
+        assert json.loads(output.GetAttribute("MMIFAmin.parameters"))["color_table"] == "Rainbow"
+        assert (slicer.util.arrayFromVolume(output) != before).any()
+
+    def test_a_row_of_another_batch_chooses_nothing(self, bench, panel):  # noqa: F811
+        add(bench, ("p1 MR", "p1 PET"), ("p2 MR", "p2 PET"))
+        run(bench, panel)
+        assert [node.GetName() for node in panel.logic.batchSources(0)] == ["p1 MR", "p1 PET"]
+        for name in ("p1 MR", "p1 PET"):
+            bench.scene.RemoveNode(slicer.util.getNode(name))
+        bench.module.MMIFAminLogic().fuseAll()
+        assert [row[0] for row in panel.logic.batchRows()[1]] == ["p2 MR + p2 PET"]
+        assert panel.logic.batchSources(0) == ()
 
     def test_a_window_in_suv_is_refused_where_the_unit_is_another(self, bench, panel):  # noqa: F811
         (pair,) = add(bench, ("p1 CT", "p1 SUV PET"))
@@ -204,6 +225,18 @@ class TestFolder:
         panel.ui.batchTable.cellClicked(0, 0)
         run(bench, panel)
         assert [row[1] for row in rows(panel)] == ["kept", "kept", "refused"]
+
+    def test_a_table_that_cannot_be_written_stops_nothing(self, bench, panel, folder, monkeypatch):  # noqa: F811
+        """A full disk, or a table that another application holds open."""
+
+        def full(self, *_):
+            raise InputError("cohort.csv cannot be written: no space left on device")
+
+        monkeypatch.setattr(Results, "_write_table", full)
+        run(bench, panel)
+        assert [row[:2] for row in rows(panel)] == [("s000", "fused"), ("s001", "fused"), ("bad", "refused")]
+        assert "no space left" in panel.ui.statusLabel.text and not panel._job.busy
+        assert panel.ui.fuseAllButton.text == "Fuse all"
 
     def test_a_scene_that_closes_leaves_the_folder_to_others(self, bench, panel, folder):  # noqa: F811
         from MMIFAminLib.module import logic

@@ -150,6 +150,35 @@ class TestFromTheConsole:
         logic.usePreset("our-thorax")
         assert panel.ui.presetComboBox.currentText == "Our thorax" and panel.ui.planeComboBox.currentIndex == 1
 
+    def test_a_window_in_suv_is_refused_where_the_values_are_not(self, bench, panel):  # noqa: F811
+        from MMIFAminLib.errors import InputError
+
+        anatomical, functional = case(bench).pair()
+        unit = slicer.vtkCodedEntry()
+        unit.SetValueSchemeMeaning("BQML", "DCM", "Becquerels/milliliter")
+        functional.SetVoxelValueUnits(unit)
+        before = bench.scene.GetNumberOfNodes()
+        with pytest.raises(InputError, match="SUV"):
+            panel.logic.fuse(anatomical, functional, preset="pet-ct-oncology-soft-tissue")
+        assert bench.scene.GetNumberOfNodes() == before
+        assert panel.logic.fuse(anatomical, functional, preset="pet-ct-oncology-soft-tissue", functionalWindow="uptake")
+
+    def test_colours_of_another_scene_are_not_taken_for_those_of_a_preset(self, bench, panel):  # noqa: F811
+        from MMIFAminLib.module import presets
+
+        def table(name):
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
+            node.SetTypeToUser()
+            return node
+
+        panel._parameterNode.colorTable = own = table("My green")
+        panel.logic.savePreset("Ward")
+        preset = presets.find(bench.app.userSettings(), "Ward")[1]
+        assert presets.color_table(preset) is own
+        bench.scene.Clear(0)
+        assert table("Segment colours").GetID() == preset["table"]
+        assert presets.color_table(preset) is None
+
 
 class TestPreloading:
     def test_what_a_fusion_needs_is_loaded_once_the_panel_is_entered(self, bench, panel, monkeypatch):

@@ -192,6 +192,15 @@ class TestOutOfDate:
         case(bench).fuse(panel)
         assert "Out of date" not in panel.ui.statusLabel.text and not output.GetName().endswith(")")
 
+    def test_voxels_changed_from_the_console_count_too(self, bench, panel):
+        output = fused(bench, panel)
+        functional = panel.ui.functionalSelector.currentNode()
+        functional.SetName("Head PET, renamed")
+        assert "voxels" not in panel.ui.statusLabel.text
+        slicer.util.arrayFromVolume(functional)[:] //= 2
+        slicer.util.arrayFromVolumeModified(functional)
+        assert "voxels" in panel.ui.statusLabel.text and output.GetName().endswith("(out of date)")
+
     def test_the_mark_survives_saving_and_loading(self, bench, panel, tmp_path):
         fused(bench, panel)
         panel.ui.functionalSelector.currentNode().SetOrigin(0.0, 0.0, 0.0)

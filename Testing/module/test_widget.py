@@ -293,6 +293,20 @@ class TestQuality:
         panel.ui.plotButton.click()
         assert layout.GetViewArrangement() == before and not panel.ui.plotButton.checked
 
+    def test_a_chart_after_side_by_side_leaves_the_picture_seen(self, bench, panel, measured):
+        functional = panel.ui.functionalSelector.currentNode()
+        colors = functional.GetDisplayNode().GetColorNodeID()
+        crosshair = bench.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        mode = crosshair.GetCrosshairMode()
+        panel.ui.compareButton.click()
+        assert panel._parameterNode.compared and panel._parameterNode.opacity == 0
+        panel.ui.plotButton.click()
+        shown = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        assert panel._parameterNode.opacity == 1 and {
+            c.GetForegroundOpacity() for c in shown if c.GetForegroundVolumeID()
+        } == {1}
+        assert functional.GetDisplayNode().GetColorNodeID() == colors and crosshair.GetCrosshairMode() == mode
+
     def test_deleting_the_fused_volume_undoes_everything(self, bench, panel, measured):
         assert names(bench.scene, "vtkMRMLTableNode")
         bench.scene.RemoveNode(measured)

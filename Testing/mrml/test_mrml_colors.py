@@ -12,7 +12,7 @@ slicer = pytest.importorskip("slicer", reason="needs the slicer-core package")
 from MMIFAminLib import mrml
 from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.errors import InputError
-from support.scenes import FINE, HEAT, UNIT, fuser, new_scene, node_ids, pair, scene, voxels
+from support.scenes import FINE, HEAT, UNIT, add_volume, fuser, new_scene, node_ids, pair, scene, voxels
 
 RAINBOW = "vtkMRMLColorTableNodeRainbow"
 
@@ -108,8 +108,39 @@ def test_recoloring_after_a_reload(scene, pair, fuser, tmp_path):
         mrml.recolor(again, "inferno")
 
 
+def forget(node):
+    """As after a reload: the file keeps the colours alone."""
+    points = node.GetImageData().GetPointData()
+    for name in ("MMIFAmin.fused", "MMIFAmin.uptake"):
+        points.RemoveArray(name)
+
+
+def test_what_is_out_of_date_is_not_recolored_from_other_uptake(scene, pair, fuser):
+    node = mrml.fuse_nodes(*pair, rgb=True, fuser=fuser, **UNIT)
+    forget(node)
+    before = voxels(node).copy()
+    origin = pair[1].GetOrigin()
+    pair[1].SetOrigin(0.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="cannot be recoloured after it was loaded.*fuse again"):
+        mrml.recolor(node, "rainbow")
+    np.testing.assert_array_equal(voxels(node), before)
+    pair[1].SetOrigin(*origin)
+    mrml.recolor(node, "rainbow")
+
+
+def test_a_fusion_with_a_photograph_is_recolored_after_a_reload(scene, pair, fuser):
+    photograph = np.random.default_rng(0).integers(0, 255, (*voxels(pair[0]).shape, 3)).astype(np.uint8)
+    image = sitk.GetImageFromArray(photograph, isVector=True)
+    image.CopyInformation(mrml.node_to_image(pair[0]))
+    node = mrml.fuse_nodes(pair[0], add_volume(scene, image, "Photo"), rgb=True, fuser=fuser, functionalWindow=(0, 255))
+    rainbow = voxels(mrml.recolor(node, "rainbow")).astype(int)
+    mrml.recolor(node)
+    forget(node)
+    assert np.abs(voxels(mrml.recolor(node, "rainbow")) - rainbow).mean() < 1
+
+
 def test_only_color_outputs_of_ours_are_recolored(scene, pair, fuser):
     scalar = mrml.fuse_nodes(*pair, fuser=fuser)
-    for node in (None, pair[0], scalar):
-        with pytest.raises(InputError, match="colour"):
+    for node, words in ((None, "No volume is given"), (pair[0], "is no colour fused"), (scalar, "is no colour fused")):
+        with pytest.raises(InputError, match=words):
             mrml.recolor(node, "rainbow")

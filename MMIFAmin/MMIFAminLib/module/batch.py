@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -155,8 +156,14 @@ def _begin(scene, pair, choices: Choices, load: Callable[[], VolumeFuser]) -> tu
         raise InputError(reason)
     had = {rgb: mrml.made_of(scene, pair, rgb) for rgb in choices.outputs}
     if all(node is not None and not mrml.what_changed(node, choices.options) for node in had.values()):
-        kept = Result(name, KEPT, output=_names(had.values()))
-        return (lambda progress: None), lambda nothing: kept
+
+        def keep(nothing) -> Result:
+            painted: Any = had.get(True)
+            if painted is not None and not mrml.is_painted(painted, choices.colors, choices.weight):
+                mrml.recolor(painted, choices.colors, choices.weight)
+            return Result(name, KEPT, output=_names(had.values()))
+
+        return (lambda progress: None), keep
     source = mrml.snapshot(*pair)
     table = mrml.resolve_color_table(choices.colors, source.table)
     started = time.perf_counter()
@@ -194,7 +201,10 @@ def folder_batch(studies: Studies, cohort: OneByOne) -> Batch:
 
     def step(row) -> Step:
         def finish(result: Result) -> Result:
-            cohort.add(result)
+            try:
+                cohort.add(result)
+            except InputError as error:  # the study itself is done: its table could not be written
+                return replace(result, warnings=(*result.warnings, str(error)))
             return result
 
         return Step(row.id, lambda: (lambda progress: cohort.fuse(row, progress), finish))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,8 +129,11 @@ class BatchLogic:
     def dropBatch(self) -> None:
         """Let go of the last batch; one that is running ends with what is done."""
         if self._batch is not None:
-            self._batch.close()
-            self._batch = None
+            batch, self._batch = self._batch, None
+            try:
+                batch.close()
+            except InputError as error:  # the scene is closing: nobody is left to be told
+                logging.warning(str(error))
 
     def batchRows(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of the table of the last batch, ([], []) where there was none."""
@@ -142,7 +146,9 @@ class BatchLogic:
     def batchSources(self, row: int) -> tuple:
         """The anatomical and the functional node of a row of the table; () where it has none, or they are gone."""
         steps = self._batch.steps if self._batch is not None else ()
-        sources = steps[row].sources if 0 <= row < len(steps) else ()
+        shown = [texts[0] for texts in self.batchRows()[1]]  # of another logic's batch, or of a loaded scene, maybe
+        same = 0 <= row < len(steps) and shown[row : row + 1] == [steps[row].name]
+        sources = steps[row].sources if same else ()
         return sources if all(node.GetScene() is slicer.mrmlScene for node in sources) else ()
 
     def batchReasons(self, p: state.MMIFAminParameterNode, busy: bool) -> dict[str, str]:

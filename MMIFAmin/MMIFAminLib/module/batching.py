@@ -23,6 +23,7 @@ class Batching:
     _job: Any
     _pollTimer: Any
     _start: Any
+    _telling: Any
     _cancel: Any
     _preselect: Any
     onTableResized: Any
@@ -88,13 +89,15 @@ class Batching:
         self.updateGUI()
 
     def _endBatch(self, batch: Any, words: str) -> None:
-        batch.close()
+        with self._telling(_("The table of the results was not written.")):
+            batch.close()
+        unwritten = self._problem
         p = self._parameterNode
         if p is not None:
             self._preselect()
             self.logic.adaptToSources(p, newFunctional=False)
             self.logic.showFused(p)
-        self._problem = self._told(batch, words)
+        self._problem = "\n".join(filter(None, (unwritten, self._told(batch, words))))
 
     def _told(self, batch: Any, words: str) -> str:
         """`words` with the counts of a batch and, where a second volume is chosen, that it has no part in it."""

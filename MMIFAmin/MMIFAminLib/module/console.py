@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from ..errors import InputError
-from . import presets, roles
+from . import presets, roles, units
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLScalarVolumeNode
@@ -88,10 +88,13 @@ class ConsoleLogic:
             "functionalWeight": functionalWeight,
         }
         options |= {name: value for name, value in given.items() if value is not None}
+        mrml.check_pair(anatomicalNode, functionalNode, secondNode)
+        in_suv = options["functionalWindow"] in [choice.value for choice in units.SUV_WINDOWS]
+        if preset and functionalWindow is None and in_suv and (reason := units.why_not_suv_windows(functionalNode)):
+            raise InputError(reason)
         self.ensurePackages()
         fuser, watcher = self.fuser(device, precision), None
         if show:
-            mrml.check_pair(anatomicalNode, functionalNode, secondNode)
             own = mrml.node_color_table(functionalNode)
             table = mrml.resolve_color_table(options["colorTable"], own) if rgb else None
             sources, weight = (anatomicalNode, functionalNode), options["functionalWeight"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from . import roles, state
 
 if TYPE_CHECKING:
-    import vtk
     from slicer import vtkMRMLScalarVolumeNode
 
 
@@ -32,6 +32,7 @@ class Following:
     _problem: str
     _report: str
     _taken: Any
+    _stamps: dict[Any, int]
 
     def _preselect(self):
         if self._parameterNode is not None and not self._job.busy:
@@ -69,7 +70,10 @@ class Following:
         for node in {*(before or ())} - {None}:
             self.removeObserver(node, moved, self.onSourceMoved)
             self.removeObserver(node, changed, self.onSourceVoxels)
-        for node in {*after} - {None}:
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSourceModified)
+        self._stamps = {node: _stamp(node) for node in {*after} - {None}}
+        for node in self._stamps:
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSourceModified)
             self.addObserver(node, moved, self.onSourceMoved)
             self.addObserver(node, changed, self.onSourceVoxels)
 
@@ -77,7 +81,13 @@ class Following:
         self._scheduleCheck()
         self.updateGUI()
 
+    def onSourceModified(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
+        """`slicer.util.arrayFromVolumeModified` tells of other voxels by this event alone."""
+        if self._stamps.get(caller) != _stamp(caller):
+            self.onSourceVoxels(caller, event)
+
     def onSourceVoxels(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
+        self._stamps[caller] = _stamp(caller)
         self.logic.noteVoxels(caller)
         self._taken = None
         self.onSourceMoved()
@@ -93,3 +103,9 @@ class Following:
 
     def onSwap(self, checked: bool = False) -> None:
         self.logic.swap(self._parameterNode)
+
+
+def _stamp(node) -> int:
+    """What changes with the voxels of a volume node."""
+    data = node.GetImageData()
+    return data.GetMTime() if data is not None else 0

@@ -276,6 +276,8 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         """Load a sample pair, made in the cache first, and show a lesion; returns the anatomical and functional node."""
         from . import sample
 
+        if name not in sample.SAMPLES:
+            raise InputError(f"There is no sample '{name}'; choose one of {', '.join(sample.SAMPLES)}.")
         cache = slicer.mrmlScene.GetCacheManager()
         folder = cache.GetRemoteCacheDirectory() if cache is not None else slicer.app.temporaryPath
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -141,7 +141,8 @@ def save(settings: Any, name: str, parameters: state.MMIFAminParameterNode) -> N
     if reason:
         raise InputError(reason)
     preset = {key: _written(getattr(parameters, key)) for key in _SAVED}
-    preset["table"] = parameters.colorTable.GetID() if parameters.colorTable is not None else ""
+    table = parameters.colorTable
+    preset |= {"table": table.GetID(), "tableName": table.GetName()} if table is not None else {"table": ""}
     settings.setValue(KEY, json.dumps({**own(settings), name.strip(): preset}))
     parameters.preset = name.strip()
 
@@ -179,7 +180,11 @@ def shown(parameters: state.MMIFAminParameterNode, settings: Any) -> str:
 
 def color_table(preset: dict | None) -> vtkMRMLColorNode | None:
     """The colour node of a preset, or None."""
-    return slicer.mrmlScene.GetNodeByID(preset["table"]) if preset and preset.get("table") else None
+    if not preset or not preset.get("table"):
+        return None
+    node = slicer.mrmlScene.GetNodeByID(preset["table"])
+    same = node is not None and preset.get("tableName") in (None, node.GetName())  # IDs repeat across scenes
+    return node if same else None
 
 
 def _hyphened(name: str) -> str:

@@ -140,11 +140,16 @@ class ViewLogic:
 
     def plot(self, p: state.MMIFAminParameterNode) -> None:
         """Show the chart of the chosen metric."""
+        from .. import mrml
         from . import views
 
         previous = views.show_chart(self.chart(state.fused_node(p), p.metric))
         with slicer.util.NodeModify(p):
             self._remember(p, previous)
+            if p.compared:
+                views.return_colors(slicer.mrmlScene)
+                mrml.return_crosshair(slicer.mrmlScene)
+                p.opacity = 1.0
             p.compared, p.plotted, p.mip = False, True, False
         self.dropMip()
 

@@ -13,7 +13,7 @@ from .legend import hide_legend, legend_nodes, show_legend
 from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot, still_there
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
-from .recoloring import Painting, paint, recolor
+from .recoloring import Painting, is_painted, paint, recolor
 from .registration import apply_registration, undo_registration
 from .taking import label_maps, taken_for
 
@@ -31,6 +31,7 @@ __all__ = [
     "fuse_nodes",
     "fuse_snapshot",
     "hide_legend",
+    "is_painted",
     "label_maps",
     "legend_nodes",
     "made_of",

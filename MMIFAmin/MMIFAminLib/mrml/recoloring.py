@@ -17,7 +17,7 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..display.color import ColorTable, colorize, fused_of, recover_uptake
+from ..display.color import ColorTable, colorize, fused_of, values_of
 from ..errors import InputError
 from ..volume.intensity import Window
 from ..volume.resampling import resample_to
@@ -74,8 +74,8 @@ def recolor(
     """
     check_weight(functionalWeight)
     if node is None or not node.IsA("vtkMRMLVectorVolumeNode") or node.GetAttribute("MMIFAmin.version") is None:
-        name = "No volume" if node is None else f"'{node.GetName()}'"
-        raise InputError(f"{name} is a colour fused volume; choose one that MMIFAmin made.")
+        what = "No volume is given" if node is None else f"'{node.GetName()}' is no colour fused volume"
+        raise InputError(f"{what}; choose one that MMIFAmin made.")
     functionalNode = node.GetNodeReference("MMIFAmin.functional")
     own = node_color_table(functionalNode) if functionalNode is not None else None
     table = resolve_color_table(colorTable, own)
@@ -91,6 +91,15 @@ def recolor(
     data.Modified()
     node.Modified()
     return node
+
+
+def is_painted(node: vtkMRMLVectorVolumeNode, colorTable: ColorChoice, functionalWeight: float) -> bool:
+    """Whether a colour fused volume is painted with this table and weight; see `recolor`."""
+    functionalNode = node.GetNodeReference("MMIFAmin.functional")
+    own = node_color_table(functionalNode) if functionalNode is not None else None
+    wanted = painted_with(resolve_color_table(colorTable, own), functionalWeight)
+    parameters = json.loads(node.GetAttribute("MMIFAmin.parameters"))
+    return all(parameters.get(name) == wanted[name] for name in ("colors", "functional_weight"))
 
 
 def fused_value(node: vtkMRMLScalarVolumeNode, index: Sequence[int], uptake: float | None) -> float | None:
@@ -151,6 +160,10 @@ def _recover(node, functionalNode) -> None:
             f"The functional volume of '{node.GetName()}' is no longer in the scene, so its uptake is not known; "
             "load it and fuse again."
         )
+    from .freshness import what_changed  # which imports `publishing`, and that this
+
+    if reason := what_changed(node):
+        raise InputError(f"'{node.GetName()}' cannot be recoloured after it was loaded: {reason}; fuse again.")
     picture = node_to_image(node)
     uptake, _ = resample_to(
         _scalar(functionalNode),
@@ -179,7 +192,7 @@ def _scalar(functionalNode) -> sitk.Image:
     image = node_to_image(functionalNode)
     if image.GetNumberOfComponentsPerPixel() == 1:
         return image
-    uptake, _ = recover_uptake(sitk.GetArrayViewFromImage(image))
+    uptake, _ = values_of(sitk.GetArrayViewFromImage(image)[..., :3])
     scalar = sitk.GetImageFromArray(uptake)
     scalar.CopyInformation(image)
     return scalar
