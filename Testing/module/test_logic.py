@@ -1,5 +1,6 @@
 """The module without its panel: console use, colours, choices and their reasons, sample data, documented lines."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -209,12 +210,15 @@ class TestDocumentation:
         monkeypatch.setitem(logic._fusers, ("cpu", "fp32"), logic._fusers["auto", "auto"])
         load_pet(tmp_path / "pet")
         *blocks, _ = console_blocks(repository)
-        names = {"slicer": slicer}
+        names, colors = {"slicer": slicer}, []
         for block in blocks:
             exec(compile(block, "console.md", "exec"), names)
+            if "coloredNode" in names:
+                told = json.loads(names["coloredNode"].GetAttribute("MMIFAmin.parameters"))
+                colors.append(told["color_table"])
         assert names["coloredNode"].GetClassName() == "vtkMRMLVectorVolumeNode"
         assert '"plane": "coronal"' in names["fusedNode"].GetAttribute("MMIFAmin.parameters")
-        assert "PET-Rainbow2" in names["coloredNode"].GetAttribute("MMIFAmin.parameters")
+        assert "PET-Rainbow2" in colors and colors[-1] == "PET-Heat", "a batch gives all its pairs the panel's colours"
 
     def test_the_batch_of_a_folder_runs(self, bench, repository, tmp_path):  # noqa: F811
         (tmp_path / "studies").mkdir()
