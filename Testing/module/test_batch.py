@@ -111,6 +111,17 @@ class TestScene:
         assert json.loads(output.GetAttribute("MMIFAmin.parameters"))["color_table"] == "Rainbow"
         assert (slicer.util.arrayFromVolume(output) != before).any()
 
+    def test_what_was_changed_without_the_panel_is_fused_again(self, bench, panel):  # noqa: F811
+        (_p1, p2) = add(bench, ("p1 MR", "p1 PET"), ("p2 MR", "p2 PET"))
+        run(bench, panel)
+        before = np.array(slicer.util.arrayFromVolume(slicer.util.getNode("p2 MR + p2 PET fused colour")))
+        slicer.util.arrayFromVolume(p2[1])[:] //= 4
+        slicer.util.arrayFromVolumeModified(p2[1])
+        run(bench, panel)
+        assert [row[1] for row in rows(panel)] == ["kept", "fused"]
+        after = slicer.util.arrayFromVolume(slicer.util.getNode("p2 MR + p2 PET fused colour"))
+        assert not np.array_equal(before, after)
+
     def test_a_row_of_another_batch_chooses_nothing(self, bench, panel):  # noqa: F811
         add(bench, ("p1 MR", "p1 PET"), ("p2 MR", "p2 PET"))
         run(bench, panel)

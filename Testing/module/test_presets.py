@@ -99,6 +99,17 @@ class TestPresets:
             settings.setValue(presets.KEY, text)
             assert presets.own(settings) == {}
 
+    def test_what_another_version_has_saved_stays(self, bench, panel):
+        from MMIFAminLib.module import presets
+
+        settings = bench.app.userSettings()
+        newer = {"plane": "OBLIQUE"}
+        settings.setValue(presets.KEY, json.dumps({"newer": newer, "odd": {"functionalWeight": 3}}))
+        panel.logic.savePreset("Ours")
+        assert list(presets.own(settings)) == ["Ours"]
+        presets.delete(settings, "Ours")
+        assert json.loads(settings.value(presets.KEY)) == {"newer": newer, "odd": {"functionalWeight": 3}}
+
 
 class TestFromTheConsole:
     def test_a_preset_is_named_as_it_is_shown_or_by_the_beginning_in_small_letters(self, bench):  # noqa: F811

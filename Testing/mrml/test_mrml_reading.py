@@ -89,6 +89,8 @@ class TestValues:
             points.RemoveArray(name)  # as after a reload: the file keeps the colours alone
         for lps in ((0, 0, 0), (30, -35, 25)):
             assert places.value_at(color, ras(lps)) == pytest.approx(places.value_at(grey, ras(lps)), abs=0.04)
+        pet.SetOrigin(0.0, 0.0, 0.0)
+        assert places.value_at(color, ras((0, 0, 0))) is None, "the uptake is no longer what was fused"
 
 
 def inferno():

@@ -155,7 +155,7 @@ def _begin(scene, pair, choices: Choices, load: Callable[[], VolumeFuser]) -> tu
     if reason := units.unusable_windows(pair[1]).get(choices.functional_window):
         raise InputError(reason)
     had = {rgb: mrml.made_of(scene, pair, rgb) for rgb in choices.outputs}
-    if all(node is not None and not mrml.what_changed(node, choices.options) for node in had.values()):
+    if all(node is not None and mrml.surely_current(node, choices.options) for node in had.values()):
 
         def keep(nothing) -> Result:
             painted: Any = had.get(True)

@@ -78,11 +78,7 @@ BUILT_IN = {_TITLES[name]: _in_the_panel(preset) for name, preset in PRESETS.ite
 
 def own(settings: Any) -> dict[str, dict]:
     """The user's own presets; those that this version cannot read are left out."""
-    try:
-        found = json.loads(settings.value(KEY, "{}") or "{}")
-    except (TypeError, ValueError):
-        return {}
-    return {name: preset for name, preset in found.items() if _valid(preset)} if isinstance(found, dict) else {}
+    return {name: preset for name, preset in _stored(settings).items() if _valid(preset)}
 
 
 def every(settings: Any) -> dict[str, dict]:
@@ -143,13 +139,13 @@ def save(settings: Any, name: str, parameters: state.MMIFAminParameterNode) -> N
     preset = {key: _written(getattr(parameters, key)) for key in _SAVED}
     table = parameters.colorTable
     preset |= {"table": table.GetID(), "tableName": table.GetName()} if table is not None else {"table": ""}
-    settings.setValue(KEY, json.dumps({**own(settings), name.strip(): preset}))
+    settings.setValue(KEY, json.dumps({**_stored(settings), name.strip(): preset}))
     parameters.preset = name.strip()
 
 
 def delete(settings: Any, name: str) -> None:
     """Forget one of the user's own presets."""
-    settings.setValue(KEY, json.dumps({key: preset for key, preset in own(settings).items() if key != name}))
+    settings.setValue(KEY, json.dumps({key: preset for key, preset in _stored(settings).items() if key != name}))
 
 
 def apply(name: str, preset: dict, parameters: state.MMIFAminParameterNode) -> None:
@@ -187,6 +183,15 @@ def color_table(preset: dict | None) -> vtkMRMLColorNode | None:
     return node if same else None
 
 
+def _stored(settings: Any) -> dict:
+    """All that is stored, also what another version has written, which stays."""
+    try:
+        found = json.loads(settings.value(KEY, "{}") or "{}")
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _hyphened(name: str) -> str:
     return re.sub(r"\W+", "-", name.lower()).strip("-")
 
@@ -205,4 +210,6 @@ def _valid(preset) -> bool:
     except (AttributeError, KeyError, TypeError):
         return False
     numbers = [value for key, value in read.items() if key.endswith(("Low", "High", "Weight"))]
-    return isinstance(read.get("sideBySide", False), bool) and all(isinstance(v, (int, float)) for v in numbers)
+    if not all(isinstance(value, (int, float)) for value in numbers):
+        return False
+    return isinstance(read.get("sideBySide", False), bool) and 0 <= read.get("functionalWeight", 1) <= 1

@@ -7,7 +7,7 @@
 
 from .colors import node_color_table, resolve_color_table
 from .compare import compare_layout, fit_views, return_crosshair, show_compare, show_crosshair
-from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, what_changed
+from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, surely_current, what_changed
 from .growing import GrowingVolume
 from .legend import hide_legend, legend_nodes, show_legend
 from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot, still_there
@@ -55,6 +55,7 @@ __all__ = [
     "snapshot_quality",
     "sources_of",
     "still_there",
+    "surely_current",
     "taken_for",
     "undo_registration",
     "what_changed",

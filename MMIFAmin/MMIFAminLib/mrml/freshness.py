@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import GeometryError
-from .nodes import node_to_world
+from .nodes import node_to_world, voxels_stamp
 from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE
 
 if TYPE_CHECKING:
@@ -77,6 +77,17 @@ def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None
     if not np.allclose(anatomical, fused, rtol=1e-4, atol=_TOLERANCE):
         return "it no longer lies where its sources are"
     return _other_options(fusedNode, recipe["options"], options) if options and recipe["options"] else ""
+
+
+def surely_current(fusedNode: vtkMRMLScalarVolumeNode, options: dict) -> bool:
+    """Whether nothing has changed (see `what_changed`), nor have the voxels of any source since it was fused, by whomever.
+
+    That is known in the process that fused it, until the scene is loaded anew: no after that.
+    """
+    stamps = json.loads(fusedNode.GetAttribute(RECIPE) or "{}").get("stamps")
+    sources = sources_of(fusedNode)
+    same = None not in sources and stamps == [voxels_stamp(node) for node in sources]
+    return same and not what_changed(fusedNode, options)
 
 
 def _other_options(fusedNode, before: dict, options: dict) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +19,7 @@ from .colors import node_color_table
 if TYPE_CHECKING:
     from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLTransformableNode, vtkMRMLVolumeNode
 
+_PROCESS = secrets.token_hex(4)
 _Node = TypeVar("_Node", bound="vtkMRMLNode")
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NOT_INTENSITIES = {
@@ -30,13 +32,14 @@ _NOT_INTENSITIES = {
 @dataclass(frozen=True)
 class SourceVolume:
     """One source as it was when Fuse was pressed: a copy of its voxels in world LPS (None once let go), where it came
-    from, and the DICOM modality and the unit of the values that the scene tells (None where it does not)."""
+    from, the DICOM modality and the unit of the values that the scene tells (None where it does not), and `voxels_stamp`."""
 
     id: str
     name: str
     image: sitk.Image | None
     modality: str | None = None
     unit: str | None = None
+    stamp: str = ""
 
     @property
     def kept_image(self) -> sitk.Image:
@@ -261,9 +264,14 @@ def hints_of(node: vtkMRMLVolumeNode) -> Hints:
     return Hints(_modality(node), code, node.GetName())
 
 
+def voxels_stamp(node: vtkMRMLVolumeNode) -> str:
+    """What changes with the voxels of a volume node, as long as this process lives and the scene is not loaded anew."""
+    return f"{_PROCESS}-{node.GetImageData().GetMTime()}" if node.GetImageData() is not None else ""
+
+
 def _source(node) -> SourceVolume:
     told = hints_of(node)
-    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node), told.modality, told.unit)
+    return SourceVolume(node.GetID(), node.GetName(), node_to_image(node), told.modality, told.unit, voxels_stamp(node))
 
 
 def _modality(node) -> str | None:

@@ -245,6 +245,7 @@ def _record(node, source: Snapshot, fused, parameters: dict, options: dict | Non
         node.SetAttribute(f"{role}Name", name)
         node.SetNodeReferenceID(role, id_)
     recipe = {"between": source.between, "second_between": source.second_between, "options": options}
+    recipe["stamps"] = [volume.stamp for volume in source.sources]
     node.SetAttribute(RECIPE, json.dumps(recipe, default=str))
     node.SetAttribute(OUT_OF_DATE, None)
     node.SetAttribute("MMIFAmin.version", __version__)

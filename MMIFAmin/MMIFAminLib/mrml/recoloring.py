@@ -104,14 +104,17 @@ def is_painted(node: vtkMRMLVectorVolumeNode, colorTable: ColorChoice, functiona
 
 def fused_value(node: vtkMRMLScalarVolumeNode, index: Sequence[int], uptake: float | None) -> float | None:
     """The fused value, 0 to 1, at voxel `index` (i, j, k) of a colour fused volume; after a reload, which keeps the picture
-    alone, read back from its colour and the functional volume's value there, `uptake`. None where that is not known.
+    alone, read back from its colour and the functional volume's value there, `uptake`. None where that is not known, or no
+    longer what was fused.
     """
+    from .freshness import what_changed  # which imports `publishing`, and that this
+
     data = node.GetImageData()
     kept = data.GetPointData().GetArray(_FUSED)
     if kept is not None:
         return kept.GetValue(data.ComputePointId(index)) / _FULL
     parameters = json.loads(node.GetAttribute("MMIFAmin.parameters") or "{}")
-    if "colors" not in parameters or uptake is None:
+    if "colors" not in parameters or uptake is None or what_changed(node):
         return None
     table, weight, window = _painted_by(parameters)
     rgb = np.array([[data.GetScalarComponentAsDouble(*index, channel) for channel in range(3)]]).astype(np.uint8)
