@@ -256,6 +256,7 @@ def ablation_section() -> str:
     ]
     for name, heading, start in (
         ("ablation", "### Each part left out", "from scratch"),
+        ("ablation-short", "### Each part left out (version 0.1)", "from scratch"),
         ("ablation-long", "### IDN and MCFEM in a longer training (version 0.1)", "from scratch"),
         ("ablation-loss", "### The loss (version 0.1)", "from trained weights, on whole images"),
         (
