@@ -14,11 +14,20 @@ import numpy as np
 
 from ..errors import GeometryError
 from .nodes import node_to_world, voxels_stamp
-from .publishing import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
 
+ANATOMICAL_ROLE = "MMIFAmin.anatomical"
+FUNCTIONAL_ROLE = "MMIFAmin.functional"
+SECOND_ROLE = "MMIFAmin.second"
+RECIPE = "MMIFAmin.recipe"
+"""Attribute: where the sources lay to each other, and the options of the fusion, as JSON."""
+
+OUT_OF_DATE = "MMIFAmin.outOfDate"
+"""Attribute of a fused volume whose sources or options have changed since: what has."""
+
+OUT_OF_DATE_SUFFIX = " (out of date)"
 _OPTIONS = {
     "plane": "slice plane",
     "kind": "kind of pair",

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
+from .freshness import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE
 from .legend import hide_legend
 from .nodes import Snapshot, snapshot
 from .recoloring import Painting, check_weight, paint, painted_with
@@ -26,16 +27,6 @@ if TYPE_CHECKING:
     from ..engine.watching import Watcher
     from .colors import ColorChoice
 
-ANATOMICAL_ROLE = "MMIFAmin.anatomical"
-FUNCTIONAL_ROLE = "MMIFAmin.functional"
-SECOND_ROLE = "MMIFAmin.second"
-RECIPE = "MMIFAmin.recipe"
-"""Attribute: where the sources lay to each other, and the options of the fusion, as JSON."""
-
-OUT_OF_DATE = "MMIFAmin.outOfDate"
-"""Attribute of a fused volume whose sources or options have changed since: what has; see `freshness`."""
-
-OUT_OF_DATE_SUFFIX = " (out of date)"
 _REPORTED = ("plane", "windows", "taken_for", "overlap", "device", "precision", "warnings", "second")
 _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 

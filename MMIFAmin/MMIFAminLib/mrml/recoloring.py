@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..volume.intensity import Window
 from ..volume.resampling import resample_to
 from .colors import node_color_table, resolve_color_table
+from .freshness import what_changed
 from .legend import hide_legend
 from .nodes import node_to_image, voxels
 
@@ -107,8 +108,6 @@ def fused_value(node: vtkMRMLScalarVolumeNode, index: Sequence[int], uptake: flo
     alone, read back from its colour and the functional volume's value there, `uptake`. None where that is not known, or no
     longer what was fused.
     """
-    from .freshness import what_changed  # which imports `publishing`, and that this
-
     data = node.GetImageData()
     kept = data.GetPointData().GetArray(_FUSED)
     if kept is not None:
@@ -163,8 +162,6 @@ def _recover(node, functionalNode) -> None:
             f"The functional volume of '{node.GetName()}' is no longer in the scene, so its uptake is not known; "
             "load it and fuse again."
         )
-    from .freshness import what_changed  # which imports `publishing`, and that this
-
     if reason := what_changed(node):
         raise InputError(f"'{node.GetName()}' cannot be recoloured after it was loaded: {reason}; fuse again.")
     picture = node_to_image(node)
