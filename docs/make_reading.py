@@ -14,7 +14,7 @@ from scipy.ndimage import affine_transform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
 
-from make_tutorial import BAR, STANDARD, Session, beside
+from make_tutorial import BAR, STANDARD, Session, beside, inferno
 from MMIFAminLib import VolumeFuser, mrml
 from MMIFAminLib.module.sample import SAMPLES
 from MMIFAminLib.mrml import mip, swipe
@@ -107,16 +107,22 @@ def panel(path):
     from bench.application import Bench
 
     bench = Bench()
+    slicer.util.loadVolume = bench.load_volume
     widget, case = bench.open(), bench.module.MMIFAminTest()
     widget.ui.greyCheckBox.checked = True
-    case.choose(widget)
+    anatomical, functional = bench.module.MMIFAminLogic().loadSample()
+    functional.GetDisplayNode().SetAndObserveColorNodeID(inferno(bench.scene))
+    widget.ui.anatomicalSelector.setCurrentNode(anatomical)
+    widget.ui.functionalSelector.setCurrentNode(functional)
     case.until(lambda: "overlap" in widget.ui.alignmentLabel.text)
     case.fuse(widget)
     widget.ui.spotsButton.click()
     case.until(lambda: not widget._job.busy)
-    bench.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode").SetCursorPositionRAS([-38.0, 12.0, 20.0])
+    bench.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode").SetCursorPositionRAS([-44.0, 12.0, 22.0])
     for section in ("inputs", "output", "compare"):
         getattr(widget.ui, f"{section}CollapsibleButton").collapsed = True
+    for _ in range(5):  # the layout takes its time to close the gaps
+        bench.app.processEvents()
     bench.screenshot(path, width=440)
     bench.close()
 
@@ -125,9 +131,7 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     trunk = Session(SAMPLES["MMIFAminTrunk"], VolumeFuser.load(), size=(300, 272))
     for name, picture in {"mip": with_mip(trunk), "divider": with_divider(trunk), "rendered": rendered(trunk)}.items():
-        picture.quantize(255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-            FOLDER / f"{name}.png", optimize=True
-        )
+        picture.save(FOLDER / f"{name}.png", optimize=True)  # every colour as it is: no palette
         print(f"{name}.png", *picture.size)
     panel(FOLDER / "panel.png")
 

@@ -188,8 +188,12 @@ def panel(path):
     from bench.application import Bench
 
     bench = Bench()
+    slicer.util.loadVolume = bench.load_volume
     widget, case = bench.open(), bench.module.MMIFAminTest()
-    case.choose(widget)
+    anatomical, functional = bench.module.MMIFAminLogic().loadSample()
+    functional.GetDisplayNode().SetAndObserveColorNodeID(inferno(bench.scene))
+    widget.ui.anatomicalSelector.setCurrentNode(anatomical)
+    widget.ui.functionalSelector.setCurrentNode(functional)
     case.until(lambda: "overlap" in widget.ui.alignmentLabel.text)
     case.fuse(widget)
     bench.screenshot(path, width=440)

@@ -186,6 +186,7 @@ def test_a_second_anatomical_volume_is_fused_too(row, fused, tmp_path):
     alone, three = fused(), fused(replace(row, second=second))
     assert (alone.status, three.status) == ("fused", "fused") and three.hashes["fused"] != alone.hashes["fused"]
     assert three.hashes["second"] and "second" in json.loads((tmp_path / "out" / "a" / "report.json").read_text())
+    assert alone.metrics and not three.metrics, "the metrics compare with two sources"
 
 
 def test_options_by_name():

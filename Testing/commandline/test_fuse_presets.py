@@ -84,6 +84,11 @@ def test_a_row_of_a_cohort_has_its_own_preset_and_given_options_stay():
     assert vars(settled(other)) == vars(other)
     with pytest.raises(InputError, match="no preset 'lung': choose one of"):
         settled(default_options(preset="lung"))
+    for name in ("p", "pet"):
+        with pytest.raises(
+            InputError, match=f"'{name}' begins the names of several presets: choose one of pet-ct.*pet-mr"
+        ):
+            settled(default_options(preset=name))
 
 
 def test_the_engine_takes_what_a_preset_says(untrained_weights):

@@ -48,3 +48,5 @@ def test_help_names_what_there_is_to_choose_from(command, name, capsys):
     out = capsys.readouterr().out
     assert out.startswith(f"usage: mmifamin {command} ")
     assert re.search(rf"[ ,]{name}(,|$)", out.split("to choose from:")[1], re.MULTILINE)
+    kinds = {"train": "ablation", "ablate": "medical"}  # those of the other command are no use here
+    assert command not in kinds or kinds[command] not in out.split("to choose from:")[1]

@@ -185,10 +185,12 @@ def _sidecar(row: Row, report: dict[str, Any], volume: Path) -> dict[str, Any]:
 
 
 def _metrics(study: FusedStudy) -> dict[str, float]:
-    """The means of the field's metrics, of those that can be had."""
+    """The means of the field's metrics, of those that can be had: none of three at once, they compare with two sources."""
     from ..engine.volumes import scalar
     from ..evaluation import fused_quality
 
+    if study.fused.second is not None:
+        return {}
     try:
         means = fused_quality(scalar(study.anatomical, "anatomical", []), study.fused, most=SCORED_SLICES).means
     except InputError:  # nothing in the window, or too small

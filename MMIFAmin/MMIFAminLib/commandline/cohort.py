@@ -24,8 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="INPUT",
-        help="a table (.csv, .tsv: columns id, anatomical, functional, options), a BIDS dataset, or a folder of DICOM studies "
-        "or of volumes named by their modality",
+        help="a table (.csv, .tsv: columns id, anatomical, functional, second, options), a BIDS dataset, or a folder of "
+        "DICOM studies or of volumes named by their modality",
     )
     parser.add_argument(
         "output", type=Path, metavar="OUTPUT", help="the folder of the results; an old one is gone on with"

@@ -29,8 +29,18 @@ def methods() -> str:
 
 
 def configurations() -> str:
-    """The configurations that ship; those of ablations say so by their names."""
-    return ", ".join(sorted(path.stem for path in (_LIBRARY / "training" / "configs").glob("*.yaml")))
+    """The configurations of trainings that ship."""
+    return _configurations(of_ablations=False)
+
+
+def ablations() -> str:
+    """The configurations of ablations that ship."""
+    return _configurations(of_ablations=True)
+
+
+def _configurations(of_ablations: bool) -> str:
+    names = sorted(path.stem for path in (_LIBRARY / "training" / "configs").glob("*.yaml"))
+    return ", ".join(name for name in names if name.startswith("ablation") == of_ablations)
 
 
 def weights() -> str:

@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.ablate,
         "measure what each part of the method is worth",
         work,
-        configurations=lists.configurations,
+        configurations=lists.ablations,
     )
     ablate.add_argument(
         "--config", default="ablation", metavar="FILE", help="the variants: a YAML file, or a shipped one (default)"

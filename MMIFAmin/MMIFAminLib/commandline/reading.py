@@ -88,7 +88,7 @@ def hottest(options: argparse.Namespace) -> None:
     rows = [
         {
             "spot": number,
-            **{f"{axis}_mm": round(mm, 1) for axis, mm in zip("RAS", spot.place)},
+            **{f"{axis}_mm": round(mm, 1) + 0.0 for axis, mm in zip("RAS", spot.place)},
             "maximum": spot.maximum,
             "peak_1ml": spot.peak,
             "distance_mm": round(spot.distance, 1),

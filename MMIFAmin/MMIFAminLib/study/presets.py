@@ -54,10 +54,15 @@ _WITHOUT = {
 
 
 def full_name(name: str) -> str:
-    """The name of the first preset that begins with ``name``. Raises InputError, with all names, where there is none."""
+    """The name of the preset that begins with ``name``, the first of several for one kind of study.
+
+    Raises InputError, with all names, where there is none, or where there are several kinds of study that it may mean.
+    """
     found = [known for known in PRESETS if name and known.startswith(name.lower())]
     if not found:
         raise InputError(f"there is no preset '{name}': choose one of {', '.join(PRESETS)}")
+    if found[0] != name.lower() and len({(PRESETS[one].functional_window, PRESETS[one].kind) for one in found}) > 1:
+        raise InputError(f"'{name}' begins the names of several presets: choose one of {', '.join(found)}")
     return found[0]
 
 
