@@ -316,6 +316,10 @@ def test_truth_compares_ours_with_the_overlay_for_any_pair(head, tmp_path, untra
     lesions.write_text("where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\n")
     assert main(arguments) == 2
     assert "lists no lesion" in capsys.readouterr().err
+    for line in ("brain,nan,0,0,12", "brain,0,0,0,0", "brain,0,0,0,-5"):
+        lesions.write_text(f"where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\n{line}\n")
+        assert main(arguments) == 2
+        assert "is no list of lesions" in capsys.readouterr().err
 
 
 def test_truth_warns_as_fuse_does(head, tmp_path, untrained_weights, capsys):

@@ -73,3 +73,8 @@ def test_two_patients_are_refused_unless_it_is_meant(folder, fuser):
         fuser.fuse(folder / "mr", folder / "mr")
     warnings = fuser.fuse(folder / "mr", folder / "other", insist=True).report["warnings"]
     assert "different patients" in warnings[0] and "different frames of reference" in warnings[1]
+
+
+def test_arrays_are_told_what_to_be(fuser):
+    with pytest.raises(InputError, match="is a ndarray: give a SimpleITK image"):
+        fuser.fuse(np.ones((4, 4, 4)), np.ones((4, 4, 4)))

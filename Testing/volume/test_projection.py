@@ -117,3 +117,11 @@ def test_what_cannot_be_turned_is_said():
         with pytest.raises(InputError, match="1 to 360"):
             angles_around(count)
     assert angles_around(4).tolist() == [0, 90, 180, 270]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_one_voxel_without_a_value_does_not_set_the_window(bad):
+    values = np.zeros((120, 120, 120), np.float32)
+    values[60:, 20:30, 20:30] = 5
+    values[0, 0, 0] = bad
+    assert mip_window(sitk.GetImageFromArray(values)).high == 5.0

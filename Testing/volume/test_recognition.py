@@ -131,6 +131,42 @@ def test_uptake_windows_go_by_unit_and_region():
     assert choose_window(uptake, role="functional", shows=head).high > 80, "in a head the hottest is never clipped"
 
 
+def with_air(uptake, share, field):
+    """Uptake in a wider field, whose air is not exactly 0 but noise of that share of 1."""
+    wider = [(0, 0)] + [((field - n) // 2, field - n - (field - n) // 2) for n in uptake.shape[1:]]
+    values = np.pad(uptake, wider)
+    return (values + np.abs(grain(values.shape, share))).astype(np.float32)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.005, 0.02])
+def test_air_that_is_not_exactly_0_bleaches_no_body(share):
+    uptake = 1000 * with_air(trunk()[1], share, 175)
+    told = recognise(uptake, SPACING, "functional", Hints(modality="PT", unit="BQML"))
+    assert told.region == "trunk"
+    window = choose_window(uptake, role="functional", shows=told)
+    assert 10000 < window.high < 20000
+    assert window.to_unit(np.array([1000.0, 2200.0])).max() < 0.25, "body and liver"
+
+    at = points((44, 50, 44), SPACING)
+    brain = np.where(inside(at, (72, 82, 66)), np.where(inside(at, (20, 30, 20)), 0.3, 1.0), 0.0)
+    brain[inside(at - (0, 40, 30), (12, 12, 12))] = 2
+    uptake = 8 * with_air(brain, share, 100)
+    told = recognise(uptake, SPACING, "functional", Hints(modality="PT"))
+    assert told.region == "head" and choose_window(uptake, role="functional", shows=told).high > 15
+
+
+def test_what_cannot_be_suv_is_not_shown_as_suv():
+    uptake = 0.002 * trunk()[1].astype(np.float32)
+    told = recognise(uptake, SPACING, "functional", Hints(modality="PT", unit="GML"))
+    assert choose_window(uptake, role="functional", shows=told).high < 0.2
+
+
+def test_a_ct_that_its_preset_would_leave_blank_gets_another_window():
+    lung = -800 + 60 * np.random.default_rng(0).standard_normal((20, 40, 40)).clip(-2, 2)
+    window = choose_window(lung, shows=recognise(lung, SPACING, "anatomical", Hints(modality="CT")))
+    assert 0.2 < window.to_unit(lung).mean() < 0.8
+
+
 @pytest.mark.parametrize(
     "hints, kind",
     [

@@ -174,3 +174,11 @@ def test_registered_phantom_fuses_as_if_it_had_never_moved(under_parent):
     np.testing.assert_allclose(mrml.node_to_image(functional).GetOrigin(), world.GetOrigin())
     with pytest.raises(InputError, match="nothing to undo"):
         mrml.undo_registration(functional)
+
+
+@pytest.mark.parametrize("slices", [slice(8, 9), slice(8, 10)])
+def test_what_is_too_thin_to_tell_is_not_moved(slices):
+    grid = Grid()
+    thin = head(grid, "pet")[:, :, slices]
+    with pytest.raises(InputError, match="too thin to tell"):
+        register_rigid(head(grid), thin)

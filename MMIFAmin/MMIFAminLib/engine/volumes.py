@@ -67,7 +67,9 @@ def given_volumes(
 
 def _check_twice(given):
     for (role, one), (other_role, other) in combinations(zip(ROLES, given), 2):
-        if one is other or (not isinstance(one, sitk.Image) and one == other):
+        if one is other or (
+            isinstance(one, (str, Path)) and isinstance(other, (str, Path)) and Path(one) == Path(other)
+        ):
             number = "two" if len(given) == 2 else "three"
             raise InputError(f"The {role} and the {other_role} volume are one and the same: choose {number} volumes.")
 

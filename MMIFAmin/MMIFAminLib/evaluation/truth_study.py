@@ -48,9 +48,11 @@ def read_spots(path: Path, grid: sitk.Image) -> list[truth.Spot]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             for number, row in enumerate(csv.DictReader(file)):
-                place = [float(row[f"{axis}_lps_mm"]) for axis in "xyz"]
+                place, fwhm = [float(row[f"{axis}_lps_mm"]) for axis in "xyz"], float(row["fwhm_mm"])
+                if not (np.isfinite(place).all() and 0 < fwhm < np.inf):
+                    raise ValueError(f"line {number + 2}")
                 center = grid.TransformPhysicalPointToContinuousIndex(place)[::-1]
-                spots.append(truth.Spot(f"{number}_{row['where']}", tuple(center), float(row["fwhm_mm"])))
+                spots.append(truth.Spot(f"{number}_{row['where']}", tuple(center), fwhm))
     except (KeyError, TypeError, ValueError) as error:
         needed = "where, x_lps_mm, y_lps_mm, z_lps_mm, fwhm_mm"
         raise InputError(
@@ -84,8 +86,9 @@ def truth_study(case: Screen, tables: Sequence[ColorTable]) -> list[dict]:
 
             found = _colored(case, f"overlay {opacity:g}", table, plain(a, u), plain)
             overlays[opacity] = found | _grey(case, (1 - opacity) * a + opacity * u)
+        plainly = overlays[0.5]["reading"]
         for found in (row, *overlays.values()):
-            rows.append(found | {"reading_ratio": found["reading"] / overlays[0.5]["reading"]})
+            rows.append(found | {"reading_ratio": found["reading"] / plainly if plainly else None})
     for name in CLASSICAL:
         fused = baselines.BASELINES[name](a, u)
         picture = np.repeat(np.rint(fused * 255).astype(np.uint8)[..., None], 3, axis=-1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from .hounsfield import AIR_HU, display_window, hounsfield_scale, looks_like_ct, sample
-from .recognition import Shows
+from .recognition import Shows, above_air
 
 PRESETS = {
     "ct-brain": (0.0, 100.0),
@@ -149,7 +149,9 @@ def choose_window(
     shows = shows or Shows("ct" if looks_like_ct(array) else "mr" if role == "anatomical" else "uptake", scale=1.0)
     if spec == "auto":
         if shows.kind == "ct" and shows.scale is not None:
-            return _ct_window(shows)
+            window = _ct_window(shows)
+            if window.low < high and low < window.high:
+                return window
         if shows.kind == "ct" and (around := display_window(array)):
             return Window(*around, origin="CT cut to a display window recognised: around its soft tissue")
         spec = "uptake" if shows.kind == "uptake" else "mr"
@@ -224,14 +226,15 @@ def _ct_window(shows):
 def _uptake_window(array, high, name, shows):
     if high <= 0:
         raise InputError(f"{name} has no uptake above 0 (its maximum is {high:g}); give a window LOW:HIGH")
-    if shows.suv and shows.region == "trunk":
+    if (
+        shows.suv and shows.region == "trunk" and high >= 1
+    ):  # a body averages 1 by definition: below, it is another scale
         return Window(0.0, _SUV_TOP, origin="SUV of a trunk: 0 to 10")
     top = robust_maximum(array)
     if top <= 0:
         top = float(high)
     if shows.region == "trunk":
-        values = sample(array)
-        values = values[values > 0]
+        values = above_air(array)
         inside = values[values > 0.5 * np.percentile(values, 75)] if values.size else values
         end = _TAKEN_OVER * float(np.median(inside)) if inside.size else top
         if top > 1.5 * end > 0:

@@ -110,7 +110,8 @@ def mip_window(image: sitk.Image, hints: Hints = NOTHING_TOLD, name: str = "volu
 
     Raises InputError, naming `name`, for a volume that is constant or has no uptake.
     """
-    array = sitk.GetArrayViewFromImage(finite(image, name)[0])
+    image = finite(image, name)[0]  # kept as long as the view of it
+    array = sitk.GetArrayViewFromImage(image)
     shows = recognise(array, image.GetSpacing()[::-1], "functional", hints)
     return choose_window(array, "auto", "functional", name, shows)
 

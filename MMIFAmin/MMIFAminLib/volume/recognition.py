@@ -200,13 +200,31 @@ def _region_of_ct(array, spacing, scale, offset):
     return "head"
 
 
+def above_air(array: np.ndarray) -> np.ndarray:
+    """A sample of the values of ``array`` above 0, without those of air: it is seldom exactly 0, and most of a large field.
+
+    Told apart where the logarithms of the values fall into two groups best (Otsu, IEEE SMC 1979).
+    """
+    values = sample(array)
+    values = values[values > 0].astype(np.float64)
+    if not values.size:
+        return values
+    logs = np.log(np.maximum(values, 1e-4 * np.percentile(values, 99.9)))
+    counts, edges = np.histogram(logs, 128)
+    share, mean = (np.cumsum(x) / counts.sum() for x in (counts, counts * (edges[1:] + edges[:-1]) / 2))
+    apart = (mean[-1] * share - mean) ** 2 / np.maximum(share * (1 - share), 1e-12)
+    above = logs >= edges[apart.argmax() + 1]
+    if not 0.02 < above.mean() < 1 or np.median(logs[above]) - np.median(logs[~above]) < np.log(10):
+        return values  # a bladder above the body is not a body above air
+    return values[above]
+
+
 def _region_of_size(array, spacing):
     """Head or trunk by the size of what is above a twentieth of the bright end that a few hot voxels cannot set."""
-    values = sample(array)
-    positive = values[values > 0]
-    if not positive.size:
+    inside = above_air(array)
+    if not inside.size:
         return None
-    bright = float(np.percentile(positive, 75))
+    bright = float(np.percentile(inside, 75))
     coarse, spacing = _coarse(array, spacing)
     body = _body(ndimage.median_filter(coarse.astype(np.float32), size=min(3, *coarse.shape)) > 0.2 * bright)
     _, middle, largest = _extents(body, spacing)

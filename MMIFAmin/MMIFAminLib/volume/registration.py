@@ -48,11 +48,7 @@ def alignment_check(
 
     Raises InputError for volumes that cannot be used or are too thin to tell; no overlap at all is an answer, not an error.
     """
-    for image, name in zip((anatomical, functional), names):
-        thickness = min(n * s for n, s in zip(image.GetSize(), image.GetSpacing()))
-        if (thickness < _THINNEST_MM or 1 in image.GetSize()) and covered_fraction(functional, anatomical) > 0:
-            what = "is one slice" if 1 in image.GetSize() else f"is {thickness:.0f} mm thick"
-            raise InputError(f"'{name}' {what}: too thin to tell whether the two lie on each other; look at them.")
+    _check_thick(anatomical, functional, names)
     fixed, moving = (
         _level(image, role, _LEVELS_MM[0], name)
         for image, role, name in zip((anatomical, functional), ("anatomical", "functional"), names)
@@ -70,6 +66,15 @@ def alignment_check(
     return Alignment(overlap, information, displacement, aligned, _message(names, overlap, displacement))
 
 
+def _check_thick(anatomical, functional, names) -> None:
+    """Raise InputError for volumes so thin that many places look alike."""
+    for image, name in zip((anatomical, functional), names):
+        thickness = min(n * s for n, s in zip(image.GetSize(), image.GetSpacing()))
+        if (thickness < _THINNEST_MM or 1 in image.GetSize()) and covered_fraction(functional, anatomical) > 0:
+            what = "is one slice" if 1 in image.GetSize() else f"is {thickness:.0f} mm thick"
+            raise InputError(f"'{name}' {what}: too thin to tell whether the two lie on each other; look at them.")
+
+
 def register_rigid(
     anatomical: sitk.Image,
     functional: sitk.Image,
@@ -80,8 +85,9 @@ def register_rigid(
     """The rigid transform that takes anatomical points to functional ones (LPS, mm), as `sitk.Resample` wants it.
 
     `progress(fraction, text)` may return False to stop, which raises FusionCancelled. Raises GeometryError when the
-    volumes have nothing in common that a registration could hold on to.
+    volumes have nothing in common that a registration could hold on to, InputError where one is too thin for it.
     """
+    _check_thick(anatomical, functional, names)
     transform = sitk.Euler3DTransform()
     for index, spacing in enumerate(_LEVELS_MM):
         fixed = _level(anatomical, "anatomical", spacing, names[0])
