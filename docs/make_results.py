@@ -268,9 +268,22 @@ def ablation_section() -> str:
         rows = read(f"{name}.csv")
         if rows:
             steps = max(int(row["steps"]) for row in rows)
-            text = f"{heading}\n\nEach network was trained for {steps:,} steps {start}.\n\n"
+            text = f"{heading}\n\nEach network was trained for {steps:,} steps {start}.{worth_of_parts(name, rows)}\n\n"
             parts.append(text + to_markdown([typed(row) for row in rows]))
     return "\n".join(parts)
+
+
+def worth_of_parts(name: str, rows: list[dict]) -> str:
+    """In a sentence, by how much the mean rank rises without each part, and by how much the full method's seeds differ."""
+    if name != "ablation":
+        return ""
+    ranks: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        ranks.setdefault(row["variant"], {}).setdefault(row["seed"], []).append(float(row["mean_rank"]))
+    means = {variant: [np.mean(own) for own in seeds.values()] for variant, seeds in ranks.items()}
+    full = means.pop("full")
+    told = "; ".join(f"{variant} {np.mean(own) - np.mean(full):+.2f}" for variant, own in means.items())
+    return f" Mean rank beside the full method, whose\nseeds differ by {max(full) - min(full):.2f}: {told}."
 
 
 def typed(row: dict) -> dict:
