@@ -88,6 +88,7 @@ def hottest(options: argparse.Namespace) -> None:
     rows = [
         {
             "spot": number,
+            # Adding 0 makes 0 of -0.
             **{f"{axis}_mm": round(mm, 1) + 0.0 for axis, mm in zip("RAS", spot.place)},
             "maximum": spot.maximum,
             "peak_1ml": spot.peak,

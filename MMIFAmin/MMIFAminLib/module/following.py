@@ -106,6 +106,6 @@ class Following:
 
 
 def _stamp(node) -> int:
-    """What changes with the voxels of a volume node."""
+    """What changes with the voxels of a volume node; the panel is entered without `mrml`, which imports SimpleITK."""
     data = node.GetImageData()
     return data.GetMTime() if data is not None else 0

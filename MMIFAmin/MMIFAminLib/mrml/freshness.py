@@ -22,7 +22,7 @@ ANATOMICAL_ROLE = "MMIFAmin.anatomical"
 FUNCTIONAL_ROLE = "MMIFAmin.functional"
 SECOND_ROLE = "MMIFAmin.second"
 RECIPE = "MMIFAmin.recipe"
-"""Attribute: where the sources lay to each other, and the options of the fusion, as JSON."""
+"""Attribute: where the sources lay to each other, the stamps of their voxels, and the options of the fusion, as JSON."""
 
 OUT_OF_DATE = "MMIFAmin.outOfDate"
 """Attribute of a fused volume whose sources or options have changed since: what has."""

@@ -28,7 +28,7 @@ def aligned(
     what the report says of their alignment (None where it cannot be told), and the transform that registered them.
 
     Adds to ``warnings`` where the two do not seem aligned. Only the place of the volume changes, no voxel does. Raises
-    GeometryError where the two cannot be registered.
+    GeometryError where the two cannot be registered, InputError where one is too thin for it.
     """
     from ..volume.registration import alignment_check, register_rigid
 

@@ -86,7 +86,6 @@ def train_on(
         for part, folder, name in parts:
             weights = folder / f"{part.name}.safetensors"
             if part is parts[-1][0] or not weights.is_file():
-                torch.set_num_threads(part.threads)  # before anything is computed: sums depend on it in their last bits
                 Run(part, pairs, folder, name, rank, world, progress).train()
             if world > 1:
                 distributed.barrier()  # what the first process has yet to write, the next part reads
@@ -99,10 +98,9 @@ def is_finished(config: Config, output: Path) -> bool:
     weights = folder / f"{part.name}.safetensors"
     if not weights.is_file():
         return False
-    values = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))["config"]
-    if (
-        Config.from_dict(values).for_card() != part.for_card()
-    ):  # with the defaults of keys that are newer than the weights
+    card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    made_with = Config.from_dict(card["config"]).for_card()  # with the defaults of keys that are newer than the weights
+    if made_with != part.for_card():
         raise InputError(f"{output} holds a network of another configuration: choose another output folder.")
     return True
 
@@ -139,7 +137,7 @@ class Run:
         self.config, self.output, self.source, self.rank, self.world = config, output, source, rank, world
         self.pairs = pairs
         self.progress = progress or (lambda fraction, text: None)
-        torch.set_num_threads(config.threads)
+        torch.set_num_threads(config.threads)  # before anything is computed: sums depend on it in their last bits
         set_determinism(config.seed)
         self.device = _device(config)
         self.model = TrainingStep(config).to(self.device)
