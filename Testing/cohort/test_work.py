@@ -67,6 +67,13 @@ def test_the_files_are_those_of_fuse(row, fused, tmp_path, stirred_weights):
     ]
 
 
+def test_the_fused_volume_of_a_row_is_there_once(fused, tmp_path):
+    for options, name in (({}, "fused.nrrd"), ({"dicom": True}, "fused_dicom"), ({}, "fused.nrrd")):
+        assert fused(**options).status == "fused"
+        found = {path.name for path in (tmp_path / "out" / "a").iterdir()}
+        assert found == {name, "preview.png", "report.json"}
+
+
 def test_a_result_tells_metrics_hashes_and_shows_itself(row, fused, tmp_path):
     result = fused()
     assert 0 < result.metrics["SSIM"] <= 2 and result.seconds > 0

@@ -46,6 +46,12 @@ def test_three_are_fused_and_told(tmp_path, triple, stirred_weights):
     assert Image.open(picture).width > 5 * 330
 
 
+def test_a_window_of_a_second_that_is_not_there_is_refused(tmp_path, triple, stirred_weights, capsys):
+    options = ["-o", str(tmp_path / "out.nrrd"), "--second-window", "ct-bone", "--weights", str(stirred_weights)]
+    assert main(["fuse", *map(str, triple[:2]), *options]) == 2
+    assert "give the volume with --second" in capsys.readouterr().err and not (tmp_path / "out.nrrd").exists()
+
+
 def test_the_second_moves_too_and_its_transform_is_kept(tmp_path, triple, stirred_weights):
     before = np.array(sitk.ReadImage(str(triple[2])).GetOrigin())
     moved = sitk.ReadImage(str(triple[2]))

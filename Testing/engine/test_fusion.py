@@ -113,6 +113,11 @@ def test_ct_as_the_functional_volume_is_allowed_but_said(known):
     assert not any("swap" in text for text in fused.report["warnings"])
 
 
+def test_vectors_of_one_component_are_scalars(fuser, pair):
+    plain, as_vectors = fuser.fuse(*pair), fuser.fuse(*(sitk.Compose(image) for image in pair))
+    assert np.array_equal(*(sitk.GetArrayViewFromImage(fused.image) for fused in (plain, as_vectors)))
+
+
 def test_one_volume_is_not_fused_with_itself(known, pair):
     with pytest.raises(InputError, match="one and the same"):
         known.fuse(pair[0], pair[0])

@@ -56,3 +56,11 @@ def test_what_a_format_cannot_tell_is_said(tmp_path, ending, said):
     found = read_volume_file(tmp_path / f"a.{ending}").warnings
     assert [PLACE in warning for warning in found] == [True, False][:said]
     assert said < 2 or "9 x 9.5 x 1 mm was taken" in found[1]
+
+
+def test_a_vtk_file_without_its_spacing_is_told(tmp_path):
+    path = tmp_path / "a.vtk"
+    sitk.WriteImage(head(SMALL, scale=1000, dtype=np.int16), str(path))
+    path.write_bytes(b"\n".join(line for line in path.read_bytes().split(b"\n") if not line.startswith(b"SPACING")))
+    found = read_volume_file(path).warnings
+    assert len(found) == 2 and PLACE in found[0] and LENGTHS in found[1]

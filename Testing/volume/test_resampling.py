@@ -53,6 +53,18 @@ def test_an_image_on_the_grid_keeps_its_values(grid, dtype):
     np.testing.assert_array_equal(array_of(functional), values)
 
 
+def test_a_slice_between_two_slices_is_not_told_to_be_elsewhere():
+    anatomical = sitk.Image([8, 8, 4], sitk.sitkFloat32)
+    anatomical.SetSpacing((1, 1, 10))
+    functional = sitk.Image([8, 8, 1], sitk.sitkFloat32)
+    functional.SetOrigin((0, 0, 15))
+    with pytest.raises(GeometryError, match="^functional lies between the slices of anatomical"):
+        resample_to(functional, anatomical)
+    functional.SetOrigin((0, 0, 60))
+    with pytest.raises(GeometryError, match="do not overlap"):
+        resample_to(functional, anatomical)
+
+
 @given(grids(), grids())
 @settings(max_examples=60, deadline=None)
 def test_coverage_counts_the_voxel_centres_inside(functional_grid, anatomical_grid):
@@ -65,7 +77,7 @@ def test_coverage_counts_the_voxel_centres_inside(functional_grid, anatomical_gr
     surely = np.all((index > -0.5 + 1e-4) & (index < upper - 1e-4), axis=0).mean()
     perhaps = np.all((index > -0.5 - 1e-4) & (index < upper + 1e-4), axis=0).mean()
     if perhaps == 0:
-        with pytest.raises(GeometryError, match="do not overlap"):
+        with pytest.raises(GeometryError, match="do not overlap|lies between the slices"):
             resample_to(functional, anatomical)
         return
     try:

@@ -151,6 +151,8 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     write_json(_sidecar(row, study.report, volume), report)
     written = {str(path.relative_to(output)): output_hash(path) for path in (volume, report, preview)}
     place = str(volume.relative_to(output))
+    if (last := _last_place(state)) not in ("", place):  # with or without --dicom this time, unlike the last
+        _remove(output / last)
     result = Result(
         row.id,
         FUSED,
@@ -165,6 +167,21 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     result = replace(result, seconds=round(time.perf_counter() - started, 3))
     write_json({"key": key, "files": written, "result": asdict(result)}, state)
     return result
+
+
+def _last_place(state: Path) -> str:
+    """Where ``state`` tells that the fused volume of an earlier run lies, below the output folder; "" where none was."""
+    try:
+        return str(json.loads(state.read_text(encoding="utf-8"))["result"]["output"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _done(state: Path, key: str, output: Path) -> Result | None:

@@ -32,7 +32,7 @@ Reentrant, because ``progress`` is asked while a filter runs and may lead anywhe
 def given_file(given: "sitk.Image | str | Path", role: str) -> VolumeFile:
     """A volume as it was given, or read from where it was said to be, with what its file says of it."""
     if isinstance(given, sitk.Image):
-        return VolumeFile(given)
+        return VolumeFile(geometry.scalar_pixels(given))
     if isinstance(given, (str, Path)):
         return read_volume_file(given)
     raise InputError(

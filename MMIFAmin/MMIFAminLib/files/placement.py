@@ -8,7 +8,7 @@ from .integrity import head_of, text_fields
 
 _SPACES = {"ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior"}
 _PLACED = ("MINCImageIO", "HDF5ImageIO", "Bruker2dseqImageIO", "GE4ImageIO", "GE5ImageIO")  # axes of the patient
-_SIZED = (*_PLACED, "VTKImageIO", "GiplImageIO", "MRCImageIO", "StimulateImageIO", "LSMImageIO", "BioRadImageIO")
+_SIZED = (*_PLACED, "GiplImageIO", "MRCImageIO", "StimulateImageIO", "LSMImageIO", "BioRadImageIO")
 
 
 def untold(path: Path, image: sitk.Image) -> list[str]:
@@ -29,7 +29,10 @@ def untold(path: Path, image: sitk.Image) -> list[str]:
 
 def _told(path):
     """Whether ``path`` tells the orientation, and the voxel size."""
-    fields, format_ = text_fields(head_of(path)), sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    head, format_ = head_of(path), sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    fields = text_fields(head)
+    if format_ == "VTKImageIO":
+        return False, any(word in head.upper() for word in (b"SPACING", b"ASPECT_RATIO"))
     if format_ == "NrrdImageIO":
         space, directed = fields.get("space", "").lower(), fields.get("spacedirections", "").count("(") >= 3
         lengths = [length for length in fields.get("spacings", "").split() if length.lower() != "nan"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..errors import InputError, SeveralVolumes
-from ..volume.geometry import check_volume
+from ..volume.geometry import check_volume, scalar_pixels
 from .about import About, VolumeFile
 from .dicom_frames import quiet
 from .dicom_index import Contents, Series, check_undamaged, index_file, index_folder, is_dicom, select
@@ -70,9 +70,7 @@ def read_volume_file(
             found = read_series(index_file(path), frame)
         else:
             found = _read_file(path, frame)
-    image = found.image
-    if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():
-        image = sitk.VectorIndexSelectionCast(image, 0)
+    image = scalar_pixels(found.image)
     check_volume(image, str(path))
     try:
         return in_unit(VolumeFile(image, found.about, found.warnings), unit)

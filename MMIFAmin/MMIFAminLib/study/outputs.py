@@ -30,6 +30,8 @@ def check_fuse_outputs(options: argparse.Namespace) -> None:
     if options.uid_root is not None and not options.dicom:
         raise InputError("--uid-root is for DICOM: give it with --dicom or -o FOLDER/")
     check_transform(options)
+    if options.second is None and options.second_window != "auto":
+        raise InputError("--second-window is for three at once: give the volume with --second")
     given = list(filter(None, (options.anatomical, options.functional, options.second)))
     transforms = [options.transform]
     if options.transform and options.second:

@@ -101,6 +101,13 @@ def check_volume(image: sitk.Image, name: str = "volume") -> None:
         raise InputError(f"{name} has {components} components of {pixel}; use a scalar volume or an RGB one of 8 bits")
 
 
+def scalar_pixels(image: sitk.Image) -> sitk.Image:
+    """``image`` itself, or as scalar where each pixel is a vector of one component, as some formats and filters make it."""
+    if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():
+        return sitk.VectorIndexSelectionCast(image, 0)
+    return image
+
+
 def check_not_labels(image: sitk.Image, name: str = "volume") -> None:
     """Raise :class:`InputError`, naming ``name``, when ``image`` is a label map: numbers of regions, not intensities.
 

@@ -106,6 +106,11 @@ class Resampling:
 def _overlap(functional, anatomical, names) -> Overlap:
     fraction = covered_fraction(functional, anatomical)
     anatomical_name, functional_name = names
+    if fraction == 0 and covered_fraction(anatomical, functional):
+        raise GeometryError(
+            f"{functional_name} lies between the slices of {anatomical_name} and reaches none of them: choose one with "
+            "more slices"
+        )
     if fraction == 0:
         raise GeometryError(
             f"{anatomical_name} and {functional_name} do not overlap: {anatomical_name} covers {extent(anatomical)}, "
