@@ -67,8 +67,9 @@ class MMIFAminWidget(
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
+        self._fused: Any = None  # the fused volume that it shows
         self._layoutBefore = None  # where a scene was left that is being closed side by side, or with a chart
-        self._tips = {}
+        self._tips, self._stamps = {}, {}
         self._updating = self._switching = False
 
     def setup(self) -> None:
@@ -123,9 +124,9 @@ class MMIFAminWidget(
             if name.endswith("Timer"):
                 timer.stop()
         self._drop(2.0)
-        self.dropReading()
         self._loading.drop()
         self.setParameterNode(None)
+        self.dropReading()
         self.removeObservers()
 
     def enter(self) -> None:
@@ -146,8 +147,8 @@ class MMIFAminWidget(
         p = self._parameterNode
         self._layoutBefore = p.layoutBefore if p is not None and state.in_own_layout(p) else None
         self._drop()
-        self.dropReading()
         self.setParameterNode(None)
+        self.dropReading()
         self.logic.forgetScene()
 
     def onSceneEndClose(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
@@ -201,7 +202,7 @@ class MMIFAminWidget(
             self._watch(self._pair, ())
         self._parameterNode = parameterNode
         self._panel.enabled = parameterNode is not None  # there is nothing to click while a scene is being closed
-        self._pair = self._shown = self._rows = None
+        self._pair = self._shown = self._rows = self._fused = None
         if parameterNode is not None:
             named = {w.property("SlicerParameterName"): w for w in vars(self.ui).values()}
             self._guiTag = parameterNode.connectParametersToGui({name: w for name, w in named.items() if name})
@@ -249,10 +250,13 @@ class MMIFAminWidget(
             self.ui.colorTableSelector.setCurrentNode(p.colorTable)
         colors, blend = (p.fusedColor, p.colorTable, p.functionalWeight), (p.under, p.opacity, p.legend)
         before_colors, before_blend = self._shown or (colors, blend)
-        if colors[0] is not None and colors[0] is before_colors[0] and colors != before_colors:
+        if colors != before_colors and self.logic.isPaintedOtherwise(p):
             self._recolorTimer.start()  # a little later, so that a slider can be dragged
         if blend != before_blend:
             self.logic.blend(p)
+        before_fused, self._fused = self._fused, state.fused_node(p)
+        if before_fused not in (None, self._fused) and before_fused in (p.fusedColor, p.fusedGrey):
+            self.logic.showFused(p)  # the other output is ticked
         self._shown = (colors, blend)
 
     def onFuse(self, checked: bool = False) -> None:

@@ -19,6 +19,8 @@ SCRIPTS = {
     "docs/make_results.py": "--shared",
 }
 
+SCORED = {"docs/make_results.py": "--shared", "Testing/benchmarks/peers.py": "--scores"}  # by other methods
+
 
 @pytest.fixture
 def last_line(repository, monkeypatch, capsys):
@@ -48,8 +50,9 @@ def test_scripts_tell_how_to_get_their_data(last_line, tmp_path, script):
     assert "is not there: clone https://github.com/" in line and f"mmifamin data {name} CLONE" in line
 
 
-def test_scores_of_other_methods_are_said_to_be_no_public_data(last_line, tmp_path):
-    line = last_line("docs/make_results.py", "--shared", str(tmp_path))
+@pytest.mark.parametrize("script", SCORED)
+def test_scores_of_other_methods_are_said_to_be_no_public_data(last_line, tmp_path, script):
+    line = last_line(script, SCORED[script], str(tmp_path / "peers_val.csv") if "peers" in script else str(tmp_path))
     assert "peers_val.csv is not there" in line and "no public data set" in line
 
 
@@ -59,7 +62,7 @@ def test_no_other_script_reads_the_shared_folder(repository):
     reading = {
         str(path.relative_to(repository)) for path in scripts if '"../shared' in path.read_text(encoding="utf-8")
     }
-    assert reading == set(SCRIPTS)
+    assert reading == {*SCRIPTS, *SCORED}
 
 
 @pytest.mark.parametrize("config, name", [("medical", "harvard"), ("roadscene", "roadscene")])

@@ -77,3 +77,13 @@ def test_a_row_becomes_a_dicom_series_and_is_done_once(tree, tmp_path, untrained
         pytest.skip("dciodvfy is not installed; on Debian: apt-get install dicom3tools")
     told = [subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True).stderr for path in files[1:3]]
     assert [line for text in told for line in text.splitlines() if line.startswith("Error")] == []
+
+
+def test_folders_that_are_links_are_looked_into_once(tmp_path):
+    for name in ("p_ct.nrrd", "p_pet.nrrd"):
+        (tmp_path / "store" / "p").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "store" / "p" / name).write_bytes(b"")
+    (tmp_path / "tree" / "site").mkdir(parents=True)
+    (tmp_path / "tree" / "site" / "p").symlink_to(tmp_path / "store" / "p")
+    (tmp_path / "tree" / "site" / "again").symlink_to(tmp_path / "tree")  # in a circle
+    assert [row.id for row in find_studies(tmp_path / "tree").rows] == ["site_p_p_pet"]

@@ -18,6 +18,7 @@ from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import FusionCancelled, InputError
 from MMIFAminLib.study import default_options
 from support.cohorts import make_cohort
+from support.dicom import Written, write_series
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +201,11 @@ def test_options_by_name():
     assert default_options(plane="coronal").plane == "coronal" and default_options().rgb is False
     with pytest.raises(InputError, match="there is no option 'plain'"):
         default_options(plain=1)
+
+
+def test_the_hash_of_a_dicomdir_is_that_of_its_folder(tmp_path):
+    write_series(tmp_path / "images", Written(np.zeros((2, 4, 4), np.int16), np.array([[0, 0, 0], [0, 0, 3.0]])))
+    (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    before = content_hash(tmp_path / "DICOMDIR")
+    next((tmp_path / "images").iterdir()).unlink()
+    assert content_hash(tmp_path / "DICOMDIR") != before

@@ -48,6 +48,8 @@ def test_the_spots_are_listed(pet, tmp_path, capsys):
         (["mip", "{pet}", "-o", "{here}/turn.avi"], "ends in .gif"),
         (["mip", "{pet}", "-o", "{here}/turn.gif", "--angles", "0"], "1 to 360"),
         (["mip", "{pet}", "-o", "{here}/turn.gif", "--suv-max", "-3"], "intensity window"),
+        (["mip", "{pet}", "-o", "{here}/turn.gif", "--suv-max", "0.01"], "leaves the MIP black"),
+        (["mip", "{pet}", "-o", "{here}/turn.gif", "--suv-max", "30000"], "leaves the MIP blank"),
         (["mip", "{pet}", "-o", "{here}/turn.gif", "--height", "2"], "16 to 4096"),
         (["mip", "{pet}", "-o", "{here}/turn.gif", "--unit", "suv"], "DICOM headers"),
         (["hottest", "{here}/none.nrrd"], "no such file"),

@@ -1,5 +1,8 @@
 """``mmifamin series`` and the sources of ``mmifamin fuse``: whose volumes they are and where."""
 
+import os
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -103,3 +106,19 @@ def test_a_frame_is_chosen_where_there_are_several_and_only_there(tmp_path):
     np.testing.assert_allclose(sitk.GetArrayFromImage(second), 2 * sitk.GetArrayFromImage(first))
     with pytest.raises(InputError, match="leave out --frame"):
         sources(mr, tmp_path / "3d.nii.gz", frame=2)
+
+
+def test_brackets_in_a_description_are_no_markup(tmp_path, capsys):
+    write_head(tmp_path, "CT", 1, SeriesDescription="WB [ac] :brain:")
+    write_head(tmp_path, "PT", 2, SeriesDescription="PET [/wb]")
+    assert main(["series", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "WB [ac] :brain:" in out and "PET [/wb]" in out
+
+
+def test_a_folder_whose_name_is_no_utf_8(tmp_path):
+    folder = write_head(Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller")), "CT", 1)
+    command = [sys.executable, "-m", "MMIFAminLib", "series", folder]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    said = subprocess.run(command, env=environment, capture_output=True)
+    assert said.returncode == 0 and b"M\\udcfcller" in said.stdout and not said.stderr

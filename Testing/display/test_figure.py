@@ -271,3 +271,18 @@ def test_the_numbers_of_a_bar_stand_beside_it():
     pixels = np.asarray(canvas)
     for number in (pixels[:, :133], pixels[:, 268:]):
         assert abs(np.flatnonzero(number.any(axis=(1, 2))).mean() - 15) < 2  # the middle of rows 9 to 20
+
+
+@pytest.mark.parametrize("pair", ["anatomical", "luma", "uptake"])
+def test_preview_goes_by_what_the_pair_was_taken_for(pair):
+    """Two MR look like MR and PET to whoever sees their values alone: of two pictures there is no hottest spot."""
+    from MMIFAminLib.engine.fused import FusedVolume
+
+    mr, second = head(), lesion_and_bladder()
+    report = {"taken_for": {"pair": pair, "functional": {"unit": "SUV"}}}
+    volume = FusedVolume(mr, second, UNIT, UNIT, Overlap(1.0), report)
+    spot = hottest_spot(UNIT.to_unit(sitk.GetArrayViewFromImage(second)), second.GetSpacing()[::-1])
+    place = second.TransformIndexToPhysicalPoint(spot[::-1])
+    there, shown = (np.asarray(preview(mr, volume, **at)) for at in ({"position": place}, {}))
+    assert (there == shown).all() == (pair == "uptake")
+    assert (shown != np.asarray(preview(mr, volume, unit=""))).any(), "the unit that the report has is told"

@@ -181,3 +181,10 @@ def test_what_was_fused_saves_and_shows_itself(fuser, pair, tmp_path):
 def test_a_ct_in_second_place_is_doubted_unless_its_window_was_chosen(fuser, window, warns):
     fused = fuser.fuse(phantoms.head(scale=1000.0), phantoms.ct_head(), functional_window=window)
     assert any("swap the two" in text for text in fused.report["warnings"]) == warns
+
+
+def test_a_file_is_not_fused_with_itself_by_another_path(known, pair, tmp_path, monkeypatch):
+    write_volume(pair[0], tmp_path / "t1.nrrd")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="one and the same"):
+        known.fuse("t1.nrrd", tmp_path / "t1.nrrd")

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.errors import InputError
@@ -22,6 +23,7 @@ from MMIFAminLib.evaluation.lesions import (
     load_case,
     measure_lesion,
 )
+from MMIFAminLib.files.volumes import write_volume
 
 SPACING = (4.0, 2.0, 2.0)
 
@@ -172,3 +174,18 @@ def test_reads_a_case(shared):
     case = load_case(volumes / "spect21_mr.nrrd", volumes / "spect21_spect.nrrd", table="harvard-spect", name="spect21")
     assert case.uptake.shape == (17, 256, 256) and case.spacing == (6.0, 1.0, 1.0) and case.uptake.max() == 865
     assert case.anatomical.min() == 0 and case.anatomical.max() == 1
+
+
+def test_what_is_no_number_is_background(tmp_path):
+    """Around the brain of what SPM has brought into a template there are no zeros, but NaN."""
+    values = ball(40, 30.0)
+    write_volume(sitk.GetImageFromArray(values), tmp_path / "mr.nrrd")
+    for name, outside in (("zero", 0), ("nan", np.nan)):
+        write_volume(sitk.GetImageFromArray(np.where(values > 0, values, outside)), tmp_path / f"{name}.nrrd")
+    cases = [load_case(tmp_path / "mr.nrrd", tmp_path / f"{name}.nrrd", name="pet") for name in ("zero", "nan")]
+    assert lesion_study(copy_uptake, cases[:1], n=5) == lesion_study(copy_uptake, cases[1:], n=5)
+
+
+def ball(size, width):
+    squared = sum((axis - size / 2) ** 2 for axis in np.ogrid[:size, :size, :size])
+    return ((2 - 4 * squared / width**2) * (squared < width**2 / 4)).astype(np.float32)

@@ -171,3 +171,10 @@ def test_wrong_input_is_refused(tmp_path):
     path.write_text("where,x_lps_mm\nliver,3\n")
     with pytest.raises(InputError, match="is no list of lesions: it needs the columns where"):
         read_spots(path, sitk.Image(4, 4, 4, sitk.sitkFloat32))
+
+
+def test_a_list_of_lesions_may_come_from_a_spreadsheet(tmp_path):
+    """Excel's "CSV UTF-8" begins with a byte order mark."""
+    path = tmp_path / "lesions.csv"
+    path.write_text("where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\nliver,1,2,3,12\n", encoding="utf-8-sig")
+    assert [spot.name for spot in read_spots(path, sitk.Image(4, 4, 4, sitk.sitkFloat32))] == ["0_liver"]

@@ -275,3 +275,41 @@ def test_an_enhanced_object_that_lacks_something_is_refused(tmp_path, keyword, w
 def test_what_a_description_tells_of_a_series(tmp_path, modality, description, aside):
     series(tmp_path, modality=modality, SeriesDescription=description)
     assert list_series(tmp_path).series[0].aside == aside
+
+
+def test_a_mosaic_is_no_slice(tmp_path):
+    series(tmp_path, count=1, modality="MR", ImageType=["ORIGINAL", "PRIMARY", "ASL", "NONE", "ND", "MOSAIC"])
+    assert "is a mosaic: the slices of a volume side by side" in refusal(tmp_path)
+    assert list_series(tmp_path).series[0].aside == "mosaic of slices"
+
+
+def test_slices_without_tissue_that_share_a_uid_are_no_copies(tmp_path):
+    stored = np.random.default_rng(0).integers(1, 900, (6, 5, 6)).astype(np.int16)
+    stored[[0, 1, 4, 5]] = 0
+    places = np.array([[0.0, 0, 3 * k] for k in range(6)])
+    write_series(tmp_path, Written(stored, places, tags={"SOPInstanceUID": "1.2.3.4.5"}))
+    found = read_volume_file(tmp_path)
+    assert found.warnings == () and (sitk.GetArrayFromImage(found.image) == stored).all()
+
+
+@pytest.mark.parametrize("decay", ["ADMIN", "START"])
+def test_a_legacy_converted_pet_tells_of_itself_what_its_slices_told(tmp_path, decay):
+    stored = np.random.default_rng(0).integers(1, 900, (3, 5, 6)).astype(np.int16)
+    written = Written(stored, np.array([[0.0, 0, 3 * k] for k in range(3)]), modality="PT", slopes=(2.0, 3.0, 4.0))
+    path = tmp_path / "a.dcm"
+    write_enhanced(path, written)
+    ds, told = pydicom.dcmread(path), suv_tags(DecayCorrection=decay)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.128.1"
+    ds.SeriesDate, ds.SeriesTime, ds.PatientWeight = told["SeriesDate"], told["SeriesTime"], told["PatientWeight"]
+    ds.AcquisitionDateTime = "20240101110000"
+    apart = pydicom.Dataset()
+    for name in ("RadiopharmaceuticalInformationSequence", "Units", "DecayCorrection", "CorrectedImage"):
+        setattr(apart, name, told[name])
+    ds.SharedFunctionalGroupsSequence[0].UnassignedSharedConvertedAttributesSequence = [apart]
+    ds.save_as(path)
+    found, decayed = read_volume_file(path), {"ADMIN": 1, "START": 0.5 ** (3600 / 6586.2)}[decay]
+    assert found.about.unit == "SUV" and found.warnings == ()
+    assert np.allclose(sitk.GetArrayFromImage(found.image), written.values / 5000 / decayed, rtol=1e-5)
+    apart.CorrectedImage = "DECY"
+    ds.save_as(path)
+    assert list_series(tmp_path).series[0].aside == "not corrected for attenuation"

@@ -260,3 +260,16 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(sources, tmp_path)
     (tmp_path / "empty").mkdir()
     write_dicom(fused(), tmp_path / "empty", anatomical=about, functional=About())
     assert len(list((tmp_path / "empty").iterdir())) == 5
+
+
+def test_a_volume_that_was_registered_holds_its_own_places_no_more(sources, tmp_path):
+    anatomical, functional = sources["CT"].about, sources["PT"].about
+    image = sitk.Cast(sources["CT"].image, sitk.sitkFloat32) / 1000
+    write_dicom(image, tmp_path / "a", anatomical=anatomical, functional=functional, registered=True)
+    first = pydicom.dcmread(tmp_path / "a" / "IM0001.dcm")
+    wanted = [anatomical.references[0][1], *(uid for _, uid in functional.references)]
+    assert [item.ReferencedSOPInstanceUID for item in first.SourceImageSequence] == wanted
+    write_dicom(fused(), tmp_path / "b", anatomical=About(), functional=functional, registered=True)
+    first = pydicom.dcmread(tmp_path / "b" / "IM0001.dcm")
+    assert first.StudyInstanceUID == functional.study_uid and first.FrameOfReferenceUID.startswith("2.25.")
+    assert "a frame of reference of its own" in study_notice(About(), functional, registered=True)

@@ -1,5 +1,8 @@
 """Files that do not tell where the patient lies, or how large their voxels are: what was taken is said."""
 
+from pathlib import Path
+
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -64,3 +67,22 @@ def test_a_vtk_file_without_its_spacing_is_told(tmp_path):
     path.write_bytes(b"\n".join(line for line in path.read_bytes().split(b"\n") if not line.startswith(b"SPACING")))
     found = read_volume_file(path).warnings
     assert len(found) == 2 and PLACE in found[0] and LENGTHS in found[1]
+
+
+def test_a_minc_file_of_others_lies_where_its_writer_put_it():
+    """A file that McGill's tools wrote: its world is RAS, its first voxel 98 mm left and 134 mm behind."""
+    image = read_volume_file(Path(nibabel.__file__).parent / "tests" / "data" / "small.mnc").image
+    assert image.TransformIndexToPhysicalPoint((0, 0, 0)) == pytest.approx((98, 134, -72))
+    assert image.TransformIndexToPhysicalPoint((28, 27, 17)) == pytest.approx((-98, -82, 81))
+
+
+@pytest.mark.parametrize("unit, scale", [("mm", 1), ("cm", 10), ("um", 0.001), ("", 1)])
+def test_the_unit_of_a_space_is_heeded(tmp_path, unit, scale):
+    lines = ["space: LPS", DIRECTIONS, "space origin: (5,6,7)", "space units:" + f' "{unit}"' * 3]
+    assert not warnings_of(tmp_path / "a.nrrd", *lines)
+    image = read_volume_file(tmp_path / "a.nrrd").image
+    assert image.GetSpacing() == pytest.approx((2 * scale, 3 * scale, 4 * scale))
+    assert image.GetOrigin() == pytest.approx((5 * scale, 6 * scale, 7 * scale))
+    lines = ["TransformMatrix = 1 0 0 0 1 0 0 0 1", "ElementSpacing = 2 3 4", f"DistanceUnits = {unit}"]
+    assert not warnings_of(tmp_path / "a.mha", *lines)
+    assert read_volume_file(tmp_path / "a.mha").image.GetSpacing() == pytest.approx((2 * scale, 3 * scale, 4 * scale))

@@ -138,7 +138,9 @@ def test_times_of_injection_and_scan_are_kept():
     found = suv_factor([header()])
     assert (f"{found.injection:%H:%M}", f"{found.scan:%H:%M}", found.uptake_time) == ("10:00", "11:00", 3600)
     found = suv_factor([header(DecayCorrection="ADMIN", RadiopharmaceuticalStartTime=None)])
-    assert (found.injection, found.scan) == (None, None)
+    assert (found.injection, found.scan, found.uptake_time) == (None, None, None)
+    found = suv_factor([header(DecayCorrection="ADMIN")])
+    assert found.factor == pytest.approx(70e3 / 370e6) and found.uptake_time == 3600, "the patient waited an hour"
     with pytest.raises(InputError, match="after the scan"):
         suv_factor([header(DecayCorrection="ADMIN", RadiopharmaceuticalStartTime="113000")])
 
@@ -181,3 +183,16 @@ def test_what_is_missing_or_contradictory_gives_no_suv(changes, reason):
 def test_slices_that_contradict_each_other():
     with pytest.raises(InputError, match="PatientWeight"):
         suv_factor([header(), header(PatientWeight=71)])
+
+
+def test_an_injection_told_in_another_time_zone():
+    told = {"RadiopharmaceuticalStartTime": None, "TimezoneOffsetFromUTC": "+0100"}
+    for moment in ("20240102090000.00+0000", "20240102100000+0100", "20240102100000", "20240102043000-0430"):
+        found = suv_factor([header(RadiopharmaceuticalStartDateTime=moment, **told)])
+        assert found.factor == pytest.approx(70000 / DECAYED), moment
+
+
+def test_slices_without_a_date_of_their_own_over_midnight():
+    told = {"SeriesTime": "235500", "AcquisitionDate": None, "RadiopharmaceuticalStartTime": "225500"}
+    slices = [header(AcquisitionTime=time, **told) for time in ("235500", "000300")]
+    assert suv_factor(slices).factor == pytest.approx(70000 / DECAYED)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.driving import chosen, fused, names
+from bench.driving import case, chosen, fused, names
 from bench.fixtures import bench  # noqa: F401
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -325,6 +325,10 @@ class TestCompare:
 
         assert across() == pytest.approx([1, 0, 0])
         panel.ui.alongVolumeCheckBox.checked = True
+        assert across() == pytest.approx([np.cos(turn), np.sin(turn), 0], abs=1e-6)
+        panel._parameterNode.anatomical = case(bench).pair()[0]
+        assert across() == pytest.approx([1, 0, 0]), "of the volume that is chosen now"
+        panel._parameterNode.anatomical = anatomical
         assert across() == pytest.approx([np.cos(turn), np.sin(turn), 0], abs=1e-6)
         panel.ui.alongVolumeCheckBox.checked = False
         assert across() == pytest.approx([1, 0, 0])

@@ -49,7 +49,7 @@ class TestClosing:
         fused(bench, panel)
         assert panel.logic._last.nodes
         bench.scene.Clear(0)
-        assert panel.logic._last == ((), None, None)
+        assert panel.logic._last == ((), None, None, None)
 
     def test_nothing_can_be_clicked_while_a_scene_is_being_closed(self, bench, panel):
         chosen(bench, panel)

@@ -72,6 +72,15 @@ class TestSuv:
         panel.ui.suvButton.click()
         assert panel._parameterNode.functionalHigh == pytest.approx(20000, rel=2e-3)
 
+    def test_custom_begins_in_suv_where_the_window_was_automatic(self, bench, panel, tmp_path):
+        from bench.database import FACTOR
+
+        node = load_pet(tmp_path)
+        panel._parameterNode.functionalHigh = 17111.0  # as an automatic fusion leaves it
+        show_as_suv(bench, panel, node)
+        panel.ui.functionalWindowComboBox.setCurrentIndex(panel.ui.functionalWindowComboBox.count - 1)
+        assert panel.ui.functionalHighSpinBox.value == pytest.approx(17111 * FACTOR, abs=0.01)
+
     @pytest.mark.parametrize(
         "changes, reason",
         [

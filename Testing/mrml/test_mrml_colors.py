@@ -144,3 +144,14 @@ def test_only_color_outputs_of_ours_are_recolored(scene, pair, fuser):
     for node, words in ((None, "No volume is given"), (pair[0], "is no colour fused"), (scalar, "is no colour fused")):
         with pytest.raises(InputError, match=words):
             mrml.recolor(node, "rainbow")
+
+
+def test_what_was_insisted_on_is_recolored_after_a_reload(scene, pair, fuser):
+    phantom = sitk.Cast(sitk.Round(mrml.node_to_image(pair[1]) * 2), sitk.sitkInt16)  # of few activities
+    node = mrml.fuse_nodes(
+        pair[0], add_volume(scene, phantom, "XCAT"), rgb=True, kind="uptake", insist=True, fuser=fuser
+    )
+    rainbow = voxels(mrml.recolor(node, "rainbow")).astype(int)
+    mrml.recolor(node)
+    forget(node)
+    assert np.abs(voxels(mrml.recolor(node, "rainbow")) - rainbow).mean() < 1

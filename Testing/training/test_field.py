@@ -62,6 +62,14 @@ def test_scores_elsewhere_are_carried_over_as_the_classical_fusions_change():
     assert estimated["learned"]["SCD"] == pytest.approx(-0.5 + shift)
 
 
+def test_training_needs_no_more_than_the_means_that_come_with_the_code(shared, tmp_path):
+    every, means = read_peers(shared / "data"), read_peers(tmp_path)
+    assert {row["id"] for row in means} == {"mean"} and len(means) == 48 < len(every)
+    for task in ("CT-MRI", "PET-MRI", "SPECT-MRI"):
+        unknown = [case("9001", task), case("9002", task)]
+        assert Field(means).on(unknown) == Field(every).on(unknown)
+
+
 def test_estimated_ranks_are_near_the_true_ones(shared):
     """GeSeNet and ReFusion on one SPECT patient, with the field carried over from the other: 0.6 of a rank at most."""
     peers = [peer for peer in read_peers(shared / "data") if peer["task"] == "SPECT-MRI"]

@@ -83,6 +83,8 @@ def test_what_cannot_be_searched_is_said():
         hottest_spots(empty, name="FDG")
     with pytest.raises(InputError, match="at least 1"):
         hottest_spots(blobs(FINE, ((1, 1, 1), 5, 5)), count=0)
+    with pytest.raises(InputError, match="inf mm apart"):
+        hottest_spots(blobs(FINE, ((1, 1, 1), 5, 5)), apart=np.inf)
     with pytest.raises(InputError, match="in colours"):
         hottest_spots(FINE.image(np.zeros((*FINE.size[::-1], 3), np.uint8)))
 

@@ -239,3 +239,10 @@ def test_real_volumes_are_what_they_are(shared):
         shows = recognise(array, image.GetSpacing()[::-1], role)
         assert (shows.kind, shows.region) == (kind, region), name
         assert not looks_like_labels(array), name
+
+
+def test_patients_with_parkinsons_are_no_proton_densities():
+    smooth = np.random.default_rng(0).random((30, 30, 30)).astype(np.float32)
+    for name in ("HC_3102.nii.gz", "PD_3102.nii.gz"):
+        assert recognise(smooth, SPACING, "functional", Hints(name=name)).kind == "uptake"
+    assert recognise(smooth, SPACING, "functional", Hints(name="PDw.nii.gz")).kind == "mr"

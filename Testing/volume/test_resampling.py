@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from MMIFAminLib.errors import GeometryError, InputError
 from MMIFAminLib.volume.geometry import extent, same_grid
+from MMIFAminLib.volume.recognition import Hints
 from MMIFAminLib.volume.resampling import Overlap, Resampling, resample_to
 from support.phantoms import BALLS, Grid, brightest_point, ct_head, grids, head, head_values, rotation
 
@@ -226,3 +227,12 @@ def test_a_part_is_what_the_whole_has_there(size, spacing):
         assert part.dtype == np.float32 and part.shape[axis] == 1 and part.ndim == 3
         np.testing.assert_allclose(part, whole.take([index], axis), atol=1e-4)
     assert whole.max() > 5
+
+
+def test_outside_is_air_too_for_a_ct_of_the_spine_that_holds_none():
+    small = Grid(size=(30, 30, 30)).centred_at()
+    tissue = np.random.default_rng(0).normal(40, 60, small.size[::-1]).clip(-180, 900)
+    spine, anatomical = small.image(tissue.astype(np.int16)), head(Grid())
+    for hints in (Hints(modality="CT"), Hints(unit="HU"), Hints(name="ct.nii.gz")):
+        assert array_of(resample_to(spine, anatomical, hints=hints)[0])[0, 0, 0] == -1000
+    assert array_of(resample_to(spine, anatomical)[0])[0, 0, 0] == 0, "nothing tells"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +26,8 @@ def content_hash(path: str | Path) -> str:
     from ..files.volumes import split_series
 
     place, _ = split_series(path)
+    if place.name.upper() == "DICOMDIR":  # stands for its folder, as where it is read
+        place = place.parent
     try:
         if place.is_file() and not is_dicom(place):
             files = sorted({place, *data_files(place)})
@@ -62,8 +63,10 @@ def result_key(inputs: Mapping[str, str], options: argparse.Namespace, weights: 
 
 
 def _files(folder: Path, deep: bool) -> list[Path]:
+    from ..files.folders import walk
+
     found = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in walk(folder):
         folders[:] = sorted(folders) if deep else []
         found += [Path(root, name) for name in sorted(names)]
     return found

@@ -9,7 +9,7 @@ _FUNCTIONAL_WORD = re.compile(
     r"uptake|perf|perfusion|asl|suv(bw|lbm|bsa|ibw|max)?"
 )
 _ANATOMICAL_WORD = re.compile(
-    r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pd|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
+    r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pdw|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
 )
 _NEVER_BY_ITSELF = {
     "not corrected, a localizer or a projection": re.compile(

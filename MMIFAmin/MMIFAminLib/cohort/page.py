@@ -54,7 +54,7 @@ def write_page(table: Table, path: Path) -> None:
     told.sort(key=lambda pair: _ORDER.index(pair[1].status))
     counts = ", ".join(f"{count} {status}" for status in _ORDER if (count := table.counts[status]))
     heads = "".join(f'<th scope="col"><button>{escape(name)}</button></th>' for name in _HEADINGS)
-    with atomic_path(path) as part, open(part, "w", encoding="utf-8") as file:
+    with atomic_path(path) as part, open(part, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(
             '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>MMIFAmin cohort</title>\n'
             f"<style>{_STYLE}</style>\n<h1>{len(told)} studies: {escape(counts)}</h1>\n"

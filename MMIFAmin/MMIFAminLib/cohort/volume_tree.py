@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from .manifest import LeftOut, Row, Studies, folder_ids
@@ -18,8 +17,10 @@ def volume_studies(root: Path) -> Studies:
 
     Ids are the paths of the functional files. Where there is no volume file there is no row.
     """
+    from ..files.folders import walk
+
     candidates = []
-    for place, folders, names in os.walk(root):
+    for place, folders, names in walk(root):
         if _RESULTS in folders:
             folders[:] = []
             continue

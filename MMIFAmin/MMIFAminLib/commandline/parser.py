@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable
 from functools import partial
 from inspect import cleandoc
+from io import TextIOWrapper
 from pathlib import Path
 
 from .. import __version__
@@ -63,6 +64,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command with `arguments` (default: those of the process) and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
     try:
         options = _parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
         return options.run(options) or 0

@@ -45,8 +45,7 @@ def mip(options: argparse.Namespace) -> None:
     """
     from ..display.film import film
     from ..files.writing import check_film, write_film
-    from ..volume.intensity import Window
-    from ..volume.projection import Turntable, angles_around, mip_window
+    from ..volume.projection import Turntable, angles_around, mip_window, wished_window
     from ..volume.recognition import Hints
 
     check_film(options.output)
@@ -56,10 +55,11 @@ def mip(options: argparse.Namespace) -> None:
     file = _read(options)
     name, unit = str(options.functional), file.about.unit or ""
     turntable = Turntable(file.image, name)
+    hints = Hints(file.about.modality, file.about.unit, options.functional.name)
     if options.suv_max is not None:
-        window = Window(0.0, options.suv_max)
+        window = wished_window(file.image, options.suv_max, hints, name)
     else:
-        window = mip_window(file.image, Hints(file.about.modality, file.about.unit, options.functional.name), name)
+        window = mip_window(file.image, hints, name)
     with progress_bar() as progress:
         frames = film(
             turntable,

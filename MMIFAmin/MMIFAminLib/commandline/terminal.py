@@ -20,7 +20,7 @@ def progress_bar() -> Iterator[Callable[[float, str], None]]:
     if not console.is_terminal:
         yield lambda fraction, text: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         # After the comma fusion texts give the time left, which the bar shows already.
@@ -32,14 +32,16 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
-    console.print(title, style="bold", highlight=False)  # a title of the table would be wrapped at its width
+    # Text: what stands in brackets is no markup of rich's.
+    console.print(Text(title), style="bold")  # a title of the table would be wrapped at its width
     table = Table(box=box.SIMPLE_HEAD, show_header=any(headings))
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(Text(heading))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import SimpleITK as sitk
@@ -25,7 +25,7 @@ _CONTENT, _MARGIN = 0.05, 6.0  # what counts as more than background, and the mm
 class Fused(Protocol):
     """What the picture takes of a ``FusedVolume``: its images on the anatomical grid, and the windows of the sources.
 
-    ``second`` and its window are None where two were fused.
+    ``second`` and its window are None where two were fused; ``report`` says what the pair was taken for.
     """
 
     image: sitk.Image
@@ -34,6 +34,7 @@ class Fused(Protocol):
     functional_window: intensity.Window
     second: sitk.Image | None
     second_window: intensity.Window | None
+    report: dict[str, Any]
 
 
 class Column(NamedTuple):
@@ -130,26 +131,27 @@ def preview(
     table: "str | color.ColorTable" = color.DEFAULT,
     weight: float = 1.0,
     titles: Sequence[str] = ("Anatomical", "Functional", "Second anatomical"),
-    unit: str = "",
+    unit: str | None = None,
     position: Sequence[float] | None = None,
     overlay: bool = False,
     footer: str = "",
 ) -> Image.Image:
     """Montage of `anatomical` and its ``FusedVolume``: anatomical, functional in colours, fused grey, fused colour.
 
-    Of three at once the second anatomical volume stands after the first. `weight` in [0, 1] is how strongly the fused image
-    is coloured; `titles` name the sources (the second anatomical one last) and `unit` the functional values. `position`
-    (LPS, mm) is where the planes cross; by default where uptake most exceeds its surroundings (``volume.hottest``), or for
-    two pictures as in ``montage``. `overlay` adds a column with the functional colours at 50 % over the anatomy, for
-    comparison. `footer` is that of ``montage``.
+    Of three at once the second anatomical volume stands after the first. `weight` in [0, 1] is how strongly the fused
+    image is coloured; `titles` name the sources (the second anatomical one last) and `unit` the functional values
+    (default: as the report has it). `position` (LPS, mm) is where the planes cross; by default where uptake most exceeds
+    its surroundings (``volume.hottest``), or for two pictures as in ``montage``. `overlay` adds a column with the
+    functional colours at 50 % over the anatomy, for comparison. `footer` is that of ``montage``.
     """
     table = color.ColorTable.named(table) if isinstance(table, str) else table
     window, other = fused.functional_window, fused.anatomical_window
-    uptake = intensity.shows_uptake(sitk.GetArrayViewFromImage(fused.functional))
+    uptake = _is_uptake(fused)
     if position is None and uptake:
         position = fused.functional.TransformIndexToPhysicalPoint(_hottest(fused)[::-1])
     scalar = anatomical.GetNumberOfComponentsPerPixel() == 1
-    bar = ColorBar(table, window.low, window.high, unit)
+    taken = fused.report.get("taken_for", {}).get("functional", {})
+    bar = ColorBar(table, window.low, window.high, unit if unit is not None else str(taken.get("unit") or ""))
 
     def grey(values: np.ndarray) -> np.ndarray:
         return other.to_unit(values) if scalar else values
@@ -165,7 +167,7 @@ def preview(
             "Fused, in colours",
             [fused.image, fused.functional],
             lambda grey, values: color.colorize(grey, window.to_unit(values), table, weight),
-            ColorSquare(table, window.low, window.high, unit, weight, uptake),
+            ColorSquare(table, window.low, window.high, bar.unit, weight, uptake),
         ),
     ]
     if fused.second is not None and fused.second_window is not None:
@@ -185,13 +187,19 @@ def thumbnail(
     table = color.ColorTable.named(table) if isinstance(table, str) else table
     arrays = [sitk.GetArrayViewFromImage(image) for image in (fused.image, fused.functional)]
     shape, view = arrays[0].shape, _views(fused.image)[0]
-    spot = _hottest(fused) if intensity.shows_uptake(arrays[1]) else [n // 2 for n in shape]
+    spot = _hottest(fused) if _is_uptake(fused) else [n // 2 for n in shape]
     grey, uptake = (_slice(view, array, spot, [slice(0, n) for n in shape]) for array in arrays)
     shown = color.colorize(grey, fused.functional_window.to_unit(uptake), table, weight)
     height, width = (n * mm for n, mm in zip(shown.shape, view.pixel_spacing))
     scale = size / max(height, width)
     pixels = (max(1, round(width * scale)), max(1, round(height * scale)))
     return Image.fromarray(shown).resize(pixels, Image.Resampling.BICUBIC)
+
+
+def _is_uptake(fused: Fused) -> bool:
+    """Whether the pair was fused as uptake on anatomy; by the values where no report tells, as they cannot tell MR from PET."""
+    pair = fused.report.get("taken_for", {}).get("pair")
+    return pair == "uptake" if pair else intensity.shows_uptake(sitk.GetArrayViewFromImage(fused.functional))
 
 
 def _hottest(fused: Fused) -> tuple[int, int, int]:

@@ -188,7 +188,11 @@ class VolumeFuser:
         reporter(0.2, _RESAMPLING)
         with images_lock:
             onto = Resampling(
-                functional, anatomical, tick=lambda done: reporter(0.2 + 0.3 * done, _RESAMPLING), insist=insist
+                functional,
+                anatomical,
+                tick=lambda done: reporter(0.2 + 0.3 * done, _RESAMPLING),
+                insist=insist,
+                hints=told[1],
             )
         if onto.overlap.message:
             warnings.append(onto.overlap.message)

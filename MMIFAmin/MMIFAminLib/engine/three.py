@@ -59,7 +59,8 @@ def taken_in(
         values = voxels(image)
     chosen = choose_second(values, image.GetSpacing()[::-1], spec, hints)
     with images_lock:
-        image, overlap = resample_to(image, anatomical, names=("anatomical", name), tick=tick, insist=insist)
+        both = ("anatomical", name)
+        image, overlap = resample_to(image, anatomical, names=both, tick=tick, insist=insist, hints=hints)
     if overlap.message:
         warnings.append(overlap.message)
     window = chosen.window

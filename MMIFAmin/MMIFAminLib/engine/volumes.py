@@ -68,10 +68,14 @@ def given_volumes(
 def _check_twice(given):
     for (role, one), (other_role, other) in combinations(zip(ROLES, given), 2):
         if one is other or (
-            isinstance(one, (str, Path)) and isinstance(other, (str, Path)) and Path(one) == Path(other)
+            isinstance(one, (str, Path)) and isinstance(other, (str, Path)) and _place(one) == _place(other)
         ):
             number = "two" if len(given) == 2 else "three"
             raise InputError(f"The {role} and the {other_role} volume are one and the same: choose {number} volumes.")
+
+
+def _place(path: "str | Path") -> Path:
+    return Path(path).expanduser().resolve()
 
 
 def _hints(given, file, told):

@@ -19,7 +19,7 @@ from scipy import ndimage
 from ..display.color import ColorTable, luma
 from ..errors import InputError
 from ..files.volumes import read_volume
-from ..volume.geometry import same_grid
+from ..volume.geometry import finite, same_grid
 from ..volume.intensity import choose_window
 from ..volume.through_plane import through_plane_ratio
 
@@ -89,7 +89,7 @@ def load_case(
     anatomical: str | Path, functional: str | Path, *, table: str | None = None, name: str | None = None
 ) -> Case:
     """Read a case from two volume files on one grid; `table` names the colour table of the ycbcr protocol."""
-    images = [read_volume(path) for path in (anatomical, functional)]
+    images = [finite(read_volume(path), str(path))[0] for path in (anatomical, functional)]
     if not same_grid(*images):
         raise InputError(f"{anatomical} and {functional} lie on different grids: resample one to the other first.")
     mr, uptake = (sitk.GetArrayFromImage(image).astype(np.float32) for image in images)

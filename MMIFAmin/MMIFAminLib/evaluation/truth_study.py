@@ -46,7 +46,7 @@ def read_spots(path: Path, grid: sitk.Image) -> list[truth.Spot]:
     """The lesions of a CSV with the columns where, x_lps_mm, y_lps_mm, z_lps_mm and fwhm_mm, as voxels of `grid`."""
     spots = []
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # Excel begins its CSV with a mark
             for number, row in enumerate(csv.DictReader(file)):
                 place, fwhm = [float(row[f"{axis}_lps_mm"]) for axis in "xyz"], float(row["fwhm_mm"])
                 if not (np.isfinite(place).all() and 0 < fwhm < np.inf):

@@ -83,11 +83,15 @@ class Frame:
 def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
     """The frames that the object with header ``dataset`` in file ``path`` holds, in stored order.
 
-    Raises :class:`InputError` for an object whose frames do not lie in the patient one by one (projections).
+    Raises :class:`InputError` for an object whose frames do not lie in the patient one by one (projections, mosaics).
     """
     image_type = [str(part).upper() for part in many(dataset.get("ImageType"))]
     if dataset.get("Modality") == "NM" and {"TOMO", "GATED TOMO"} & set(image_type) and "RECON TOMO" not in image_type:
         raise InputError(f"{path} holds projections of a SPECT that is not reconstructed; choose the reconstruction")
+    if "MOSAIC" in image_type:  # Siemens' fMRI, diffusion and perfusion; its position is that of the whole picture
+        raise InputError(
+            f"{path} is a mosaic: the slices of a volume side by side in one picture; convert it to NIfTI (dcm2niix)"
+        )
     count = int(dataset.get("NumberOfFrames") or 1)
     length, groups = path.stat().st_size, dataset.get("PerFrameFunctionalGroupsSequence")
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None

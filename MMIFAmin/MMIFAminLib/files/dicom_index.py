@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from .dicom_frames import unit_of
 from .dicom_labels import whole
+from .folders import walk
 from .suv import corrections_of
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ def read_header(path: Path) -> Dataset:
                 return header
             raise InputError(_DAMAGED)
         header.decode()  # all character sets and values, so that damage shows here
+        _lift(header)
         if "Image" in header.SOPClassUID.name and not header.get("Rows"):
             raise InputError(_DAMAGED)
         if not header.get("SeriesInstanceUID"):
@@ -266,6 +268,15 @@ def read_header(path: Path) -> Dataset:
         raise InputError(_DAMAGED) from None
 
 
+def _lift(header):
+    """Put what a legacy-converted object keeps apart (unit, corrections, dose; PS3.3 C.7.6.16.2.25) where others have it."""
+    for group in header.get("SharedFunctionalGroupsSequence") or []:
+        for item in group.get("UnassignedSharedConvertedAttributesSequence") or []:
+            for element in item:
+                if not element.tag.is_private and element.tag not in header:
+                    header.add(element)
+
+
 def is_image(header: Dataset) -> bool:
     """Whether the object is an image with values that could be fused."""
     return bool(header.get("Rows")) and str(header.get("Modality")) not in _OBJECTS
@@ -278,7 +289,7 @@ def object_name(header: Dataset) -> str:
 
 
 def _files(folder, deep):
-    for root, folders, names in os.walk(folder, onerror=_raise):
+    for root, folders, names in walk(folder, _raise):
         folders[:] = sorted(folders) if deep else []
         for name in sorted(names):
             path = Path(root, name)
@@ -343,6 +354,8 @@ def _aside(items, corrections):
         return "secondary capture"
     if modality not in ("CT", "MR", "PT", "NM"):
         return f"modality {modality or 'unknown'}"
+    if "MOSAIC" in shared:
+        return "mosaic of slices"
     if "LOCALIZER" in shared or re.search(
         r"scout|localizer|localiser|topogram|surview|scanogram|\bsurvey\b|plane[ _-]loc", words
     ):

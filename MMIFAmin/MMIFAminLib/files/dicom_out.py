@@ -53,15 +53,17 @@ def write_dicom(
     others: Sequence[About] = (),
     anonymous: bool = False,
     root: str | None = None,
+    registered: bool = False,
 ) -> Path:
     """Write a fused 3D ``image`` as single-frame files into ``folder``, which is new or empty; returns the folder.
 
     ``image`` is grey, float in [0, 1] (stored in 16 bits, read back as 0 to :data:`SCALE`, unit US; outside it is
     clipped), or RGB uint8. Its files lie in the anatomical volume's study and frame of reference (the functional one's
     where only that came from DICOM; new ones where neither did) and refer to the source images that each was made of,
-    those of ``others`` too. New UIDs are under 2.25 (ISO/IEC 9834-8) or ``root``. ``anonymous`` leaves out patient, study
-    and references: the series then has a study and a frame of reference of its own. The folder appears whole or not at
-    all.
+    those of ``others`` too. What was ``registered`` onto the anatomical volume has left its own places: all its images
+    are referred to, and its frame of reference is not taken. New UIDs are under 2.25 (ISO/IEC 9834-8) or ``root``.
+    ``anonymous`` leaves out patient, study and references: the series then has a study and a frame of reference of its
+    own. The folder appears whole or not at all.
 
     Raises :class:`InputError` for other images, a root that is none, sources of two patients (unless ``anonymous``),
     and a folder that holds files or cannot be written.
@@ -83,8 +85,9 @@ def write_dicom(
     prefix = _prefix(root)
     new_uid = [generate_uid(prefix) for _ in range(3)]
     uids = [generate_uid(prefix) for _ in range(image.GetDepth())]
-    series = _series(abouts, anonymous, colours, new_uid)
-    sources = [] if anonymous else [_Source(about) for about in abouts if about.datasets]
+    series = _series(abouts, anonymous, colours, new_uid, registered)
+    moved = [registered and about is not anatomical for about in abouts]
+    sources = [] if anonymous else [_Source(*pair) for pair in zip(abouts, moved) if pair[0].datasets]
     voxels = sitk.GetArrayViewFromImage(image)
     with atomic_folder(folder) as part:
         for k, uid in enumerate(uids):
@@ -113,7 +116,7 @@ def check_series(abouts: Sequence[About], anonymous: bool = False, root: str | N
         raise InputError(f"{root!r} is no root of UIDs: give numbers with dots, at most 53 characters") from None
 
 
-def study_notice(anatomical: About, functional: About, anonymous: bool = False) -> str:
+def study_notice(anatomical: About, functional: About, anonymous: bool = False, registered: bool = False) -> str:
     """In words, where the written series does not lie in the study of the anatomical volume, or names its patient
     otherwise; else ""."""
     if anonymous:
@@ -123,7 +126,8 @@ def study_notice(anatomical: About, functional: About, anonymous: bool = False) 
         return "neither source is DICOM: the series lies in a new study that names no patient"
     said = []
     if home is functional:
-        said.append("the anatomical volume is not DICOM: the series lies in the functional volume's study")
+        place = ", in a frame of reference of its own, as that was registered" if registered else ""
+        said.append(f"the anatomical volume is not DICOM: the series lies in the functional volume's study{place}")
     if not is_uid(home.study_uid):
         said.append("the study's UID breaks the standard: the DICOM series lies in a new study of the same patient")
     if identity_is_changed(home.datasets[0]):
@@ -138,7 +142,9 @@ def _prefix(root):
 # --- what all images of the series say ---
 
 
-def _series(abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Sequence[str]) -> SOPClass:
+def _series(
+    abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Sequence[str], registered: bool
+) -> SOPClass:
     """The attributes of every image: patient, study, series, equipment, and how it was derived."""
     from highdicom import SOPClass
     from highdicom.sr import CodedConcept
@@ -178,7 +184,8 @@ def _series(abouts: Sequence[About], anonymous: bool, colours: bool, new_uid: Se
         told.SOPInstanceUID = series
         ds.copy_patient_and_study_information(told)
         _copy(told, ds, ["SpecificCharacterSet"])
-        places = (anatomical.frame_of_reference_uid, home.frame_of_reference_uid, frame_of_reference)
+        homes = () if registered and home is not anatomical else (home.frame_of_reference_uid,)
+        places = (anatomical.frame_of_reference_uid, *homes, frame_of_reference)
         ds.FrameOfReferenceUID = next(filter(is_uid, places))
     elif anonymous:
         ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "Patient, study and sources left out by MMIFAmin"
@@ -270,12 +277,14 @@ def _pixels(ds, values):
 class _Source:
     """A source series: its images and where each lies."""
 
-    def __init__(self, about: About) -> None:
+    def __init__(self, about: About, moved: bool = False) -> None:
         self.about = about
         self.positions = self.normal = None
         headers = about.datasets
-        if len(headers) > 1 and all(
-            "ImagePositionPatient" in header and "ImageOrientationPatient" in header for header in headers
+        if (
+            not moved
+            and len(headers) > 1
+            and all("ImagePositionPatient" in header and "ImageOrientationPatient" in header for header in headers)
         ):
             self.positions = np.array([[float(x) for x in header.ImagePositionPatient] for header in headers])
             axes = [float(x) for x in headers[0].ImageOrientationPatient]

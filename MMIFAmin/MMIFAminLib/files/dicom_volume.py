@@ -103,9 +103,10 @@ def _without_copies(frames, reader, warnings, name):
     """The frames without those that another file repeats: the same pixels of one instance, or of one place and labels."""
     groups, again = {}, set()
     for item in frames:
-        groups.setdefault((str(item.dataset.SOPInstanceUID), item.number), []).append(item)
-        if item.position is not None:
-            place = tuple(np.round(item.position, 2))
+        place = None if item.position is None else tuple(np.round(item.position, 2))
+        # The place, too: some anonymizers give all slices one UID, and those without tissue are alike.
+        groups.setdefault((str(item.dataset.SOPInstanceUID), item.number, place), []).append(item)
+        if place is not None:
             groups.setdefault((item.size, place, str(item.axes), str(item.labels)), []).append(item)
     for group in groups.values():
         for item in group[1:]:

@@ -1,14 +1,36 @@
 """What a file that ITK reads leaves untold of where its voxels lie: ITK takes LPS and 1 mm for it without a word."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from .integrity import head_of, text_fields
 
 _SPACES = {"ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior"}
 _PLACED = ("MINCImageIO", "HDF5ImageIO", "Bruker2dseqImageIO", "GE4ImageIO", "GE5ImageIO")  # axes of the patient
+_UNITS = {"m": 1000.0, "cm": 10.0, "um": 0.001, "\u00b5m": 0.001, "microns": 0.001}  # in mm; ITK takes each for 1
 _SIZED = (*_PLACED, "GiplImageIO", "MRCImageIO", "StimulateImageIO", "LSMImageIO", "BioRadImageIO")
+
+
+def in_lps(path: Path, image: sitk.Image) -> sitk.Image:
+    """``image``, which ITK read from ``path``, in LPS: the world of MINC is RAS, and ITK before 6 hands it on as it is."""
+    if sitk.ImageFileReader.GetImageIOFromFileName(str(path)) == "MINCImageIO" and sitk.Version.ITKMajorVersion() < 6:
+        flip = np.array([-1.0, -1.0, 1.0])
+        image.SetOrigin((flip * image.GetOrigin()).tolist())
+        image.SetDirection((flip[:, None] * np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
+    return image
+
+
+def in_mm(path: Path, image: sitk.Image) -> sitk.Image:
+    """``image``, which ITK read from ``path``, in mm where an NRRD or MetaImage tells that its space is in another unit."""
+    fields = text_fields(head_of(path))
+    told = set(re.findall(r'"([^"]*)"', fields.get("spaceunits", ""))) or {fields.get("DistanceUnits", "")}
+    if len(told) == 1 and (scale := _UNITS.get(told.pop())):
+        image.SetSpacing([scale * length for length in image.GetSpacing()])
+        image.SetOrigin([scale * length for length in image.GetOrigin()])
+    return image
 
 
 def untold(path: Path, image: sitk.Image) -> list[str]:

@@ -42,7 +42,7 @@ _SAME_TIME_S = 2.0
 class Suv:
     """``factor`` takes values to SUV of ``kind``; ``weight`` (kg), ``dose`` (Bq), ``half_life`` (s) and the times it comes
     from are None where the scanner's own factor was used. ``injection`` and ``scan`` are the scanner's clock;
-    ``uptake_time`` is from injection to the time that the values are corrected to, in seconds."""
+    ``uptake_time`` is from one to the other, in seconds, whatever time the values are corrected to."""
 
     kind: str
     factor: float
@@ -148,17 +148,18 @@ def _from_activity(datasets):
             f"SUV cannot be given: the scan is {elapsed / 3600:.0f} h after the injection, over 12 half-lives"
         )
     if decay == "ADMIN":
-        factor, origin, elapsed = weight * 1000 / dose, "corrected to the injection", 0.0
+        factor, origin = weight * 1000 / dose, "corrected to the injection"
     else:
         factor, origin = weight * 1000 / (dose * 2 ** (-elapsed / half_life)), "weight, dose and decay"
-    return Suv("suv", factor, origin, weight, dose, half_life, elapsed, injection, scan)
+    uptake_time = elapsed if scan and injection else None  # ADMIN alone does without times
+    return Suv("suv", factor, origin, weight, dose, half_life, uptake_time, injection, scan)
 
 
 def _times(datasets, item, decay, half_life):
     """Injection and the time that the values are those of; None, None where ADMIN makes them needless and one is missing."""
     try:
         scan = _undecayed_time(datasets, half_life) if decay == "NONE" else _scan_time(datasets, half_life)
-        return _injection(item, scan), scan
+        return _injection(item, scan, datasets[0]), scan
     except InputError:
         if decay != "ADMIN":
             raise
@@ -208,10 +209,9 @@ def _mean_time(duration, half_life):
     return log(constant * duration / (1 - exp(-constant * duration))) / constant if duration > 0 else 0.0
 
 
-def _injection(item, scan):
-    text = str(item.get("RadiopharmaceuticalStartDateTime") or "").strip()
+def _injection(item, scan, ds):
     clock = _time(scan.strftime("%Y%m%d"), item.get("RadiopharmaceuticalStartTime"))
-    if full := _time(text[:8], text[8:]):
+    if full := _moment(item.get("RadiopharmaceuticalStartDateTime"), ds):
         if clock and min((off := abs((full - clock).total_seconds()) % 86400), 86400 - off) > _SAME_TIME_S:
             raise InputError("SUV cannot be given: two times of the injection contradict each other")
         return full
@@ -274,12 +274,30 @@ def corrections_of(header: Dataset) -> tuple[str, ...] | None:
 
 def _corrected_to(ds):
     """When the values are decay corrected to, where enhanced PET tells it outright."""
-    text = str(ds.get("DecayCorrectionDateTime") or "").strip()
-    return _time(text[:8], text[8:])
+    return _moment(ds.get("DecayCorrectionDateTime"), ds)
 
 
 def _acquisition(ds):
-    return _time(ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime"))
+    """When a slice was acquired; without a date of its own that of the series, or the day after where it was past midnight."""
+    own, series = ds.get("AcquisitionDate"), _time(ds.get("SeriesDate"), ds.get("SeriesTime"))
+    time = _time(own or ds.get("SeriesDate"), ds.get("AcquisitionTime"))
+    if time is None:  # of enhanced PET
+        return _moment(ds.get("AcquisitionDateTime"), ds)
+    if series and not own and series - time > timedelta(days=1) - _OVER_MIDNIGHT:
+        return time + timedelta(days=1)
+    return time
+
+
+def _moment(value, ds):
+    """A date with time on the clock of ``ds``: it may tell another offset from UTC than that (0008,0201)."""
+    text = str(value or "").strip()
+    time, there, here = _time(text[:8], text[8:]), _offset(text), _offset(str(ds.get("TimezoneOffsetFromUTC") or ""))
+    return time if time is None or there is None or here is None else time - there + here
+
+
+def _offset(text):
+    match = re.search(r"([+-])(\d\d)(\d\d)$", text.strip())
+    return None if not match else int(f"{match[1]}1") * timedelta(hours=int(match[2]), minutes=int(match[3]))
 
 
 def _time(date, time):

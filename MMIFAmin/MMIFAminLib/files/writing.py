@@ -166,7 +166,11 @@ def write_json(content: Mapping, path: str | Path) -> None:
 
 def write_csv(rows: Sequence[Mapping], path: str | Path) -> None:
     """Write rows of equal keys as CSV with a header line; floats with six significant digits."""
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    # Names of files that are no UTF-8 keep their bytes.
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         for row in rows:

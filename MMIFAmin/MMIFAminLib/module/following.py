@@ -71,8 +71,12 @@ class Following:
             self.removeObserver(node, moved, self.onSourceMoved)
             self.removeObserver(node, changed, self.onSourceVoxels)
             self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSourceModified)
-        self._stamps = {node: _stamp(node) for node in {*after} - {None}}
-        for node in self._stamps:
+        watched = {*after} - {None}
+        self._stamps = {node: stamp for node, stamp in self._stamps.items() if node.GetScene() is not None}
+        for node in watched:
+            if self._stamps.setdefault(node, _stamp(node)) != _stamp(node):  # changed while another was chosen
+                self._stamps[node] = _stamp(node)
+                self.logic.noteVoxels(node)
             self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSourceModified)
             self.addObserver(node, moved, self.onSourceMoved)
             self.addObserver(node, changed, self.onSourceVoxels)

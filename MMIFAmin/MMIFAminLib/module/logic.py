@@ -36,11 +36,17 @@ _fusers: dict[tuple[str, str], VolumeFuser] = {}  # loaded networks, shared by e
 
 
 class LastFusion(NamedTuple):
-    """What measuring needs of the last fusion: its output nodes (themselves: IDs repeat across scenes) and its data."""
+    """What measuring needs of the last fusion: its output nodes (themselves: IDs repeat across scenes), its data, and what
+    it recorded on the nodes: a batch or the console may write another fusion into them."""
 
     nodes: tuple
     source: Any
     fused: Any
+    recipe: Any = None
+
+    def is_in(self, node: Any) -> bool:
+        """Whether a node holds this fusion."""
+        return node in self.nodes and node.GetAttribute("MMIFAmin.recipe") == self.recipe
 
 
 _NOTHING = LastFusion((), None, None)
@@ -115,7 +121,8 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             if painting is not None and colors != (p.colorTable, p.functionalWeight):  # chosen meanwhile
                 self.recolor(p)
             _show_windows(p, fused)
-            self._last = LastFusion(tuple(getattr(p, name) for name, rgb in outputs), source, fused)
+            made = tuple(getattr(p, name) for name, rgb in outputs)
+            self._last = LastFusion(made, source, fused, made[0].GetAttribute("MMIFAmin.recipe"))
             self.showFused(p, new=bool(created))
             return fused.report
 
@@ -148,7 +155,9 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             return ""
         from .. import mrml
 
-        current = [node for node in (p.fusedColor, p.fusedGrey) if node is not None]
+        # What is not ticked stays as it is when fused again.
+        ticked = [getattr(p, name) for name, _rgb, wanted in _outputs(p) if wanted]
+        current = [node for node in {*ticked, state.fused_node(p)} if node is not None]
         reason = mrml.refresh(slicer.mrmlScene, current, state.options(p))
         return _("Out of date: {reason} since. Fuse again.").format(reason=reason) if reason else ""
 
@@ -180,7 +189,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         unmeasured = unfused or ("" if self.qualityRows(fused) else _("Measure the quality first."))
         side_by_side = _("Side by side shows both sources.") if p.compared else ""
         unmeasurable = unfused or (_("Wait for the fusion.") if busy else "")
-        if not unmeasurable and fused not in self._last.nodes:
+        if not unmeasurable and not self._last.is_in(fused):
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
         elif not unmeasurable and self._last.source.second is not None:
             unmeasurable = _("The metrics compare a fused volume with two sources, not with three.")
@@ -201,7 +210,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             "colorTableSelector": "" if p.fusedColor is not None else _("Tick Colour and fuse first."),
             "measureButton": unmeasurable,
             "metricComboBox": unmeasured,
-            "plotButton": unmeasured,
+            "plotButton": "" if p.plotted else unmeasured,
         }
         two = "" if p.second is not None else _("Choose a second anatomical volume (Inputs) first.")
         reasons["secondWindowComboBox"] = two
@@ -224,9 +233,9 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         from .. import mrml
 
         node = state.fused_node(p)
-        if node is None or node not in self._last.nodes:
+        if node is None or not self._last.is_in(node):
             raise InputError("Only the last fusion can be measured: fuse again.")
-        _nodes, source, fused = self._last
+        _nodes, source, fused, _recipe = self._last
         if source.second is not None:
             raise InputError("The metrics compare a fused volume with two sources, not with three.")
 
@@ -251,7 +260,11 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
 
     def qualityRows(self, fusedNode: vtkMRMLScalarVolumeNode | None) -> list[tuple[str, str, str, str]]:
         """Metric, value, meaning and the reason for a missing value, for each metric; [] if nothing was measured."""
-        table = fusedNode.GetNodeReference(f"{_MEASURED}.summary") if fusedNode is not None else None
+        if fusedNode is None:
+            return []
+        from ..mrml.owned import owned_node
+
+        table = owned_node(fusedNode, f"{_MEASURED}.summary")
         if table is None:
             return []
         names, values, meanings = (table.GetTable().GetColumn(index) for index in range(3))
@@ -264,9 +277,13 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
 
     def chart(self, fusedNode: vtkMRMLScalarVolumeNode | None, metric: str) -> vtkMRMLPlotChartNode | None:
         """The chart node of one metric along the slices, or None where the quality was not measured."""
-        if fusedNode is None or fusedNode.GetNodeReference(f"{_MEASURED}.slices") is None:
+        if fusedNode is None:
             return None
         from .. import mrml
+        from ..mrml.owned import owned_node
+
+        if owned_node(fusedNode, f"{_MEASURED}.slices") is None:
+            return None
 
         return mrml.quality_chart(fusedNode, metric)
 

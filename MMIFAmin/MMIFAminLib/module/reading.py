@@ -163,16 +163,32 @@ class Reading:
         if self._handles is not None:
             self._handles.show(p.divider, state.fused_node(p))
 
+    def _followViews(self) -> None:
+        """Observe what the slice views show, and how large they are."""
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+            for node in slicer.util.getNodesByClass(kind):
+                self._observeOnce(node, vtk.vtkCommand.ModifiedEvent, self.onView)
+
+    def onView(self, caller: Any = None, event: Any = None) -> None:
+        """A view has another size, or shows another volume: the divider goes with it."""
+        p = self._parameterNode
+        if p is not None and p.divider > 0:
+            self.logic.divide(p)
+            self._showDivider(p)
+
     def onDivide(self, divider: float) -> None:
         """The mouse has dragged the divider's line."""
         if self._parameterNode is not None:
             self._parameterNode.divider = divider
 
     def dropReading(self) -> None:
-        """Before the scene or the panel goes: tell of no place, and take the divider's lines out of the views."""
+        """Before the scene or the panel goes: tell of no place, and take the divider out of the views, which stay."""
         self.ui.cursorLabel.text = ""
         if self._handles is not None:
             self._handles.show(0.0, None)
+        self.logic.undivide()
+        if self._read is not None:
+            self._read = (0.0, self._read[1])
 
     def onRender(self, checked: bool) -> None:
         with self._telling(_("The fused volume was not rendered.")):
@@ -189,12 +205,14 @@ class Reading:
             self._spotRows = (headings, rows)
             show_spots(ui.spotsTable, headings, rows, self._qt.QTableWidgetItem)
         self._followMip()
-        wanted = (p.divider, p.alongVolume)
+        wanted = (p.divider, p.alongVolume and p.anatomical)
         before, self._read = self._read or (0.0, False), wanted
         if slicer.app.layoutManager() is None:
             return
-        if wanted[0] != before[0]:
+        if wanted[0] != before[0] or wanted[0] > 0:
             self.logic.divide(p)
         self._showDivider(p)
+        if p.divider > 0:
+            self._followViews()
         if wanted[1] != before[1]:
             self.logic.orient(p)

@@ -42,7 +42,7 @@ class ReadingLogic:
         from ..mrml.places import value_at
 
         found = []
-        for node, fused in (*((source, False) for source in state.sources(p)), (p.fusedGrey or p.fusedColor, True)):
+        for node, fused in (*((source, False) for source in state.sources(p)), (state.fused_node(p), True)):
             value = value_at(node, place)
             if node is not None and value is not None:
                 name, unit = (_("fused"), "") if fused else (node.GetName(), _unit(node))
@@ -115,9 +115,10 @@ class ReadingLogic:
 
     def jumpToSpot(self, functionalNode: vtkMRMLScalarVolumeNode | None, row: int) -> None:
         """Jump to the spot in a row of the table; where the list of points was changed meanwhile, to where it is now."""
+        from ..mrml.owned import owned_node
         from ..mrml.places import SPOTS
 
-        points = functionalNode.GetNodeReference(f"{SPOTS}.points") if functionalNode is not None else None
+        points = owned_node(functionalNode, f"{SPOTS}.points") if functionalNode is not None else None
         if points is not None and 0 <= row < points.GetNumberOfControlPoints():
             place = [0.0, 0.0, 0.0]
             points.GetNthControlPointPositionWorld(row, place)
@@ -224,8 +225,7 @@ class ReadingLogic:
         """The two parts of `saveFilm`; `finish` returns the path."""
         from ..display.film import film
         from ..files.writing import check_film, write_film
-        from ..volume.intensity import Window
-        from ..volume.projection import Turntable, angles_around, mip_window
+        from ..volume.projection import Turntable, angles_around, mip_window, wished_window
 
         check_film(path)
         angles_around(angles)
@@ -233,7 +233,7 @@ class ReadingLogic:
         (image, hints, name), unit = _seen(node), _unit(node)
 
         def work(progress) -> str:
-            window = Window(0.0, high) if high is not None else mip_window(image, hints, name)
+            window = mip_window(image, hints, name) if high is None else wished_window(image, high, hints, name)
             frames = film(Turntable(image, name), window, count=angles, unit=unit, progress=_asking(progress))
             write_film(frames, path)
             return str(path)
@@ -247,6 +247,13 @@ class ReadingLogic:
         from ..mrml.swipe import divide
 
         divide(slicer.app.applicationLogic(), state.fused_node(p), p.divider)
+
+    def undivide(self) -> None:
+        """Take the divider out of all views."""
+        if slicer.app.layoutManager() is not None:
+            from ..mrml.swipe import divide
+
+            divide(slicer.app.applicationLogic(), None, 0.0)
 
     def hold(self, p: state.MMIFAminParameterNode, source: vtkMRMLScalarVolumeNode | None) -> None:
         """Show a source alone where the fused volume is shown, until `blend`."""

@@ -143,9 +143,8 @@ class SourceLogic:
 
     @staticmethod
     def _scaleWindow(p: state.MMIFAminParameterNode, factor: float) -> None:
-        if p.functionalWindow is state.FunctionalWindow.CUSTOM:
-            with slicer.util.NodeModify(p):
-                p.functionalLow, p.functionalHigh = p.functionalLow * factor, p.functionalHigh * factor
+        with slicer.util.NodeModify(p):  # of an automatic window, too: Custom begins with its limits
+            p.functionalLow, p.functionalHigh = p.functionalLow * factor, p.functionalHigh * factor
 
 
 def _part(progress, number: int, count: int, fraction: float, text: str) -> bool | None:

@@ -218,8 +218,9 @@ def sources(parameters: MMIFAminParameterNode) -> tuple:
 
 
 def fused_node(parameters: MMIFAminParameterNode) -> "vtkMRMLScalarVolumeNode | None":
-    """The fused volume to show: the colour one if there is one, else the grey one, else None."""
-    return parameters.fusedColor or parameters.fusedGrey
+    """The fused volume to show: of the ticked outputs that are there the colour one first, else any that is, else None."""
+    color, grey = parameters.fusedColor, parameters.fusedGrey
+    return (parameters.makeColor and color) or (parameters.makeGrey and grey) or color or grey
 
 
 def in_own_layout(parameters: MMIFAminParameterNode) -> bool:

@@ -55,6 +55,19 @@ class ViewLogic:
         if p.fusedColor is not None:
             mrml.recolor(p.fusedColor, p.colorTable, p.functionalWeight)
             self.showLegend(p)
+            if p.compared:
+                from . import views
+
+                views.lend_colors(p.functional, p.colorTable)
+
+    def isPaintedOtherwise(self, p: state.MMIFAminParameterNode) -> bool:
+        """Whether the colour volume has other colours than those that are chosen."""
+        from .. import mrml
+
+        node = p.fusedColor
+        if node is None or node not in mrml.own_volumes(slicer.mrmlScene):
+            return False
+        return not mrml.is_painted(node, p.colorTable, p.functionalWeight)
 
     def showFused(self, p: state.MMIFAminParameterNode, new: bool = False) -> None:
         """Show the fused volume in the slice views, or in the comparison if that is on, or asked for where it is `new`.
@@ -63,6 +76,8 @@ class ViewLogic:
         """
         from . import views
 
+        if p.plotted and self.chart(state.fused_node(p), p.metric) is None:  # it was of what was fused before
+            self.leaveLayout(p)
         if p.compared and views.is_comparing() or new and p.sideBySide and slicer.app.layoutManager() is not None:
             self.compare(p)
         elif (fused := state.fused_node(p)) is not None:
@@ -108,7 +123,7 @@ class ViewLogic:
         node = p.fusedColor
         if node is None or p.colorTable is None or node not in mrml.own_volumes(slicer.mrmlScene):
             return
-        if p.legend:
+        if p.legend and mrml.is_painted(node, p.colorTable, p.functionalWeight):
             mrml.show_legend(node, p.colorTable, units.unit_of_fused(node))
         else:
             mrml.hide_legend(node)

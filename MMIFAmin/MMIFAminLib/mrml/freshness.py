@@ -114,7 +114,8 @@ def _other_options(fusedNode, before: dict, options: dict) -> str:
 def note_voxels(sourceNode: vtkMRMLScalarVolumeNode) -> None:
     """Note that the voxels of a volume were changed: all that was fused from it is out of date."""
     for node in own_volumes(sourceNode.GetScene()) if sourceNode.GetScene() is not None else ():
-        if sourceNode in sources_of(node):
+        stamps = json.loads(node.GetAttribute(RECIPE) or "{}").get("stamps") or ()
+        if sourceNode in sources_of(node) and voxels_stamp(sourceNode) not in stamps:  # else fused again meanwhile
             mark(node, "voxels")
 
 

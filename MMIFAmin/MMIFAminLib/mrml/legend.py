@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from .owned import own, owned_node
+
 if TYPE_CHECKING:
     from slicer import vtkMRMLColorNode, vtkMRMLNode, vtkMRMLScalarVolumeNode
 
@@ -28,10 +30,10 @@ def show_legend(fusedNode: vtkMRMLScalarVolumeNode, colorNode: vtkMRMLColorNode,
         hide_legend(fusedNode)
         return None
     low, high = (recorded["windows"]["functional"][end] for end in ("low", "high"))
-    scale = fusedNode.GetNodeReference(_SCALE) or _new_scale(fusedNode)
+    scale = owned_node(fusedNode, _SCALE) or _new_scale(fusedNode)
     scale.SetAndObserveColorNodeID(colorNode.GetID())
     scale.SetWindowLevelMinMax(low, high)
-    legend = fusedNode.GetNodeReference(_LEGEND) or _new_legend(fusedNode, scale)
+    legend = owned_node(fusedNode, _LEGEND) or _new_legend(fusedNode, scale)
     legend.SetTitleText(title)
     legend.SetLabelFormat("%.0f" if high - low >= 20 else "%.1f" if high - low >= 2 else "%.2f")
     legend.SetVisibility(True)
@@ -40,13 +42,13 @@ def show_legend(fusedNode: vtkMRMLScalarVolumeNode, colorNode: vtkMRMLColorNode,
 
 def hide_legend(fusedNode: vtkMRMLScalarVolumeNode) -> None:
     """Hide the legend, if there is one: before the volume is painted anew, or when it is not wanted."""
-    if (legend := fusedNode.GetNodeReference(_LEGEND)) is not None:
+    if (legend := owned_node(fusedNode, _LEGEND)) is not None:
         legend.SetVisibility(False)
 
 
 def legend_nodes(fusedNode: vtkMRMLNode) -> list:
     """The nodes that `show_legend` has made for a fused volume: to be removed with it."""
-    return [node for node in map(fusedNode.GetNodeReference, (_LEGEND, _SCALE)) if node is not None]
+    return [node for role in (_LEGEND, _SCALE) if (node := owned_node(fusedNode, role)) is not None]
 
 
 def _new_scale(fusedNode):
@@ -69,5 +71,5 @@ def _new_legend(fusedNode, scale):
 
 def _owned(fusedNode, display, role: str):
     fusedNode.AddAndObserveDisplayNodeID(display.GetID())
-    fusedNode.SetNodeReferenceID(role, display.GetID())
+    own(fusedNode, display, role)
     return display

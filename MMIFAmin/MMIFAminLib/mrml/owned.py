@@ -11,12 +11,28 @@ if TYPE_CHECKING:
     from slicer import vtkMRMLNode
 
 
+_OWNER = "MMIFAmin.owner"
+
+
+def owned_node(owner: vtkMRMLNode, role: str) -> Any:
+    """The node that `owner` references in `role`, or None; also where it belongs to another: a clone of a volume refers to
+    the nodes of its original."""
+    node = owner.GetNodeReference(role)
+    return node if node is not None and node.GetNodeReferenceID(_OWNER) in (None, owner.GetID()) else None
+
+
+def own(owner: vtkMRMLNode, node: vtkMRMLNode, role: str) -> None:
+    """Have `owner` reference a node in `role` as its own."""
+    owner.SetNodeReferenceID(role, node.GetID())
+    node.SetNodeReferenceID(_OWNER, owner.GetID())
+
+
 def owned(owner: vtkMRMLNode, class_name: str, role: str, name: str) -> Any:
     """The node that `owner` references in `role`, made where there is none; called `name` from now on."""
-    node = owner.GetNodeReference(role)
+    node = owned_node(owner, role)
     if node is None:
         node = owner.GetScene().AddNewNodeByClass(class_name)
-        owner.SetNodeReferenceID(role, node.GetID())
+    own(owner, node, role)
     node.SetName(name)
     return node
 

@@ -12,7 +12,7 @@ import vtk
 from ..errors import GeometryError
 from ..volume.hottest import Spot
 from .nodes import node_to_world, voxels
-from .owned import file_under, fill_table, owned
+from .owned import file_under, fill_table, owned, owned_node
 from .recoloring import fused_value
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def publish_spots(functionalNode: vtkMRMLScalarVolumeNode, spots: Sequence[Spot]
 
 def spots_table(functionalNode: vtkMRMLScalarVolumeNode | None) -> vtkMRMLTableNode | None:
     """The table that `publish_spots` has made of a volume, if it is still in the scene."""
-    table = functionalNode.GetNodeReference(f"{SPOTS}.table") if functionalNode is not None else None
+    table = owned_node(functionalNode, f"{SPOTS}.table") if functionalNode is not None else None
     return table if table is not None and table.GetScene() is not None else None  # a reference outlasts its node
 
 

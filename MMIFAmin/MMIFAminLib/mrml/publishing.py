@@ -13,9 +13,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
-from .freshness import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE
+from .freshness import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE, mark
 from .legend import hide_legend
-from .nodes import Snapshot, snapshot
+from .nodes import Snapshot, snapshot, voxels_stamp
+from .quality import quality_nodes
 from .recoloring import Painting, check_weight, paint, painted_with
 
 if TYPE_CHECKING:
@@ -176,8 +177,12 @@ def publish(
     node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(name))
     _fill(node, source, data, name)
     hide_legend(node)  # of what it showed before
+    for measured in quality_nodes(node):  # which it was before
+        scene.RemoveNode(measured)
     _record(node, source, fused, parameters, options)
     node.SetAttribute("MMIFAmin.name", name)
+    if any(volume.stamp != voxels_stamp(scene.GetNodeByID(volume.id)) for volume in source.sources if volume.stamp):
+        mark(node, "voxels")  # changed while they were fused
     _file_beside(node, scene.GetNodeByID(source.anatomical.id))
     return node
 

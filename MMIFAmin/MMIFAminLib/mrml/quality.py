@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from .nodes import Snapshot
-from .owned import file_under, fill_table, owned
+from .owned import file_under, fill_table, owned, owned_node
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode
@@ -54,7 +54,7 @@ def publish_quality(fusedNode: vtkMRMLScalarVolumeNode, quality: Quality) -> Qua
     )
     fill_table(slices, {"Slice": quality.slices.astype(float)} | quality.scores)
     file_under(fusedNode, [summary, slices])
-    chart = fusedNode.GetNodeReference(f"{_OWNER}.chart")
+    chart = owned_node(fusedNode, f"{_OWNER}.chart")
     if chart is not None:
         quality_chart(fusedNode, chart.GetYAxisTitle())
     return QualityNodes(summary, slices)
@@ -65,7 +65,7 @@ def quality_chart(fusedNode: vtkMRMLScalarVolumeNode, metric: str) -> vtkMRMLPlo
 
     Raises InputError for a volume that was not measured.
     """
-    slices = fusedNode.GetNodeReference(f"{_OWNER}.slices")
+    slices = owned_node(fusedNode, f"{_OWNER}.slices")
     if slices is None:
         raise InputError(f"The quality of '{fusedNode.GetName()}' was not measured: measure it first.")
     series = owned(fusedNode, "vtkMRMLPlotSeriesNode", f"{_OWNER}.series", f"{metric}: {fusedNode.GetName()}")
@@ -89,5 +89,5 @@ def quality_chart(fusedNode: vtkMRMLScalarVolumeNode, metric: str) -> vtkMRMLPlo
 def quality_nodes(fusedNode: vtkMRMLNode) -> list:
     """Every node that `publish_quality` has made for a fused node: to delete with it."""
     roles = [fusedNode.GetNthNodeReferenceRole(i) for i in range(fusedNode.GetNumberOfNodeReferenceRoles())]
-    found = (fusedNode.GetNodeReference(role) for role in roles if role.startswith(_OWNER))
+    found = (owned_node(fusedNode, role) for role in roles if role.startswith(_OWNER))
     return [node for node in found if node is not None]

@@ -169,6 +169,7 @@ def _recover(node, functionalNode) -> None:
         _scalar(functionalNode),
         sitk.VectorIndexSelectionCast(picture, 0),
         names=(node.GetName(), functionalNode.GetName()),
+        insist=True,  # it was fused: what seems a label map was insisted on
     )
     parameters = json.loads(node.GetAttribute("MMIFAmin.parameters"))
     if "colors" not in parameters:

@@ -31,8 +31,10 @@ def divide(
                 continue
             logic.GetBlend().SetStencilConnection(None)
         else:
-            width = logic.GetSliceNode().GetDimensions()[0]
-            stencil = _right_of(round(divider * width))  # held until the blending holds it: its port does not
+            column = round(divider * logic.GetSliceNode().GetDimensions()[0])
+            if _column(logic.GetBlend()) == column:
+                continue
+            stencil = _right_of(column)  # held until the blending holds it: its port does not
             logic.GetBlend().SetStencilConnection(stencil.GetOutputPort())
         composite.Modified()  # has the view drawn anew
 
@@ -66,6 +68,13 @@ class DividerLine:
 def divider_at(column: float, width: int) -> float:
     """The divider at a pixel column of a view: within it, and never at its left edge, where there is none."""
     return min(max(column, _GRIP), width) / width
+
+
+def _column(blend) -> float | None:
+    """Where the view is divided already, in pixels, or None."""
+    if not blend.GetNumberOfInputConnections(1):
+        return None
+    return blend.GetInputConnection(1, 0).GetProducer().GetBounds()[0] + 0.5
 
 
 def _right_of(column: int) -> vtk.vtkROIStencilSource:

@@ -99,7 +99,7 @@ def fuse_study(options: argparse.Namespace, load: Callable[[], VolumeFuser], pro
             table=table,
             weight=options.functional_weight,
             titles=outputs.titles(sources, options),
-            unit=files[1].about.unit or "",
+            unit=files[1].about.unit,
             position=options.preview_at,
             overlay=options.preview_overlay,
             footer=f"MMIFAmin {__version__}. {facts['notice']}",

@@ -79,8 +79,9 @@ def write_fused(image: sitk.Image, options: argparse.Namespace, files: tuple[Vol
         others=others,
         anonymous=options.anonymous,
         root=options.uid_root,
+        registered=options.register,
     )
-    return list(filter(None, [study_notice(anatomical, functional, options.anonymous)]))
+    return list(filter(None, [study_notice(anatomical, functional, options.anonymous, options.register)]))
 
 
 _ANONYMOUS = ("anatomical", "functional", "second anatomical")

@@ -25,11 +25,19 @@ _DIFFERENCES = {"SCD"}  # metrics that may be negative are carried over by diffe
 Scores = dict[str, float]
 
 
+PUBLISHED = Path(__file__).resolve().parent / "peers.csv"
+"""The published methods' mean scores on the pairs of ``val``, each in a row whose id is ``MEAN``."""
+
+MEAN = "mean"
+
+
 def read_peers(data: str | Path) -> list[dict]:
-    """Scores of the published methods, from ``reference/peers_val.csv`` beside the data folder; empty where absent."""
+    """Scores of the published methods: those of every pair, from ``reference/peers_val.csv`` beside the data folder, or where
+    that is absent their means, which are all that estimates on other pairs rest on.
+    """
     path = Path(data).resolve().parent / "reference" / "peers_val.csv"
     if not path.is_file():
-        return []
+        path = PUBLISHED
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

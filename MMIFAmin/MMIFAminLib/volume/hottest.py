@@ -48,7 +48,7 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
     check_volume(image, name)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{name} is in colours: spots are found in the uptake itself, choose a scalar volume")
-    if count < 1 or not apart > 0:
+    if count < 1 or not 0 < apart < math.inf:
         raise InputError(f"{count} spots, {apart:g} mm apart, cannot be found: give at least 1 and more than 0 mm")
     uptake = np.nan_to_num(sitk.GetArrayFromImage(image).astype(np.float32), posinf=0, neginf=0)
     reach = [2 * max(1, int(apart / mm)) + 1 for mm in image.GetSpacing()[::-1]]

@@ -11,6 +11,8 @@ from .intensity import Window, choose_window
 from .recognition import NOTHING_TOLD, Hints, recognise
 
 _STEP = 2.0  # mm: finer voxels are taken together, by their maximum
+# Of the window that a fusion would choose: an upper end below the one leaves all black, above the other white.
+_BLACK, _BLANK = 1 / 100, 30
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,20 @@ def mip_window(image: sitk.Image, hints: Hints = NOTHING_TOLD, name: str = "volu
     array = sitk.GetArrayViewFromImage(image)
     shows = recognise(array, image.GetSpacing()[::-1], "functional", hints)
     return choose_window(array, "auto", "functional", name, shows)
+
+
+def wished_window(image: sitk.Image, high: float, hints: Hints = NOTHING_TOLD, name: str = "volume") -> Window:
+    """0 to `high`, where that shows functional `image`.
+
+    Raises InputError, naming `name`, where it leaves all black or white: an upper end in SUV where the values are Bq/ml, say.
+    """
+    window, usual = Window(0.0, high), mip_window(image, hints, name).high
+    if not _BLACK * usual <= high <= _BLANK * usual:
+        raise InputError(
+            f"an upper end of {high:g} leaves the MIP {'black' if high < usual else 'blank'}: {name} is in "
+            f"{hints.unit or 'an unknown unit'}, where {usual:.3g} would show it; give one near that, or none"
+        )
+    return window
 
 
 def _upright(image: sitk.Image) -> sitk.Image:

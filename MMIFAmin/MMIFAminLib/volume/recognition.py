@@ -21,7 +21,7 @@ _MODALITIES = {
     "ST": "uptake",
     "SPECT": "uptake",
 }
-_NAMES = {
+_NAMES = {  # not "pd": in names of files it is Parkinson's disease as often as proton density
     "ct": {"ct", "cta", "cbct", "ldct"},
     "mr": {
         "mr",
@@ -34,7 +34,6 @@ _NAMES = {
         "t2",
         "t2w",
         "flair",
-        "pd",
         "pdw",
         "mprage",
         "dwi",

@@ -11,10 +11,15 @@ import SimpleITK as sitk
 
 from ..errors import GeometryError, InputError
 from .geometry import check_not_labels, check_volume, extent, finite, index_to_physical, same_grid
+from .hounsfield import AIR_HU, hounsfield_scale
 from .intensity import background_value
+from .recognition import NOTHING_TOLD, Hints, recognise
 
 Tick = Callable[[float], object]
 """Called with the fraction done, about every hundredth; what it raises ends the work and comes out of it."""
+
+
+_BELOW_WATER = -100  # HU: values that only a CT in HU has
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,12 @@ def resample_to(
     names: tuple[str, str] = ("anatomical", "functional"),
     tick: Tick = _nothing,
     insist: bool = False,
+    hints: Hints = NOTHING_TOLD,
 ) -> tuple[sitk.Image, Overlap]:
     """Bring scalar ``functional`` onto the grid of ``anatomical``: ``(float32 image, Overlap)``, see `Resampling`."""
-    resampling = Resampling(functional, anatomical, names=names, tick=lambda done: tick(0.5 * done), insist=insist)
+    resampling = Resampling(
+        functional, anatomical, names=names, tick=lambda done: tick(0.5 * done), insist=insist, hints=hints
+    )
     return resampling.whole(lambda done: tick(0.5 + 0.5 * done)), resampling.overlap
 
 
@@ -47,8 +55,8 @@ class Resampling:
 
     Linear interpolation; where the functional grid is finer than the anatomical one it is smoothed first, so that small
     structures are averaged rather than missed: ``tick`` follows that. Outside the functional volume the result is
-    background: 0, or air for a CT. NaN and infinities count as background. An image that is already on the grid keeps
-    its values. ``overlap`` tells how much of the grid it covers.
+    background: 0, or air for a CT, which ``hints`` or the values tell. NaN and infinities count as background. An image
+    that is already on the grid keeps its values. ``overlap`` tells how much of the grid it covers.
 
     Raises :class:`GeometryError` when the two do not overlap (naming both extents) and :class:`InputError` for RGB
     images (recover their uptake or luma first) and, unless ``insist``, label maps.
@@ -62,6 +70,7 @@ class Resampling:
         names: tuple[str, str] = ("anatomical", "functional"),
         tick: Tick = _nothing,
         insist: bool = False,
+        hints: Hints = NOTHING_TOLD,
     ) -> None:
         for image, name in zip((anatomical, functional), names):
             check_volume(image, name)
@@ -71,7 +80,7 @@ class Resampling:
         if functional.GetNumberOfComponentsPerPixel() != 1:
             raise InputError(f"{names[1]} is an RGB volume; recover its uptake or take its luma before resampling")
         self._anatomical, self._functional = anatomical, finite(functional, names[1])[0]
-        self._background = float(background_value(sitk.GetArrayViewFromImage(self._functional)))
+        self._background = _background(sitk.GetArrayViewFromImage(self._functional), hints)
         self._on_grid = same_grid(self._functional, anatomical)
         self.overlap = Overlap(1.0) if self._on_grid else _overlap(self._functional, anatomical, names)
         if not self._on_grid:
@@ -101,6 +110,14 @@ class Resampling:
         resampler.SetDefaultPixelValue(self._background)
         resampler.SetOutputPixelType(sitk.sitkFloat32)
         return _executed(resampler, self._functional, tick)
+
+
+def _background(array: np.ndarray, hints: Hints) -> float:
+    """The value outside: air also of a CT that is told to be one and holds none, as one of the spine alone."""
+    is_ct = recognise(array, None, "functional", hints).kind == "ct"
+    if is_ct and hounsfield_scale(array) is None and array.min() < _BELOW_WATER:
+        return AIR_HU
+    return float(background_value(array))
 
 
 def _overlap(functional, anatomical, names) -> Overlap:
