@@ -173,9 +173,13 @@ class MMIFAminWidget(
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller: slicer.vtkMRMLScene, event: str, node: slicer.vtkMRMLNode) -> None:
-        """A source that goes is chosen no more. The tables and plots of a fused volume go with it."""
+        """A source, or a colour table, that goes is chosen no more. The tables and plots of a fused volume go with it."""
         p = self._parameterNode
-        if caller.IsClosing() or not node.IsA("vtkMRMLVolumeNode"):
+        if caller.IsClosing():
+            return
+        if p is not None and node is p.colorTable:
+            self.logic.release(p, node)
+        if not node.IsA("vtkMRMLVolumeNode"):
             return
         if node.GetAttribute("MMIFAmin.version") is not None:
             owned = self.logic.forget(node)

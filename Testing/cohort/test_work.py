@@ -14,6 +14,7 @@ from PIL import Image
 from MMIFAminLib.cohort import Row, fuse_row, read_manifest
 from MMIFAminLib.cohort.hashes import content_hash, result_key
 from MMIFAminLib.commandline import main
+from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import FusionCancelled, InputError
 from MMIFAminLib.study import default_options
@@ -121,6 +122,16 @@ def test_a_result_depends_on_inputs_options_weights_and_version(monkeypatch):
     ]
     monkeypatch.setattr("MMIFAminLib.cohort.hashes.__version__", "0.9.9")
     assert len({key, *others, result_key(inputs, options, "w")}) == 5
+
+
+def test_a_result_depends_on_every_colour_of_a_table_of_the_users():
+    """Of many colours NumPy's text leaves the middle out."""
+    greys = np.repeat(np.linspace(0, 1, 512)[:, None], 3, axis=1)
+    other = greys.copy()
+    other[250:260] = (1, 0, 0)
+    tables = [ColorTable("mine", None, colors) for colors in (greys, greys, other)]
+    keys = [result_key({"anatomical": "1"}, default_options(color_table=table), "w") for table in tables]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_an_input_at_fault_is_refused_and_changes_nothing(row, fused, tmp_path):

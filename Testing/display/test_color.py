@@ -254,6 +254,13 @@ def test_a_table_that_falls_in_lightness_gives_the_negative():
     assert np.all(np.diff(negative[..., 0].astype(int), axis=1) <= 0), "more uptake is darker on any anatomy"
 
 
+def test_the_fused_value_is_read_back_from_the_colours_of_an_inverted_table():
+    uptake, fused = np.random.default_rng(0).random((2, 5000), np.float32)
+    fused = shown(fused, uptake)
+    inverted = ColorTable("inverted", None, ColorTable.named("inferno").colors[::-1])
+    assert np.abs(fused_of(colorize(fused, uptake, inverted), uptake, inverted) - fused).max() < 0.01
+
+
 @pytest.mark.parametrize("name", ["inferno", "rainbow", "grey"])
 @pytest.mark.parametrize("weight", [1.0, 0.4])
 def test_the_fused_value_is_read_back_from_its_colours(name, weight):

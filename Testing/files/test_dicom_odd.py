@@ -10,7 +10,7 @@ from pydicom.tag import Tag
 
 from MMIFAminLib.files import read_volume, read_volume_file
 from MMIFAminLib.files.volumes import list_series
-from support.dicom import SOP, Written, header, suv_tags, write_enhanced, write_series
+from support.dicom import Written, suv_tags, write_series
 from support.reading import refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of the odd sources
@@ -187,79 +187,6 @@ def test_a_dicomdir_stands_for_its_folder(tmp_path):
     assert read_volume(tmp_path / "DICOMDIR").GetSize() == (6, 5, 4)
 
 
-def write_nm(path, kind, **vectors):
-    """An NM object of 12 frames in one file, of what ``kind`` its image type tells; returns its values."""
-    values = np.random.default_rng(0).integers(0, 900, (12, 5, 6)).astype(np.uint16)
-    ds = header("NM", SOP["NM"], 5, 6, values.dtype, NumberOfFrames=12, PixelSpacing=[3, 2], SpacingBetweenSlices=4)
-    ds.ImageType, ds.SliceThickness = ["DERIVED", "PRIMARY", kind, "EMISSION"], 4
-    ds.DetectorInformationSequence = [pydicom.Dataset()]
-    ds.DetectorInformationSequence[0].ImagePositionPatient = [0, 0, 10]
-    ds.DetectorInformationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    for keyword, vector in vectors.items():
-        setattr(ds, keyword, vector)
-    ds.PixelData = values.tobytes()
-    ds["PixelData"].VR = "OW"
-    ds.save_as(path, enforce_file_format=True)
-    return values
-
-
-def test_a_gated_spect_has_frames_and_its_projections_are_no_volume(tmp_path):
-    times = [1] * 4 + [2] * 4 + [3] * 4
-    values = write_nm(tmp_path / "a", "RECON GATED TOMO", SliceVector=[1, 2, 3, 4] * 3, TimeSlotVector=times)
-    assert "3 volumes: 1: time point 1, 2: time point 2, 3: time point 3" in refusal(tmp_path)
-    image = read_volume_file(tmp_path, frame=2).image
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), values[4:8])
-    assert (image.GetOrigin(), image.GetSpacing()) == ((0, 0, 10), (2, 3, 4))
-    write_nm(tmp_path / "a", "GATED TOMO", RotationVector=[1] * 12, TimeSlotVector=times)
-    assert "not reconstructed" in refusal(tmp_path)
-    assert list_series(tmp_path).series[0].aside == "projections, not a reconstruction"
-
-
-def cut_into_parts(path):
-    """An enhanced CT of 6 frames at ``path``, cut into two files; returns them and its values."""
-    values = np.random.default_rng(0).integers(0, 900, (6, 5, 6)).astype(np.int16)
-    write_enhanced(path, Written(values, np.array([[0.0, 0, 3 * k] for k in range(6)])))
-    parts, groups = [], pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
-    for number in (1, 2):
-        ds, which = pydicom.dcmread(path), slice(3 * number - 3, 3 * number)
-        ds.PerFrameFunctionalGroupsSequence, ds.NumberOfFrames = groups[which], 3
-        ds.PixelData, ds.SOPInstanceUID = values[which].tobytes(), f"1.2.4.{number}"
-        ds.ConcatenationUID, ds.InConcatenationNumber = "1.2.9", number
-        parts.append(path.with_name(f"part{number}"))
-        ds.save_as(parts[-1])
-    path.unlink()
-    return parts, values
-
-
-def test_all_parts_of_a_concatenation_are_there(tmp_path):
-    (first, second), values = cut_into_parts(tmp_path / "whole")
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path)), values)
-    ds = pydicom.dcmread(first)
-    ds.InConcatenationTotalNumber = 2
-    second.rename(tmp_path.with_name("second"))
-    ds.save_as(first)
-    assert "part 2 of 2 of its frames is missing" in refusal(first)
-    tmp_path.with_name("second").rename(second)
-    first.unlink()
-    assert "part 1 of 2 of its frames is missing" in refusal(second)
-
-
-@pytest.mark.parametrize(
-    "keyword, words",
-    [
-        ("SharedFunctionalGroupsSequence", "do not say where in the patient they lie"),
-        ("NumberOfFrames", "declares 1 frames and describes 4"),
-    ],
-)
-def test_an_enhanced_object_that_lacks_something_is_refused(tmp_path, keyword, words):
-    path = tmp_path / "a"
-    write_enhanced(path, Written(np.ones((4, 5, 6), np.int16), np.array([[0.0, 0, 3 * k] for k in range(4)])))
-    ds = pydicom.dcmread(path)
-    delattr(ds, keyword)
-    ds.save_as(path)
-    assert words in refusal(path)
-
-
 @pytest.mark.parametrize(
     "modality, description, aside",
     [
@@ -270,6 +197,9 @@ def test_an_enhanced_object_that_lacks_something_is_refused(tmp_path, keyword, w
         ("MR", "Survey", "localizer"),
         ("MR", "3-plane loc", "localizer"),
         ("MR", "T1 localized", ""),
+        ("NM", "Heart mu-map", "attenuation map"),
+        ("MR", "Head_MRAC_PET_UMAP", "attenuation map"),
+        ("NM", "Bone tomo AC", ""),
     ],
 )
 def test_what_a_description_tells_of_a_series(tmp_path, modality, description, aside):
@@ -292,24 +222,10 @@ def test_slices_without_tissue_that_share_a_uid_are_no_copies(tmp_path):
     assert found.warnings == () and (sitk.GetArrayFromImage(found.image) == stored).all()
 
 
-@pytest.mark.parametrize("decay", ["ADMIN", "START"])
-def test_a_legacy_converted_pet_tells_of_itself_what_its_slices_told(tmp_path, decay):
-    stored = np.random.default_rng(0).integers(1, 900, (3, 5, 6)).astype(np.int16)
-    written = Written(stored, np.array([[0.0, 0, 3 * k] for k in range(3)]), modality="PT", slopes=(2.0, 3.0, 4.0))
-    path = tmp_path / "a.dcm"
-    write_enhanced(path, written)
-    ds, told = pydicom.dcmread(path), suv_tags(DecayCorrection=decay)
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.128.1"
-    ds.SeriesDate, ds.SeriesTime, ds.PatientWeight = told["SeriesDate"], told["SeriesTime"], told["PatientWeight"]
-    ds.AcquisitionDateTime = "20240101110000"
-    apart = pydicom.Dataset()
-    for name in ("RadiopharmaceuticalInformationSequence", "Units", "DecayCorrection", "CorrectedImage"):
-        setattr(apart, name, told[name])
-    ds.SharedFunctionalGroupsSequence[0].UnassignedSharedConvertedAttributesSequence = [apart]
-    ds.save_as(path)
-    found, decayed = read_volume_file(path), {"ADMIN": 1, "START": 0.5 ** (3600 / 6586.2)}[decay]
-    assert found.about.unit == "SUV" and found.warnings == ()
-    assert np.allclose(sitk.GetArrayFromImage(found.image), written.values / 5000 / decayed, rtol=1e-5)
-    apart.CorrectedImage = "DECY"
-    ds.save_as(path)
-    assert list_series(tmp_path).series[0].aside == "not corrected for attenuation"
+def test_empty_slices_of_repetitions_are_no_copies(tmp_path):
+    stored = np.random.default_rng(0).integers(1, 900, (10, 5, 6)).astype(np.int16)
+    stored[[0, 4, 5, 9]] = 0
+    write_series(tmp_path, Written(stored, np.array([[0.0, 0, 3 * (k % 5)] for k in range(10)]), modality="MR"))
+    found = read_volume_file(tmp_path, frame=2)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found.image), stored[5:])
+    assert found.warnings == (f"{tmp_path}: repetition 2 was taken, number 2 of 2",)

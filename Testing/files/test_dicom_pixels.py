@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit
 
 from MMIFAminLib.files import read_volume, read_volume_file
-from support.dicom import Written, write_series
+from support.dicom import Written, write_enhanced, write_series
 from support.reading import refusal
 
 PLACES = np.array([[0.0, 0, 3 * k] for k in range(3)])
@@ -147,3 +147,37 @@ def test_colours_of_a_palette_are_no_values(tmp_path):
     written = Written(SMOOTH, PLACES, modality="NM", tags={"PhotometricInterpretation": "PALETTE COLOR"})
     write_series(tmp_path / "one", written)
     assert "colours of a palette, not measured values; choose the original series" in refusal(tmp_path / "one")
+
+
+@pytest.mark.parametrize("rescaled", [False, True])
+def test_each_range_of_stored_values_has_its_real_world_mapping(tmp_path, rescaled):
+    items = []
+    for first, last, slope in ((100, 255, 10.0), (0, 99, 2.0)):
+        item, code = Dataset(), Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "Bq/ml", "UCUM", "Becquerels/milliliter"
+        item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = first, last
+        item.RealWorldValueSlope, item.RealWorldValueIntercept = slope, 0.0
+        item.MeasurementUnitsCodeSequence = [code]
+        items.append(item)
+    tags = {"RealWorldValueMappingSequence": items} | ({"RescaleSlope": 1, "RescaleIntercept": 0} if rescaled else {})
+    write_series(tmp_path, Written(SMOOTH, PLACES, modality="NM", tags=tags))
+    expected = SMOOTH * np.where(SMOOTH < 100, 2.0, 10.0)
+    np.testing.assert_allclose(values_of(tmp_path), expected)
+    assert read_volume_file(tmp_path).about.unit == "BQML"
+
+
+def test_an_enhanced_object_has_the_mapping_with_a_unit_of_several(tmp_path):
+    items = []
+    for unit, slope in (("1", 1.0), ("Bq/ml", 2.0)):
+        item, code = Dataset(), Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = unit, "UCUM", unit
+        item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = 0, 255
+        item.RealWorldValueSlope, item.RealWorldValueIntercept = slope, 0.0
+        item.MeasurementUnitsCodeSequence = [code]
+        items.append(item)
+    write_enhanced(tmp_path / "a", Written(SMOOTH, PLACES, modality="PT"))
+    ds = pydicom.dcmread(tmp_path / "a")
+    ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence = items
+    ds.save_as(tmp_path / "a")
+    np.testing.assert_allclose(values_of(tmp_path / "a"), 2.0 * SMOOTH)
+    assert read_volume_file(tmp_path / "a").about.unit == "BQML"

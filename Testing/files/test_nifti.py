@@ -1,6 +1,7 @@
 """NIfTI and its kin: the sform counts where it is set, names do not matter, colours are RGB24, 4D has frames."""
 
 import gzip
+import struct
 
 import nibabel as nib
 import numpy as np
@@ -141,3 +142,18 @@ def test_vectors_are_not_taken_for_time_points(tmp_path):
     for frame in (None, 1):
         with pytest.raises(InputError, match=r"5 dimensions \(4 x 4 x 4 x 1 x 2\): not a volume"):
             read_volume_file(tmp_path / "a.nii", frame=frame)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_the_scale_that_spm_writes_into_analyze_is_heeded(tmp_path, order):
+    values = np.arange(120, dtype=order + "i2").reshape(6, 5, 4)
+    made = nib.Spm99AnalyzeImage(values, np.eye(4), nib.Spm99AnalyzeHeader(endianness=order))
+    made.set_data_dtype(values.dtype)
+    nib.save(made, tmp_path / "a.img")
+    header = bytearray((tmp_path / "a.hdr").read_bytes())
+    header[112:116] = struct.pack(order + "f", 0.25)
+    (tmp_path / "a.hdr").write_bytes(header)
+    (tmp_path / "a.img").write_bytes(values.tobytes(order="F"))
+    found = read_volume_file(tmp_path / "a.hdr")
+    np.testing.assert_allclose(sitk.GetArrayFromImage(found.image), 0.25 * values.T)
+    assert "multiplied by 0.25" in found.warnings[-1]

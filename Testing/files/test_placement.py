@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from MMIFAminLib.files.volumes import read_volume_file
 from support.phantoms import head
-from support.reading import SMALL
+from support.reading import SMALL, refusal
 
 VOXELS = np.arange(120, dtype=np.int16).tobytes()
 DIRECTIONS = "space directions: (2,0,0) (0,3,0) (0,0,4)"
@@ -86,3 +86,22 @@ def test_the_unit_of_a_space_is_heeded(tmp_path, unit, scale):
     lines = ["TransformMatrix = 1 0 0 0 1 0 0 0 1", "ElementSpacing = 2 3 4", f"DistanceUnits = {unit}"]
     assert not warnings_of(tmp_path / "a.mha", *lines)
     assert read_volume_file(tmp_path / "a.mha").image.GetSpacing() == pytest.approx((2 * scale, 3 * scale, 4 * scale))
+
+
+@pytest.mark.parametrize("slope, offset", [("0.5", "-100"), ("2", None), (None, "3"), ("1", "0")])
+def test_the_intensities_of_a_metaimage_are_those_that_its_header_tells(tmp_path, slope, offset):
+    lines = [
+        f"ElementToIntensityFunction{name} = {told}\n" for name, told in (("Slope", slope), ("Offset", offset)) if told
+    ]
+    start = "ObjectType = Image\nNDims = 3\nDimSize = 6 5 4\n" + "".join(lines)
+    path = tmp_path / "a.mha"
+    path.write_bytes((start + "ElementType = MET_SHORT\nElementDataFile = LOCAL\n").encode() + VOXELS)
+    found = sitk.GetArrayFromImage(read_volume_file(path).image).ravel()
+    np.testing.assert_allclose(found, float(slope or 1) * np.arange(120) + float(offset or 0))
+    assert (found.dtype == np.int16) == (slope == "1")
+
+
+def test_a_metaimage_whose_slope_is_none_is_refused(tmp_path):
+    start = "ObjectType = Image\nNDims = 3\nDimSize = 6 5 4\nElementToIntensityFunctionSlope = 0\n"
+    (tmp_path / "a.mha").write_bytes((start + "ElementType = MET_SHORT\nElementDataFile = LOCAL\n").encode() + VOXELS)
+    assert "ElementToIntensityFunction" in refusal(tmp_path / "a.mha")

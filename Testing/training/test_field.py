@@ -107,8 +107,19 @@ def test_every_patient_has_a_standing_of_its_own(monkeypatch):
 
 def test_each_patient_is_held_out_once():
     cases = [case(f"{patient}{number:03}") for patient in range(1, 8) for number in range(3)]
-    folds = [{c.patient for c in held_out(cases, fold, 3)} for fold in range(3)]
+    folds = [{c.patient for c in held_out({"PET": cases}, fold, 3)["PET"]} for fold in range(3)]
     assert folds == [{"1", "4", "7"}, {"2", "5"}, {"3", "6"}]
+
+
+def test_a_patient_of_several_tasks_is_held_out_of_all_of_them_at_once():
+    """Twins in the public data: the CT-MRI and SPECT-MRI pairs of two patients share their MR."""
+    ct = [case(f"{patient}001", "CT") for patient in (16, 2, 21, 28, 32)]
+    spect = [case(f"{patient}001", "SPECT") for patient in (10, 11, 21, 28, 3, 4)]
+    alone = [case(f"{patient}001", "PET") for patient in (21, 28)]
+    folds = [held_out({"CT": ct, "SPECT": spect, "PET": alone}, fold, 2) for fold in range(2)]
+    own = [{one.patient for some in held.values() for one in some} for held in folds]
+    assert not own[0] & own[1] and len(own[0] | own[1]) == 9
+    assert [[len(some) for some in held.values()] for held in folds] == [[3, 3, 1], [2, 3, 1]]
 
 
 def test_cross_validation_scores_patients_that_were_not_trained_on(data, tmp_path):  # noqa: F811

@@ -111,6 +111,21 @@ def test_alignment_of_real_pairs_is_told(shared, pair):
         assert alignment.mutual_information < as_they_are.mutual_information
 
 
+@pytest.mark.parametrize("first, last, covered", [(0, 112, 0.99), (22, 89, 0.59), (37, 74, 0.33), (74, 112, 0.35)])
+def test_uptake_may_be_the_anatomical_volume_of_a_ct(shared, first, last, covered):
+    """In the window of an MR all that is left of a PET is its bladder, which a cropped CT does not even show."""
+    pet, ct = read(shared, "body/fdg.nrrd"), read(shared, "body/ct.nrrd")[:, :, first:last]
+    alignment = alignment_check(pet, ct)
+    assert alignment.aligned and abs(alignment.overlap - covered) < 0.02, alignment.message
+    assert not alignment_check(moved(pet, (0, 0, 0), (20, -10, 12))[0], ct).aligned
+
+
+def test_uptake_is_registered_as_the_anatomical_volume_of_a_ct(shared):
+    pet, motion = moved(read(shared, "body/fdg.nrrd"), (3, 0, 6), (20, -10, 12))
+    distance, angle = error_of(register_rigid(pet, read(shared, "body/ct.nrrd")), np.linalg.inv(motion))
+    assert distance < 4 and angle < 1.5
+
+
 def test_volumes_without_overlap_are_no_error(shared):
     t1 = read(shared, "templates/T1.nii.gz")
     alignment = alignment_check(t1, moved(t1, (0, 0, 0), (400, 0, 0))[0])

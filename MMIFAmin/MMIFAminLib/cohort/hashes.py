@@ -59,7 +59,16 @@ def result_key(inputs: Mapping[str, str], options: argparse.Namespace, weights: 
     """One SHA-256 for all that a result depends on. ``inputs`` and ``weights`` are hashes of content."""
     chosen = {name: value for name, value in sorted(vars(options).items()) if name not in _PLACES and name != "weights"}
     facts = {"inputs": dict(inputs), "options": chosen, "weights": weights, "version": __version__}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=_in_full).encode()).hexdigest()
+
+
+def _in_full(value: object) -> object:
+    """What json cannot write, as text; a user's table of colours by all of them, which its text would shorten."""
+    from ..display.color import ColorTable
+
+    if isinstance(value, ColorTable):
+        return {"name": value.name, "values": value.values.tolist(), "colors": value.colors.tolist()}
+    return str(value)
 
 
 def _files(folder: Path, deep: bool) -> list[Path]:

@@ -237,17 +237,16 @@ def fused_of(rgb: np.ndarray, uptake: np.ndarray, table: ColorTable, weight: flo
     rgb, uptake = _checked_rgb(rgb), np.asarray(uptake)
     if rgb.shape[:-1] != uptake.shape:
         raise InputError(f"the picture and uptake differ in shape: {rgb.shape[:-1]} and {uptake.shape}")
-    light = lightness(_lut(table, weight)).reshape(FUSED_LEVELS, UPTAKE_LEVELS)
-    negative = light[0, 0] > light[-1, 0]
-    light = 1 - light if negative else light
+    lut = _lut(table, weight).reshape(FUSED_LEVELS, UPTAKE_LEVELS, 3)
+    if lightness(lut[0, 0]) > lightness(lut[-1, 0]):  # a negative: its lightness need not rise where the map's does
+        lut, rgb = 255 - lut, 255 - rgb
+    light = lightness(lut)
     values, units = np.linspace(0, 1, FUSED_LEVELS), np.linspace(0, 1, _LIGHT_LEVELS)
     inverse = np.empty((_LIGHT_LEVELS, UPTAKE_LEVELS), np.float32)
     for column, least in enumerate(HOTTEST * np.linspace(0, 1, UPTAKE_LEVELS)):  # the least is that on black anatomy
         rising = np.maximum.accumulate(light[:, column]) + values * 1e-6
         inverse[:, column] = np.interp(units, rising, np.maximum(values, least))
-    seen = lightness(rgb)
-    seen = 1 - seen if negative else seen
-    return inverse[_level(seen, _LIGHT_LEVELS), _level(uptake, UPTAKE_LEVELS)]
+    return inverse[_level(lightness(rgb), _LIGHT_LEVELS), _level(uptake, UPTAKE_LEVELS)]
 
 
 def _lut(table, weight):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,42 +17,11 @@ import numpy as np
 from ..errors import InputError
 from ..volume.hounsfield import AIR_HU
 from .dicom_labels import labels, many, vectors
+from .dicom_values import Mapping, groups_of, mapping_of, number_in, numbers_in
 from .integrity import MAX_VOXELS
-from .suv import kind_in_words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-UNITS = {
-    "Bq/ml": "BQML",
-    "Bq/mL": "BQML",
-    "[hnsf'U]": "HU",
-}
-"""DICOM's own names (PS3.3 C.8.9.1) of units that a real world value mapping gives in UCUM."""
-
-_NO_UNIT = ("", "1", "US", "UNSPECIFIED", "CNTS", "PROPCNTS", "NONE", "[arb'U]", "{counts}", "{no units}")
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """Stored values to real ones: ``slope * stored + intercept``, or a table that begins at stored value ``first``."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-    table: np.ndarray | None = field(default=None, compare=False)
-    first: int = 0
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether integers stay integers."""
-        return self.table is None and self.slope == 1 and float(self.intercept).is_integer()
-
-    def __call__(self, stored: np.ndarray) -> np.ndarray:
-        """float64 values of an array of stored ones."""
-        if self.table is not None:
-            index = np.clip(stored.astype(np.int64) - self.first, 0, len(self.table) - 1)
-            return self.table[index].astype(np.float64)
-        return stored.astype(np.float64) * self.slope + self.intercept
 
 
 @dataclass(frozen=True)
@@ -111,24 +80,11 @@ def frames_of(dataset: Dataset, path: Path) -> list[Frame]:
 
 def unit_of(dataset: Dataset, path: Path) -> str:
     """The unit of the first frame of the object with header ``dataset``, as :class:`Frame` has it; "" where none is told."""
-    return _mapping(dataset, _groups(dataset, 0), path)[2] or ""
-
-
-def _groups(dataset, number):
-    """What looks a functional group of frame ``number`` up by its name: the frame's own, else the shared one, else None."""
-
-    def group(name):
-        for sequence, place in (("PerFrameFunctionalGroupsSequence", number), ("SharedFunctionalGroupsSequence", 0)):
-            items = dataset.get(sequence) or []
-            if place < len(items) and (found := items[place].get(name)):
-                return found[0]
-        return None
-
-    return group
+    return mapping_of(dataset, 0, path)[2] or ""
 
 
 def _frame(dataset, path, number):
-    group = _groups(dataset, number)
+    group = groups_of(dataset, number)
 
     def value(name, *groups):
         """Attribute ``name`` of the first of the functional ``groups`` that has it, else of the object."""
@@ -137,27 +93,27 @@ def _frame(dataset, path, number):
                 return source.get(name)
         return None
 
-    position = _numbers(value("ImagePositionPatient", "PlanePositionSequence"), 3)
-    axes = _numbers(value("ImageOrientationPatient", "PlaneOrientationSequence"), 6)
-    thickness = _number(value("SliceThickness", "PixelMeasuresSequence"))
+    position = numbers_in(value("ImagePositionPatient", "PlanePositionSequence"), 3)
+    axes = numbers_in(value("ImageOrientationPatient", "PlaneOrientationSequence"), 6)
+    thickness = number_in(value("SliceThickness", "PixelMeasuresSequence"))
     steps = {}
     if dataset.get("Modality") == "NM" and "DetectorInformationSequence" in dataset:
         detector = dataset.DetectorInformationSequence[0] if dataset.DetectorInformationSequence else {}
-        position = _numbers(detector.get("ImagePositionPatient"), 3) if position is None else position
-        axes = _numbers(detector.get("ImageOrientationPatient"), 6) if axes is None else axes
+        position = numbers_in(detector.get("ImagePositionPatient"), 3) if position is None else position
+        axes = numbers_in(detector.get("ImageOrientationPatient"), 6) if axes is None else axes
     if axes is not None:
         axes = _unit_axes(axes, path)
     if "PerFrameFunctionalGroupsSequence" not in dataset and int(dataset.get("NumberOfFrames") or 1) > 1:
         steps = vectors(dataset, number)
-        step = _number(dataset.get("SpacingBetweenSlices")) or thickness
+        step = number_in(dataset.get("SpacingBetweenSlices")) or thickness
         if position is not None and axes is not None and step:  # C.8.4.15: the first frame's place, and how it goes on
             position = position + np.cross(*axes) * step * (steps.pop("slice", number + 1) - 1)
         else:
             position = None
-    mapping, rescale, unit = _mapping(dataset, group, path)
-    spacing = _numbers(value("PixelSpacing", "PixelMeasuresSequence"), 2)
+    mapping, rescale, unit = mapping_of(dataset, number, path)
+    spacing = numbers_in(value("PixelSpacing", "PixelMeasuresSequence"), 2)
     if spacing is None:
-        spacing = _numbers(value("ImagerPixelSpacing"), 2)
+        spacing = numbers_in(value("ImagerPixelSpacing"), 2)
     if spacing is None and position is not None and axes is not None:
         raise InputError(f"{path} does not say how large its pixels are (0028,0030); export the series again")
     if spacing is not None and spacing.min() <= 0:
@@ -185,60 +141,6 @@ def _unit_axes(numbers, path):
     row = axes[0] / lengths[0]
     column = axes[1] - (axes[1] @ row) * row
     return np.stack([row, column / np.linalg.norm(column)])
-
-
-# --- what stored values mean ---
-
-
-def _mapping(dataset, group, path):
-    """The :class:`Mapping` of a frame, the one that slope and intercept alone give, and the unit of the first."""
-    modality, transform = dataset.get("Modality"), group("PixelValueTransformationSequence")
-    source = dataset if transform is None else transform
-    rescaled = source.get("RescaleSlope") not in (None, "")
-    unit = dataset.get("Units") or source.get("RescaleType")
-    if modality == "CT" and rescaled and not unit:  # RescaleType is needed only where it is not HU (PS3.3 C.8.2.1)
-        unit = "HU"
-    slope, intercept = _number(source.get("RescaleSlope")), _number(source.get("RescaleIntercept"))
-    mapping = rescale = Mapping(1.0 if slope is None else slope, intercept or 0.0)
-    real = _real_world(dataset, group)
-    if real is not None and (not rescaled or (str(unit or "") in _NO_UNIT and real[1] not in _NO_UNIT)):
-        mapping, unit = real
-    elif dataset.get("ModalityLUTSequence"):
-        mapping = _modality_table(dataset.ModalityLUTSequence[0])
-    elif rescaled and slope is None:
-        raise InputError(f"{path} is damaged: its rescale slope is {source.get('RescaleSlope')}")
-    return mapping, rescale, UNITS.get(str(unit), str(unit)) if unit and unit != "US" else None  # US: unspecified
-
-
-def _real_world(dataset, group):
-    """The mapping and the unit of the first real world value mapping, one with a unit before others; or None."""
-    shared = group("RealWorldValueMappingSequence")
-    found = [shared] if shared is not None else list(dataset.get("RealWorldValueMappingSequence") or [])
-    options = []
-    for item in found:
-        codes = item.get("MeasurementUnitsCodeSequence") or []
-        unit = _unit(codes[0]) if codes else ""
-        first = item.get("RealWorldValueFirstValueMapped", item.get("DoubleFloatRealWorldValueFirstValueMapped", 0))
-        if item.get("RealWorldValueLUTData") is not None:
-            table = np.asarray(many(item.RealWorldValueLUTData), float)
-            options.append((Mapping(table=table, first=int(first)), unit))
-        elif (slope := _number(item.get("RealWorldValueSlope"))) is not None:
-            options.append((Mapping(slope, _number(item.get("RealWorldValueIntercept")) or 0.0), unit))
-    return min(options, key=lambda option: option[1] in _NO_UNIT, default=None)
-
-
-def _unit(code):
-    """The UCUM code, with its meaning where only that tells of which kind an SUV is ("g/ml")."""
-    value, meaning = str(code.get("CodeValue") or ""), str(code.get("CodeMeaning") or "")
-    return f"{value} {meaning}" if kind_in_words(meaning) and not kind_in_words(value) else value
-
-
-def _modality_table(item):
-    count, first, bits = (int(number) for number in item.LUTDescriptor)
-    data = item.LUTData
-    if isinstance(data, bytes):
-        data = np.frombuffer(data, np.uint8 if bits <= 8 else "<u2")
-    return Mapping(table=np.asarray(data, float)[: count or 1 << 16], first=first)
 
 
 # --- pixel values ---
@@ -360,20 +262,6 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
-
-
-def _number(value):
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _numbers(value, length):
-    """``value`` as an array of ``length`` finite numbers, or None."""
-    numbers = [_number(part) for part in many(value)]
-    return np.array(numbers, float) if len(numbers) == length and None not in numbers else None
 
 
 def line(error: BaseException) -> str:

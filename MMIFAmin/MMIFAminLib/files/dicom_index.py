@@ -370,6 +370,10 @@ def _aside(items, corrections):
         and "RECON TOMO" not in shared
     ):
         return "projections, not a reconstruction"
+    if (modality == "NM" and "TRANSMISSION" in shared) or re.search(
+        r"\b(mu|u|ac)[ _-]?map\b|_umap\b|attenuation[ _-]map", words
+    ):
+        return "attenuation map"
     if modality in ("PT", "NM"):
         uncorrected = re.search(
             r"\bnac\b|_nac|nac_|non?[ _-]?(ac|attn|atten|corr)|uncorrected|un[ -]?corr"

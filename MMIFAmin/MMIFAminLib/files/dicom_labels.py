@@ -24,6 +24,7 @@ _LABELS = {
     "acquisition": ("AcquisitionNumber", "FrameAcquisitionNumber"),
     "acquisition time": ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime"),
 }
+_FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
 _GROUPS = {
     "TemporalPositionIndex": "FrameContentSequence",
     "EffectiveEchoTime": "MREchoSequence",
@@ -37,7 +38,8 @@ _GROUPS = {
     "FrameReferenceDateTime": "FrameContentSequence",
     "FrameAcquisitionNumber": "FrameContentSequence",
     "FrameAcquisitionDateTime": "FrameContentSequence",
-    "FrameType": "MRImageFrameTypeSequence",
+    "FrameType": _FRAME_TYPES,
+    "ComplexImageComponent": _FRAME_TYPES,
     "ConvolutionKernel": "CTReconstructionSequence",
 }
 
@@ -47,10 +49,12 @@ def labels(value: Callable) -> dict[str, str]:
     found = {}
     for label, names in _LABELS.items():
         for name in names:
-            if (got := value(name, *[_GROUPS[name]] if name in _GROUPS else [])) is not None:
+            groups = _GROUPS.get(name, ())
+            if (got := value(name, *[groups] if isinstance(groups, str) else groups)) is not None:
                 found[label] = "\\".join(f"{part:g}" if isinstance(part, float) else str(part) for part in many(got))
                 break
-    return found
+    indices = value("DimensionIndexValues", "FrameContentSequence")  # what else the object is sorted by
+    return found | {f"dimension {number}": str(index) for number, index in enumerate(many(indices), 1)}
 
 
 _NM_VECTORS = {

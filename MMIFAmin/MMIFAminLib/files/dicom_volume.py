@@ -7,25 +7,19 @@ one volume (missing slices, time points, echoes, phases, stacks) is refused by i
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, SeveralVolumes
+from ..errors import InputError
 from ..volume.hounsfield import AIR_HU
 from .about import About, VolumeFile
 from .dicom_frames import Frame, frames_of, line, real_values, stored_values
 from .dicom_grid import between, even_count, placed, upright
 from .dicom_index import Series
 from .dicom_labels import whole
+from .dicom_stacks import MISSING, OFF_LINE_MM, along_normal, choose, instance, usual_gap
 from .integrity import MAX_VOXELS
-
-_SAME_PLACE = 0.02  # of a pixel: frames closer than this lie at one place
-_OFF_LINE_MM = 0.1  # positions are often rounded to a tenth of a millimetre
-_MISSING = 1.75  # times the usual distance
-_ROUNDED = 0.1  # of the smallest distance: positions are rounded, so that whole multiples are nearly whole
-_SPARSE = 3.5  # times the smallest distance: where slices usually lie farther apart, a slice too near proves nothing
 
 
 def read_series(series: Series, frame: int | None = None) -> VolumeFile:
@@ -54,7 +48,7 @@ def _read(series, frame, name):
         warnings.append(f"{name} was chosen although it is set aside: {series.aside}")
     reader = _Reader()
     frames = _without_copies(frames, reader, warnings, name)
-    frames = _choose(frames, frame, warnings, name)
+    frames = choose(frames, frame, warnings, name)
     image = _image(frames, reader, warnings, name)
     _check_declared(series, frames, warnings, name)
     first = frames[0]
@@ -100,14 +94,17 @@ class _Reader:
 
 
 def _without_copies(frames, reader, warnings, name):
-    """The frames without those that another file repeats: the same pixels of one instance, or of one place and labels."""
+    """The frames without those that another file repeats: the same pixels of one instance, or of one
+    place, number and labels."""
     groups, again = {}, set()
     for item in frames:
         place = None if item.position is None else tuple(np.round(item.position, 2))
         # The place, too: some anonymizers give all slices one UID, and those without tissue are alike.
         groups.setdefault((str(item.dataset.SOPInstanceUID), item.number, place), []).append(item)
         if place is not None:
-            groups.setdefault((item.size, place, str(item.axes), str(item.labels)), []).append(item)
+            # The number, too: empty slices at the ends of repetitions are alike, and no copies.
+            number = instance(item), item.number
+            groups.setdefault((item.size, place, str(item.axes), str(item.labels), number), []).append(item)
     for group in groups.values():
         for item in group[1:]:
             if item is not group[0] and np.array_equal(reader(item), reader(group[0])):
@@ -117,134 +114,6 @@ def _without_copies(frames, reader, warnings, name):
             f"{name} holds {len(again)} {'slice' if len(again) == 1 else 'slices'} twice (copies of a file): taken once"
         )
     return [item for item in frames if id(item) not in again]
-
-
-def _choose(frames, wanted, warnings, name):
-    """The frames of one volume, sorted along the normal of the slices."""
-    placed = [item for item in frames if item.position is not None and item.axes is not None]
-    if not placed:
-        return _unplaced(frames, wanted, warnings, name)
-    if len(placed) < len(frames):
-        warnings.append(f"{name}: {len(frames) - len(placed)} images without a place in the patient were left out")
-    stacks = _stacks(placed)
-    if len(stacks) > 1:
-        scouts = [stack for stack in stacks if _is_scout(stack)]
-        rest = [stack for stack in stacks if not _is_scout(stack)]
-        if len(rest) == 1 and wanted is None:
-            stacks = rest
-            count = sum(map(len, scouts))
-            warnings.append(f"{name}: {count} images of other orientation or size (localizer) were left out")
-    volumes, what = [], []
-    for stack in stacks:
-        parts, label, values = _volumes(stack)
-        volumes += parts
-        what += [f"{label} {value}".strip() for value in values] if label else [f"stack of {len(stack)} images"]
-    if len(volumes) == 1:
-        if wanted not in (None, 1):
-            raise InputError(f"{name} holds one volume: there is no frame {wanted}")
-        return volumes[0]
-    listing = ", ".join(f"{number}: {text}" for number, text in enumerate(what[:12], 1))
-    listing += ", ..." if len(what) > 12 else ""
-    if wanted is None:
-        raise SeveralVolumes(
-            f"{name} holds several slices at one position or in one direction, {len(volumes)} volumes: {listing}; choose "
-            "one with --frame N"
-        )
-    if not 1 <= wanted <= len(volumes):
-        raise InputError(f"{name} holds {len(volumes)} volumes ({listing}): there is no frame {wanted}")
-    warnings.append(f"{name}: {what[wanted - 1]} was taken, number {wanted} of {len(volumes)}")
-    return volumes[wanted - 1]
-
-
-def _unplaced(frames, wanted, warnings, name):
-    half = len(frames) > 1 and any(item.position is not None for item in frames)  # places without an orientation
-    if half or len({item.path for item in frames}) > 1:
-        raise InputError(f"{name}: its images do not say where in the patient they lie; convert the series to a volume")
-    if len(frames) > 1 and wanted is not None:
-        raise InputError(f"{name}: its frames do not say where in the patient they lie, so none can be chosen")
-    warnings.append(f"{name} does not say where in the patient it lies: its orientation is not known")
-    return frames
-
-
-def _stacks(frames):
-    """Frames of one size, spacing and orientation, in the order of their first ones."""
-    stacks = []
-    for item in frames:
-        for stack in stacks:
-            first = stack[0]
-            if (
-                item.size == first.size
-                and np.abs(item.axes - first.axes).max() < 1e-3
-                and np.allclose(item.spacing, first.spacing, rtol=1e-3)
-            ):
-                stack.append(item)
-                break
-        else:
-            stacks.append([item])
-    return stacks
-
-
-def _is_scout(stack):
-    return len(stack) <= 2 or all("LOCALIZER" in str(item.dataset.get("ImageType")) for item in stack)
-
-
-def _volumes(stack):
-    """``stack`` as volumes with one frame at each place, the label that tells them apart and its values.
-
-    The first label counts that parts the frames into volumes of all places, then a pair of labels, then one that parts
-    them into as few volumes as there can be (overlapping stacks); else the order in which the files are numbered.
-    """
-    stack = sorted(stack, key=lambda item: float(item.position @ np.cross(*stack[0].axes)))
-    places = _places(stack)
-    if max(Counter(places).values()) == 1:
-        return [stack], "", [""]
-    names = list(dict.fromkeys(name for item in stack for name in item.labels))
-    varying = [name for name in names if len({item.labels.get(name) for item in stack}) > 1]
-    pairs = [(a, b) for number, a in enumerate(varying) for b in varying[number + 1 :]]
-    most, total = max(Counter(places).values()), places[-1] + 1
-    for complete, choices in ((True, [(name,) for name in varying] + pairs), (False, [(name,) for name in varying])):
-        for keys in choices:
-            parts = {}
-            for item, place in zip(stack, places):
-                parts.setdefault(tuple(item.labels.get(key, "") for key in keys), []).append((item, place))
-            unique = all(len({place for _, place in part}) == len(part) for part in parts.values())
-            if unique and (all(len(part) == total for part in parts.values()) if complete else len(parts) == most):
-                values = sorted(parts, key=lambda key: [_sortable(value) for value in key])
-                volumes = [[item for item, _ in parts[key]] for key in values]
-                return volumes, ", ".join(keys), [", ".join(value) for value in values]
-    return _repetitions(stack, places)
-
-
-def _repetitions(stack, places):
-    parts, seen = [], Counter()
-    for item, place in sorted(zip(stack, places), key=lambda pair: (_instance(pair[0]), pair[0].number)):
-        if seen[place] == len(parts):
-            parts.append([])
-        parts[seen[place]].append((place, item))
-        seen[place] += 1
-    volumes = [[item for _, item in sorted(part, key=lambda pair: pair[0])] for part in parts]
-    return volumes, "repetition", [str(number) for number in range(1, len(parts) + 1)]
-
-
-def _places(stack):
-    """For each frame of a sorted ``stack`` the number of its place."""
-    tolerance, places = _SAME_PLACE * min(stack[0].spacing), []
-    normal = np.cross(*stack[0].axes)
-    for number, item in enumerate(stack):
-        near = number and (item.position - stack[number - 1].position) @ normal < tolerance
-        places.append(places[-1] + (not near) if number else 0)
-    return places
-
-
-def _instance(item):
-    return whole(item.dataset.get("InstanceNumber")) or 0
-
-
-def _sortable(value):
-    try:
-        return (0, float(value), "")
-    except ValueError:
-        return (1, 0.0, value)
 
 
 def _check_declared(series, frames, warnings, name):
@@ -281,10 +150,8 @@ def _image(frames, reader, warnings, name):
         return placed(values, axes, np.cross(*axes), (*first.spacing, abs(float(distance))), origin)
     positions = np.array([item.position for item in frames])
     normal = np.cross(*first.axes)
-    along = (positions - positions[0]) @ normal
-    step = (positions[-1] - positions[0]) / along[-1]  # per mm along the normal
-    off_line = np.linalg.norm(positions - positions[0] - along[:, None] * step, axis=1).max()
-    if off_line > max(_OFF_LINE_MM, 0.1 * min(first.spacing)):
+    along, step, off_line = along_normal(positions, normal)
+    if off_line > max(OFF_LINE_MM, 0.1 * min(first.spacing)):
         raise InputError(
             f"{name}: its slices are shifted against each other by up to {off_line:.1f} mm; export it as one regular volume"
         )
@@ -293,14 +160,14 @@ def _image(frames, reader, warnings, name):
     count = even_count(gaps)
     spacing = along[-1] / (count - 1)
     even = np.linspace(0, along[-1], count)
-    if count != len(along) or np.abs(even - along).max() > max(_OFF_LINE_MM, 0.02 * spacing):
+    if count != len(along) or np.abs(even - along).max() > max(OFF_LINE_MM, 0.02 * spacing):
         values = between(values, along, even)
         warnings.append(
             f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: resampled to {count} slices, "
             f"{spacing:.3g} mm apart"
         )
     drift = np.linalg.norm(step - normal) * along[-1]
-    if drift <= max(_OFF_LINE_MM, 0.02 * min(first.spacing)):
+    if drift <= max(OFF_LINE_MM, 0.02 * min(first.spacing)):
         return placed(values, first.axes, normal, (*first.spacing, spacing), positions[0])
     angle = np.degrees(np.arctan(np.linalg.norm(step - normal)))
     background = AIR_HU + 100 if first.unit == "HU" else None
@@ -355,11 +222,11 @@ def _narrow(values: np.ndarray) -> np.ndarray:
 
 def _check_missing(frames, gaps, name):
     """Refuse gaps in which slices are missing; thick slices that fill their gap are only unevenly spaced."""
-    usual = _usual(gaps)
+    usual = usual_gap(gaps)
     missing = [
         number
         for number, gap in enumerate(gaps)
-        if gap > _MISSING * usual and gap > 1.25 * min(frames[n].thickness or 0 for n in (number, number + 1))
+        if gap > MISSING * usual and gap > 1.25 * min(frames[n].thickness or 0 for n in (number, number + 1))
     ]
     if missing:
         count = sum(max(1, round(gaps[number] / usual) - 1) for number in missing)
@@ -367,12 +234,3 @@ def _check_missing(frames, gaps, name):
             f"{name}: slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: {count} missing, the first after slice "
             f"{missing[0] + 1} of {len(frames)}; copy the series again"
         )
-
-
-def _usual(gaps):
-    """The distance of neighbours: the smallest where all gaps are whole multiples of it (every second slice may be missing
-    in most of the stack), else the median."""
-    smallest = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
-    steps = gaps / smallest
-    whole = np.abs(steps - np.rint(steps)).max() <= _ROUNDED
-    return smallest if whole and np.median(steps) < _SPARSE else float(np.median(gaps))

@@ -63,6 +63,10 @@ def read_nifti(path: Path, kind: str, limit: int, frame: int | None = None) -> t
         check_complete(path, prod(shape) * opened.header.get_data_dtype().itemsize)
     values = _values(opened, path, kind, shape, frame)
     affine, warnings = _affine(opened, kind, path)
+    scale = _spm_scale(path) if kind == "Analyze" and values.ndim == 3 else 1.0
+    if scale != 1:
+        values = (values * scale).astype(np.float32)
+        warnings.append(f"{path}: its values were multiplied by {scale:g}, the scale that SPM writes into Analyze")
     image = sitk.GetImageFromArray(np.ascontiguousarray(values), isVector=values.ndim == 4)
     if image.GetDimension() == 3:
         _locate(image, affine, path)
@@ -74,6 +78,15 @@ def read_nifti(path: Path, kind: str, limit: int, frame: int | None = None) -> t
 def _is_analyze(head, order):
     dims = struct.unpack_from(order + "8h", head, 40)
     return 1 <= dims[0] <= 7 and all(n > 0 for n in dims[1 : 1 + dims[0]])
+
+
+def _spm_scale(path):
+    """What SPM and others multiply the voxels of an Analyze file by: a number in a field (funused1) that is else 0 or 1."""
+    pair = pair_of(path)
+    head = head_of(pair[0] if pair and pair[0].is_file() else path)
+    order = "<" if struct.unpack_from("<i", head)[0] == 348 else ">"
+    (scale,) = struct.unpack_from(order + "f", head, 112)
+    return float(scale) if np.isfinite(scale) and 1e-20 < abs(scale) < 1e20 else 1.0
 
 
 def _open(path, kind):

@@ -1,4 +1,5 @@
-"""What a file that ITK reads leaves untold of where its voxels lie: ITK takes LPS and 1 mm for it without a word."""
+"""What ITK does not heed of a file that it reads, and what the file leaves untold of where its voxels lie: ITK takes LPS and
+1 mm for it without a word."""
 
 import re
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..errors import InputError
 from .integrity import head_of, text_fields
 
 _SPACES = {"ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior"}
@@ -31,6 +33,23 @@ def in_mm(path: Path, image: sitk.Image) -> sitk.Image:
         image.SetSpacing([scale * length for length in image.GetSpacing()])
         image.SetOrigin([scale * length for length in image.GetOrigin()])
     return image
+
+
+def rescaled(path: Path, image: sitk.Image) -> sitk.Image:
+    """``image``, which ITK read from ``path``, in the intensities that a MetaImage tells by slope and offset; ITK hands on
+    the stored values."""
+    fields = text_fields(head_of(path))
+    told = [fields.get(f"ElementToIntensityFunction{name}", "").strip() for name in ("Slope", "Offset")]
+    try:
+        slope, offset = (float(number or default) for number, default in zip(told, (1.0, 0.0)))
+    except ValueError:
+        slope = offset = np.nan
+    if not np.isfinite([slope, offset]).all() or slope == 0:
+        raise InputError(f"{path} has a damaged header: ElementToIntensityFunction is {' and '.join(told)}")
+    if (slope, offset) == (1, 0):
+        return image
+    kind = sitk.sitkVectorFloat32 if image.GetNumberOfComponentsPerPixel() > 1 else sitk.sitkFloat32
+    return sitk.Cast(image, kind) * slope + offset
 
 
 def untold(path: Path, image: sitk.Image) -> list[str]:

@@ -27,7 +27,7 @@ from .integrity import (
     itk_reason,
 )
 from .nifti import kind_of, read_nifti, write_rgb_nifti
-from .placement import in_lps, in_mm, untold
+from .placement import in_lps, in_mm, rescaled, untold
 from .units import check_unit, in_unit
 from .writing import atomic_path, os_reason
 
@@ -147,7 +147,7 @@ def _read_file(path, frame):
     if sequence and steps > 1:
         image = sitk.VectorIndexSelectionCast(image, chosen)
     image = image[:, :, :, chosen] if len(size) == 4 else image
-    image = in_mm(path, in_lps(path, image))
+    image = rescaled(path, in_mm(path, in_lps(path, image)))
     return VolumeFile(image, warnings=tuple(untold(path, image)))
 
 

@@ -9,13 +9,14 @@ import vtk
 
 from ..mrml import GrowingVolume
 from ..mrml.compare import VIEWS
+from ..mrml.mip import VIEW as MIP_VIEW
 
 
 class AtOnce:
     """A `GrowingVolume` in the slice views from its first slice on; `end` leaves views and scene as they were before.
 
     Views that show neither source are given the anatomical one to begin with. While the volumes are compared, only the
-    view of the fused one changes. The colours are those of `GrowingVolume`. Main thread.
+    view of the fused one changes; that of the MIP never does. The colours are those of `GrowingVolume`. Main thread.
     """
 
     def __init__(self, sources: tuple, underNode: Any, opacity: float, name: str, table: Any, weight: float) -> None:
@@ -57,7 +58,7 @@ class _Layers:
 
     def set(self, background, foreground, opacity: float) -> None:
         name = self._composite.GetLayoutName()
-        if name in VIEWS[:-1]:
+        if name in (*VIEWS[:-1], MIP_VIEW):
             return
         self._set = (_id(background), _id(foreground))
         self._give(*self._set, 1.0 if name in VIEWS else opacity)

@@ -174,6 +174,8 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             for name in (*state.ROLES, "fusedColor", "fusedGrey"):
                 if getattr(p, name) is node:
                     setattr(p, name, None)
+            if p.colorTable is node:
+                p.colorTable = self.defaultColors(p.functional, without=node)
 
     # Panel and views -----------------------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             "suvButton": "" if self.isShownAsSuv(p.functional) else suv.why_not(p.functional),
             "colorSelector": "" if p.makeColor else _("Tick Colour first."),
             "greySelector": "" if p.makeGrey else _("Tick Grey first."),
-            "compareButton": unfused,
+            "compareButton": "" if p.compared else unfused,
             "opacitySlider": unfused,
             "underComboBox": unfused or side_by_side,
             "holdAnatomicalButton": unfused or side_by_side,
@@ -308,7 +310,7 @@ def _show_windows(p, fused) -> None:
     """Note the windows that the engine chose, so that they are seen, and a custom window starts from them."""
     for role in state.roles(p):
         chosen = getattr(fused, f"{role}_window")
-        if not isinstance(state.window(p, role), tuple) and -1e7 <= chosen.low < chosen.high <= 1e7:
+        if not isinstance(state.window(p, role), tuple) and -state.LARGEST <= chosen.low < chosen.high <= state.LARGEST:
             setattr(p, f"{role}Low", float(chosen.low))
             setattr(p, f"{role}High", float(chosen.high))
 

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import FusionCancelled, GeometryError, InputError
-from . import state
+from . import state, units
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLScalarVolumeNode, vtkMRMLVolumeRenderingDisplayNode
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 Job = tuple[Callable[[Callable], Any], Callable[[Any], Any]]
 """`work(progress)` for any thread and `finish(result)` for the main one."""
-
-
-_UNITS = {"[HNSF'U]": "HU", "BQML": "Bq/ml", "BQ/ML": "Bq/ml", "CNTS": "counts"}
 
 
 class ReadingLogic:
@@ -329,8 +326,8 @@ def _unit(node) -> str:
     from ..mrml.nodes import hints_of
 
     told = hints_of(node)
-    code = (told.unit or "").strip()
-    return "SUV" if code and told.in_suv else _UNITS.get(code.upper(), code)
+    word = units.in_words(told.unit)
+    return "SUV" if word and told.in_suv and "SUV" not in word.upper() else word
 
 
 def _lies(node) -> tuple:

@@ -143,8 +143,9 @@ class SourceLogic:
 
     @staticmethod
     def _scaleWindow(p: state.MMIFAminParameterNode, factor: float) -> None:
+        limits = (p.functionalLow * factor, p.functionalHigh * factor)  # Bq/ml of a mouse are beyond those of the panel
         with slicer.util.NodeModify(p):  # of an automatic window, too: Custom begins with its limits
-            p.functionalLow, p.functionalHigh = p.functionalLow * factor, p.functionalHigh * factor
+            p.functionalLow, p.functionalHigh = (min(max(one, -state.LARGEST), state.LARGEST) for one in limits)
 
 
 def _part(progress, number: int, count: int, fraction: float, text: str) -> bool | None:

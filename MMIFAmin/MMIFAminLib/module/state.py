@@ -102,7 +102,8 @@ ROLES = ("anatomical", "functional", "second")
 """Of the sources, as the parameters are named; the second is a second anatomical volume."""
 
 Unit = Annotated[float, WithinRange(0.0, 1.0)]
-Limit = Annotated[float, WithinRange(-1e7, 1e7)]
+LARGEST = 1e7
+Limit = Annotated[float, WithinRange(-LARGEST, LARGEST)]
 
 
 @parameterNodeWrapper

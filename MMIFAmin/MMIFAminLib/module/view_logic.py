@@ -36,14 +36,18 @@ class ViewLogic:
     def settleViews(self) -> None:
         """Have the application lay out the views of a new layout; what has none has nothing to do."""
 
-    def defaultColors(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> vtkMRMLColorNode | None:
+    def defaultColors(
+        self, functionalNode: vtkMRMLScalarVolumeNode | None, without: vtkMRMLNode | None = None
+    ) -> vtkMRMLColorNode | None:
         """The colour node to begin with: the functional volume's own unless that is grey, else Inferno, or PET-Heat
-        where the application has none; greys for a second anatomical volume, which has no uptake to colour."""
+        where the application has none; greys for a second anatomical volume, which has no uptake to colour. Never
+        `without`, which is leaving the scene."""
         if functionalNode is not None and functionalNode.GetImageData() is not None:
             from .. import mrml
 
-            if mrml.node_color_table(functionalNode) is not None:
-                return functionalNode.GetDisplayNode().GetColorNode()
+            own = mrml.node_color_table(functionalNode) and functionalNode.GetDisplayNode().GetColorNode()
+            if own is not None and own is not without:
+                return own
             if roles.guess_role(functionalNode) == "anatomical":
                 return slicer.mrmlScene.GetNodeByID(_GREYS)
         return slicer.mrmlScene.GetNodeByID(_INFERNO) or slicer.mrmlScene.GetNodeByID(DEFAULT_COLORS)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
+import vtk
 
 from ..errors import GeometryError
 from .nodes import node_to_world, voxels_stamp
@@ -28,6 +29,8 @@ OUT_OF_DATE = "MMIFAmin.outOfDate"
 """Attribute of a fused volume whose sources or options have changed since: what has."""
 
 OUT_OF_DATE_SUFFIX = " (out of date)"
+_VOXELS = "the voxels of a source were changed"
+_SESSION = "MMIFAmin.session"  # field of the image data, which no file keeps: the stamps of the sources still hold
 _OPTIONS = {
     "plane": "slice plane",
     "kind": "kind of pair",
@@ -74,8 +77,8 @@ def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None
     sources = sources_of(fusedNode)
     if recipe is None or None in sources:
         return ""
-    if fusedNode.GetAttribute(OUT_OF_DATE) == "voxels":
-        return "the voxels of a source were changed"
+    if fusedNode.GetAttribute(OUT_OF_DATE) == "voxels" or _are_others(fusedNode, recipe.get("stamps"), sources):
+        return _VOXELS
     try:
         anatomical, *others, fused = (node_to_world(node) for node in (*sources, fusedNode))
     except GeometryError:
@@ -97,6 +100,21 @@ def surely_current(fusedNode: vtkMRMLScalarVolumeNode, options: dict) -> bool:
     sources = sources_of(fusedNode)
     same = None not in sources and stamps == [voxels_stamp(node) for node in sources]
     return same and not what_changed(fusedNode, options)
+
+
+def keep_session(data: vtk.vtkImageData) -> None:
+    """Have the voxels of a fused volume tell that they were fused in this session, as long as they are not read anew."""
+    mark = vtk.vtkIntArray()
+    mark.SetName(_SESSION)
+    data.GetFieldData().AddArray(mark)
+
+
+def _are_others(fusedNode, stamps, sources) -> bool:
+    """Whether a source has other voxels than when it was fused, though nobody was told: it was not chosen, or no panel open."""
+    data = fusedNode.GetImageData()
+    if not stamps or data is None or not data.GetFieldData().HasArray(_SESSION):
+        return False
+    return stamps != [voxels_stamp(node) for node in sources]
 
 
 def _other_options(fusedNode, before: dict, options: dict) -> str:
@@ -138,8 +156,7 @@ def refresh(scene: vtkMRMLScene, current: Collection[vtkMRMLScalarVolumeNode] = 
     answer = ""
     for node in own_volumes(scene):
         reason = what_changed(node, options if node in current else None)
-        if node.GetAttribute(OUT_OF_DATE) != "voxels":
-            mark(node, reason)
+        mark(node, "voxels" if reason == _VOXELS else reason)
         answer = answer or (reason if node in current else "")
     return answer
 

@@ -82,6 +82,7 @@ def publish_spots(functionalNode: vtkMRMLScalarVolumeNode, spots: Sequence[Spot]
     columns: dict = {"Spot": [str(number) for number in range(1, len(spots) + 1)]}
     # Adding 0 makes 0 of -0.
     columns |= {f"{axis} (mm)": np.array([s.place[a] for s in spots]).round(1) + 0.0 for a, axis in enumerate("RAS")}
+    kind += " " if kind not in ("", "SUV") else ""  # of lean body mass, say: "SUVlbm max"
     columns[f"{kind}max" if kind else "Maximum"] = np.array([spot.maximum for spot in spots])
     columns[f"{kind}peak (1 ml)" if kind else "Peak (1 ml)"] = np.array([spot.peak for spot in spots])
     columns["Distance (mm)"] = np.array([spot.distance for spot in spots]).round(1)

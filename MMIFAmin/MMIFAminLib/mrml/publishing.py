@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,16 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .. import __version__
 from ..errors import InputError
 from .colors import resolve_color_table
-from .freshness import ANATOMICAL_ROLE, FUNCTIONAL_ROLE, OUT_OF_DATE, OUT_OF_DATE_SUFFIX, RECIPE, SECOND_ROLE, mark
+from .freshness import (
+    ANATOMICAL_ROLE,
+    FUNCTIONAL_ROLE,
+    OUT_OF_DATE,
+    OUT_OF_DATE_SUFFIX,
+    RECIPE,
+    SECOND_ROLE,
+    keep_session,
+    mark,
+)
 from .legend import hide_legend
 from .nodes import Snapshot, snapshot, voxels_stamp
 from .quality import quality_nodes
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from .colors import ColorChoice
 
 _REPORTED = ("plane", "windows", "taken_for", "overlap", "device", "precision", "warnings", "second")
+_FOR_COMMANDS = re.compile(r" \(--.*\)")  # what the command line's user could do
 _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 
 
@@ -120,7 +131,7 @@ def fuse_snapshot(
     except InputError as error:  # the engine knows the volumes by their roles only
         roles = zip(("anatomical", "functional", "second anatomical"), source.sources)
         named = ", ".join(f"{role}: '{volume.name}'" for role, volume in roles)
-        raise type(error)(f"{error} ({named})") from error
+        raise type(error)(f"{_FOR_COMMANDS.sub('', str(error))} ({named})") from error
 
 
 def check_output(source: Snapshot, outputNode: vtkMRMLScalarVolumeNode | None, rgb: bool) -> None:
@@ -173,6 +184,7 @@ def publish(
         parameters |= painted_with(painting.table, painting.weight)
     else:
         data = _scalar_image(fused.image, source.extent)
+    keep_session(data)
     name = f"{source.fused_name} {'colour' if rgb else 'grey'}"
     node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(name))
     _fill(node, source, data, name)
@@ -217,7 +229,17 @@ def _fill(node, source: Snapshot, data, name: str) -> None:
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     if not is_ours:
+        _forget_former(node)
         _show_whole_range(node)
+
+
+def _forget_former(node) -> None:
+    """What a volume of the user's told of the voxels that it had: unit, and the DICOM images that they came from."""
+    node.SetVoxelValueQuantity(None)
+    node.SetVoxelValueUnits(None)
+    for name in node.GetAttributeNames():
+        if name.startswith("DICOM.") or name == "MMIFAmin.suv":
+            node.SetAttribute(name, None)
 
 
 def _show_whole_range(node) -> None:

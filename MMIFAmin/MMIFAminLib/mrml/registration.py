@@ -43,8 +43,13 @@ def undo_registration(functionalNode: vtkMRMLScalarVolumeNode) -> None:
         raise InputError(
             f"'{functionalNode.GetName()}' is under no registration of MMIFAmin; there is nothing to undo."
         )
-    functionalNode.SetAndObserveTransformNodeID(node.GetTransformNodeID())
-    node.GetScene().RemoveNode(node)
+    scene = node.GetScene()
+    nodes = scene.GetNodesByClass("vtkMRMLTransformableNode")
+    nodes.UnRegister(None)
+    for moved in (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())):
+        if moved.GetParentTransformNode() is node:  # the volume, and what was put beside it
+            moved.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+    scene.RemoveNode(node)
 
 
 def motion(transform: sitk.Euler3DTransform) -> np.ndarray:

@@ -41,7 +41,9 @@ def rendering_preset(scene: vtkMRMLScene) -> vtkMRMLVolumePropertyNode:
 
     The scene has to know the class: in Slicer the Volume Rendering module tells it.
     """
-    node = scene.GetFirstNodeByName(_NAME)
+    found = scene.GetNodesByClassByName("vtkMRMLVolumePropertyNode", _NAME)  # a volume may have that name, too
+    found.UnRegister(None)
+    node = found.GetItemAsObject(0)
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLVolumePropertyNode", _NAME)
     node.SetScalarOpacity(_curve(_OPACITY))

@@ -34,9 +34,10 @@ def cross_validate(
 ) -> Path:
     """Train ``config`` once for each of ``folds`` groups of patients, without them, and score them; return the path of the table.
 
-    The patients of ``train`` and ``val`` of each task are dealt out to the folds in turn (a task with fewer patients than folds
-    is trained on all of them in the others). `output` gets a folder for each fold, ``patients.csv`` (a row for each patient: see
-    ``by_patient``) and ``patients.md``, renewed after each fold. Run again after an interruption, it goes on where it stopped.
+    The patients of ``train`` and ``val`` are dealt out to the folds in turn, each held out of every task at once (a task with
+    fewer patients than folds is trained on all of them in the others). `output` gets a folder for each fold, ``patients.csv``
+    (a row for each patient: see ``by_patient``) and ``patients.md``, renewed after each fold. Run again after an interruption,
+    it goes on where it stopped.
     Raises InputError as ``train`` does, for fewer than 2 folds, and where `output` holds other folds or another configuration.
     """
     if folds < 2:
@@ -47,7 +48,7 @@ def cross_validate(
     uptake, field = load_uptake(config.uptake, data, config.patch), Field(read_peers(data))
     found: list[dict] = []
     for fold in range(folds):
-        held = {task: held_out(train[task] + val[task], fold, folds) for task in train}
+        held = held_out({task: train[task] + val[task] for task in train}, fold, folds)
         kept = {task: [c for c in train[task] + val[task] if c not in held[task]] for task in train}
 
         def tell(fraction: float, text: str, fold=fold) -> None:
@@ -67,11 +68,21 @@ def cross_validate(
     return output / "patients.md"
 
 
-def held_out(cases: Sequence[Case], fold: int, folds: int) -> list[Case]:
-    """Those of ``cases`` whose patients are the share of ``fold``: every ``folds``-th patient, in the order of their names."""
-    patients = sorted({case.patient for case in cases})
-    chosen = set(patients[fold::folds])
-    return [case for case in cases if case.patient in chosen]
+def held_out(cases: Mapping[str, Sequence[Case]], fold: int, folds: int) -> dict[str, list[Case]]:
+    """Those of ``cases``, by task, whose patients are the share of ``fold``: dealt out in the order of their names.
+
+    Who has images of several tasks is held out of all of them at once: the same MR is in each. The task of fewest patients
+    is dealt out first, so that none ends with all of its own in one fold.
+    """
+    names = {task: sorted({case.patient for case in some}) for task, some in cases.items()}
+    dealt: dict[str, int] = {}
+    for patients in sorted(names.values(), key=len):
+        counts = [sum(dealt.get(patient) == share for patient in patients) for share in range(folds)]
+        for patient in patients:
+            if patient not in dealt:
+                dealt[patient] = counts.index(min(counts))
+                counts[dealt[patient]] += 1
+    return {task: [case for case in some if dealt[case.patient] == fold] for task, some in cases.items()}
 
 
 def by_patient(cases: Sequence[Case], rows: Sequence[dict], field: Field) -> list[dict]:

@@ -14,7 +14,8 @@ import SimpleITK as sitk
 
 from ..errors import FusionCancelled, GeometryError, InputError
 from .geometry import check_volume, finite, image_like
-from .intensity import choose_window
+from .hounsfield import looks_like_ct
+from .intensity import choose_window, clean
 from .recognition import recognise
 from .resampling import covered_fraction
 
@@ -49,12 +50,12 @@ def alignment_check(
     Raises InputError for volumes that cannot be used or are too thin to tell; no overlap at all is an answer, not an error.
     """
     _check_thick(anatomical, functional, names)
-    fixed, moving = (
-        _level(image, role, _LEVELS_MM[0], name)
-        for image, role, name in zip((anatomical, functional), ("anatomical", "functional"), names)
-    )
+    swapped = _told_by_ct(anatomical, functional, names)
+    images = tuple(zip((anatomical, functional), names))
+    (fixed, name), (moving, other) = reversed(images) if swapped else images
+    fixed, moving = _level(fixed, "anatomical", _LEVELS_MM[0], name), _level(moving, "functional", _LEVELS_MM[0], other)
     points = _content(fixed)
-    overlap = _coverage(points, moving)
+    overlap = covered_fraction(functional, anatomical) if swapped and len(points) else _coverage(points, moving)
     if overlap == 0.0:
         return Alignment(0.0, 0.0, float("inf"), False, _message(names, overlap, float("inf")))
     present = sitk.Euler3DTransform()
@@ -64,6 +65,15 @@ def alignment_check(
     displacement = _displacement(best, points) if gained > information else 0.0
     aligned = displacement <= TOLERANCE_MM
     return Alignment(overlap, information, displacement, aligned, _message(names, overlap, displacement))
+
+
+def _told_by_ct(anatomical, functional, names) -> bool:
+    """Whether the functional volume alone is a CT in HU, on which the poses of the other are then measured: it tells the body,
+    where uptake in the place of anatomy tells a bladder and little besides.
+    """
+    arrays = [sitk.GetArrayViewFromImage(image) for image in (anatomical, functional)]
+    other, ct = (looks_like_ct(clean(array, name)[0]) for array, name in zip(arrays, names))
+    return ct and not other
 
 
 def _check_thick(anatomical, functional, names) -> None:
@@ -88,6 +98,14 @@ def register_rigid(
     volumes have nothing in common that a registration could hold on to, InputError where one is too thin for it.
     """
     _check_thick(anatomical, functional, names)
+    if _told_by_ct(anatomical, functional, names):
+        found = _registered(functional, anatomical, progress, names[::-1])
+        return sitk.Euler3DTransform(found.GetInverse())
+    return _registered(anatomical, functional, progress, names)
+
+
+def _registered(anatomical, functional, progress, names) -> sitk.Euler3DTransform:
+    """As `register_rigid`, in these roles."""
     transform = sitk.Euler3DTransform()
     for index, spacing in enumerate(_LEVELS_MM):
         fixed = _level(anatomical, "anatomical", spacing, names[0])
