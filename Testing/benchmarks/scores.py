@@ -68,6 +68,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of harvard and roadscene")
     parser.add_argument("--output", type=Path, default=Path("Testing/benchmarks/results"), help="folder of the CSVs")
+    parser.add_argument(
+        "--roads", type=Path, help="weights of `mmifamin train --config roadscene`, scored besides those that ship"
+    )
     parser.add_argument("--only", choices=["harvard", "uptake", "roadscene"], help="score one of the three")
     options = parser.parse_args()
     for name in ("harvard", "roadscene"):
@@ -101,6 +104,9 @@ def main():
     if options.only in (None, "roadscene"):
         trained = VolumeFuser.load(precision="fp32", weights="mmif-amin-roadscene")
         fusers = {"MMIF-AMIN, trained on road scenes": trained, "MMIF-AMIN, medical weights": medical}
+        if options.roads:
+            today = VolumeFuser.load(precision="fp32", weights=options.roads)
+            fusers["MMIF-AMIN, trained on road scenes by the recipe of today"] = today
         fusers |= {name: Classical(method) for name, method in BASELINES.items()}
         folder = options.data / "roadscene" / "val"
         rows = []

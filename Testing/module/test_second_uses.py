@@ -151,6 +151,15 @@ class TestClones:
         assert panel.logic.spotRows(functional) == found, "those of the original were written over"
         assert sorted(names(bench.scene, "vtkMRMLTableNode")) == ["Head PET hottest spots", "clone hottest spots"]
 
+    def test_a_clone_is_kept_when_its_original_is_gone(self, bench, panel):  # noqa: F811
+        output = fused(bench, panel)
+        clone = slicer.vtkSlicerVolumesLogic.CloneVolume(bench.scene, output, "kept")
+        bench.scene.RemoveNode(output)
+        p, functional = panel._parameterNode, panel._parameterNode.functional
+        p.functional = case(bench).pair()[1]
+        p.functional = functional
+        assert p.fusedColor is None and clone.GetScene() is not None, "fusing would write over what was set aside"
+
     def test_a_clone_that_goes_takes_nothing_of_its_original(self, bench, panel):  # noqa: F811
         output = fused(bench, panel)
         panel.ui.measureButton.click()

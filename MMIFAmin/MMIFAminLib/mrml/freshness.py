@@ -28,6 +28,11 @@ RECIPE = "MMIFAmin.recipe"
 OUT_OF_DATE = "MMIFAmin.outOfDate"
 """Attribute of a fused volume whose sources or options have changed since: what has."""
 
+ITSELF = "MMIFAmin.itself"
+"""Attribute and reference by which a fused volume knows itself, and a clone of it does not: its ID and itself. The reference is
+renumbered with the scene, the attribute outlasts the original.
+"""
+
 OUT_OF_DATE_SUFFIX = " (out of date)"
 _VOXELS = "the voxels of a source were changed"
 _SESSION = "MMIFAmin.session"  # field of the image data, which no file keeps: the stamps of the sources still hold
@@ -42,11 +47,19 @@ _TOLERANCE = 1e-3  # mm, and for directions of a unit voxel: scene files round
 
 
 def made_of(scene: vtkMRMLScene, sources: tuple, rgb: bool) -> vtkMRMLScalarVolumeNode | None:
-    """The volume of the scene that was fused from `sources`, as `sources_of` has them (colour if `rgb`, else grey), or None."""
+    """The volume of the scene that was fused from `sources`, as `sources_of` has them (colour if `rgb`, else grey), or None.
+
+    A clone of one is what somebody has set aside: nothing is fused into it.
+    """
     for node in own_volumes(scene):
-        if sources_of(node) == sources and bool(node.IsA("vtkMRMLVectorVolumeNode")) == rgb:
+        if sources_of(node) == sources and bool(node.IsA("vtkMRMLVectorVolumeNode")) == rgb and not _is_clone(node):
             return node
     return None
+
+
+def _is_clone(fusedNode):
+    known = (fusedNode.GetAttribute(ITSELF), fusedNode.GetNodeReferenceID(ITSELF))
+    return known[0] is not None and fusedNode.GetID() not in known
 
 
 def sources_of(fusedNode: vtkMRMLScalarVolumeNode) -> tuple:

@@ -17,6 +17,7 @@ from .colors import resolve_color_table
 from .freshness import (
     ANATOMICAL_ROLE,
     FUNCTIONAL_ROLE,
+    ITSELF,
     OUT_OF_DATE,
     OUT_OF_DATE_SUFFIX,
     RECIPE,
@@ -262,6 +263,8 @@ def _record(node, source: Snapshot, fused, parameters: dict, options: dict | Non
         node.SetAttribute(f"{role}NodeID", id_)
         node.SetAttribute(f"{role}Name", name)
         node.SetNodeReferenceID(role, id_)
+    node.SetAttribute(ITSELF, node.GetID())
+    node.SetNodeReferenceID(ITSELF, node.GetID())
     recipe = {"between": source.between, "second_between": source.second_between, "options": options}
     recipe["stamps"] = [volume.stamp for volume in source.sources]
     node.SetAttribute(RECIPE, json.dumps(recipe, default=str))
