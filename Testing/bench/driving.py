@@ -59,3 +59,15 @@ def names(scene, kind):
     nodes = scene.GetNodesByClass(kind)
     nodes.UnRegister(None)
     return [nodes.GetItemAsObject(index).GetName() for index in range(nodes.GetNumberOfItems())]
+
+
+def done(bench, panel):
+    """Wait for the panel's job to end."""
+    bench.wait(lambda: not panel._job.busy)
+
+
+def composites():
+    """What each slice view shows, by the view's name."""
+    import slicer
+
+    return {c.GetLayoutName(): c for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.driving import case, chosen, fused
+from bench.driving import case, chosen, composites, done, fused
 from bench.fixtures import bench  # noqa: F401
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -16,14 +16,6 @@ from MMIFAminLib.mrml.nodes import array_to_matrix  # noqa: E402
 @pytest.fixture
 def panel(bench):  # noqa: F811
     return bench.open()
-
-
-def composites():
-    return {c.GetLayoutName(): c for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
-
-
-def done(bench, panel):  # noqa: F811
-    bench.wait(lambda: not panel._job.busy)
 
 
 def unit(node, code):

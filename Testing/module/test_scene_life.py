@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.driving import case, chosen, fused, names, slow
+from bench.driving import case, chosen, composites, fused, names, slow
 from bench.fixtures import bench  # noqa: F401
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -16,10 +16,6 @@ def panel(bench):  # noqa: F811
 
 def arrangement(bench):  # noqa: F811
     return bench.app.layoutManager().layoutLogic().GetLayoutNode().GetViewArrangement()
-
-
-def composites():
-    return {c.GetLayoutName(): c for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
 
 
 def measure(bench, panel):  # noqa: F811

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.driving import case, chosen, fused, names
+from bench.driving import case, chosen, composites, done, fused, names
 from bench.fixtures import bench  # noqa: F401
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -14,14 +14,6 @@ slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-cor
 @pytest.fixture
 def panel(bench):  # noqa: F811
     return bench.open()
-
-
-def composites():
-    return {c.GetLayoutName(): c for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
-
-
-def done(bench, panel):  # noqa: F811
-    bench.wait(lambda: not panel._job.busy)
 
 
 def another_window(panel, high):

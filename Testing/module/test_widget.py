@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.driving import case, chosen, fused, names, slow
+from bench.driving import case, chosen, composites, fused, names, slow
 from bench.fixtures import bench  # noqa: F401
 
 slicer = pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
@@ -204,9 +204,6 @@ class TestState:
 
 
 class TestViews:
-    def composites(self):
-        return {c.GetLayoutName(): c for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
-
     def layout(self, bench):
         return bench.app.layoutManager().layoutLogic().GetLayoutNode()
 
@@ -215,18 +212,18 @@ class TestViews:
         for opacity in (0.0, 0.25, 0.5, 1.0):
             panel.ui.opacitySlider.value = opacity
             for view in ("Red", "Yellow", "Green"):
-                composite = self.composites()[view]
+                composite = composites()[view]
                 assert composite.GetForegroundVolumeID() == output.GetID()
                 assert composite.GetForegroundOpacity() == pytest.approx(opacity)
         panel.ui.underComboBox.setCurrentIndex(1)
         functional = panel.ui.functionalSelector.currentNode()
-        assert {c.GetBackgroundVolumeID() for c in self.composites().values()} == {functional.GetID()}
+        assert {c.GetBackgroundVolumeID() for c in composites().values()} == {functional.GetID()}
 
     def test_one_click_compares_and_one_goes_back(self, bench, panel):
         output = fused(bench, panel)
         before = self.layout(bench).GetViewArrangement()
         panel.ui.compareButton.click()
-        views = {name: c for name, c in self.composites().items() if name.startswith("MMIFAmin")}
+        views = {name: c for name, c in composites().items() if name.startswith("MMIFAmin")}
         shown = {c.GetBackgroundVolumeID() for c in views.values()}
         sources = {panel.ui.anatomicalSelector.currentNode().GetID(), panel.ui.functionalSelector.currentNode().GetID()}
         assert shown == sources | {output.GetID()}
@@ -235,7 +232,7 @@ class TestViews:
         assert "Back" in panel.ui.compareButton.text
         panel.ui.compareButton.click()
         assert self.layout(bench).GetViewArrangement() == before
-        assert self.composites()["Red"].GetForegroundOpacity() == 1.0
+        assert composites()["Red"].GetForegroundOpacity() == 1.0
 
     def test_another_layout_chosen_by_the_user_ends_the_comparison(self, bench, panel):
         fused(bench, panel)
