@@ -86,6 +86,19 @@ def test_volumes_that_are_off_are_warned_of_and_registered_on_request(pair, untr
     np.testing.assert_array_equal(sitk.ReadImage("off.nrrd").GetOrigin(), np.array(GRID.origin) + (25, 0, 0))
 
 
+def test_what_a_registration_leads_astray_stays_where_it_was(pair, untrained_weights, monkeypatch):
+    astray = sitk.Euler3DTransform()
+    astray.SetTranslation((0.0, 25.0, 0.0))
+    monkeypatch.setattr("MMIFAminLib.volume.registration.register_rigid", lambda *_, **__: astray)
+    code, report = fuse(untrained_weights, "a.nrrd", "b.nrrd", "--register", "--transform", "found.tfm")
+    assert code == 0 and report["alignment"]["aligned"] and not report["alignment"]["registered"]
+    assert [text for text in report["warnings"] if "it was not moved" in text]
+    assert sitk.ReadTransform("found.tfm").TransformPoint((1.0, 2.0, 3.0)) == (1.0, 2.0, 3.0)
+    moved = sitk.GetArrayFromImage(sitk.ReadImage("out.nrrd"))
+    assert fuse(untrained_weights, "a.nrrd", "b.nrrd")[0] == 0
+    assert np.array_equal(moved, sitk.GetArrayFromImage(sitk.ReadImage("out.nrrd")))
+
+
 def test_a_transform_without_a_registration_is_refused(pair, untrained_weights, capsys):
     assert fuse(untrained_weights, "a.nrrd", "b.nrrd", "--transform", "found.tfm")[0] == 2
     assert "say --register too" in capsys.readouterr().err

@@ -25,29 +25,36 @@ def aligned(
     name: str = "functional",
 ) -> tuple[sitk.Image, dict | None, sitk.Transform | None]:
     """The second of ``files``, the ``name`` volume, where ``options.register`` asks for it moved onto the anatomical one,
-    what the report says of their alignment (None where it cannot be told), and the transform that registered them.
+    what the report says of their alignment (None where it cannot be told), and the transform that registered them. What seemed
+    aligned and does not after the registration is left where it was.
 
-    Adds to ``warnings`` where the two do not seem aligned. Only the place of the volume changes, no voxel does. Raises
-    GeometryError where the two cannot be registered, InputError where one is too thin for it.
+    Adds to ``warnings`` where the two do not seem aligned, or were left so. Only the place of the volume changes,
+    no voxel does. Raises GeometryError where the two cannot be registered, InputError where one is too thin for it.
     """
     from ..volume.registration import alignment_check, register_rigid
 
     names = ("anatomical", name)
     anatomical, moving = (_scalar(file.image) for file in files)
-    moved, transform = files[1].image, None
-    if options.register:
+    moved, transform, registered = files[1].image, None, options.register
+    if registered:
         import SimpleITK as sitk
 
         transform = register_rigid(anatomical, moving, progress, names=names)
-        moved, moving = (sitk.TransformGeometry(image, transform) for image in (moved, moving))
+        moved = sitk.TransformGeometry(moved, transform)
     try:
-        found = alignment_check(anatomical, moving, names=names)
+        found = alignment_check(anatomical, _scalar(moved), names=names)
+        if registered and not found.aligned and (before := alignment_check(anatomical, moving, names=names)).aligned:
+            # A field that covers a small part of the anatomy may be led astray.
+            moved, transform, found, registered = files[1].image, sitk.Euler3DTransform(), before, False
+            warnings.append(
+                f"the {name} volume seemed aligned, and the registration led away from there: it was not moved"
+            )
     except InputError:
         return moved, None, transform  # too thin to tell; what else is wrong the fusion says
     if not found.aligned:
         cure = "the registration did not help: look at the two" if options.register else "--register aligns the two"
         warnings.append(f"{found.message} ({cure})")
-    told = {"aligned": found.aligned, "overlap": round(found.overlap, 4), "registered": options.register}
+    told = {"aligned": found.aligned, "overlap": round(found.overlap, 4), "registered": registered}
     told |= {"displacement_mm": round(found.displacement_mm, 1)} if found.overlap else {}
     return moved, told, transform
 
