@@ -21,7 +21,7 @@ def unseen_section() -> str:
         + _variants("variety.csv", {"mean_rank": "", "expected_rank": ", expected"})
         + "\n\nWhat was tried besides: 300 steps of 24 pairs on from fold 0 after 4,500 steps, at a rate of 0.0003, SSIM with its\n"
         "margin, scored on six pairs of each patient held out. *Invented*: the term of that name on 14 training pairs, in grey levels.\n"
-        "Nothing of it brings what the aims ask for. The term against invention costs most, on SPECT-MR, and stays.\n\n"
+        "No script repeats it: what was changed is not kept in the code. docs/method.md says what follows from it.\n\n"
         + _variants("roads.csv", {"mean_rank": "", "expected_rank": ", expected", "invention": ", invented"})
     )
 

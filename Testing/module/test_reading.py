@@ -365,7 +365,6 @@ class TestRendering:
 
 class TestConsole:
     def test_everything_is_one_call(self, bench, tmp_path):  # noqa: F811
-
         logic = bench.module.MMIFAminLogic()
         anatomical, functional = case(bench).pair()
         found = logic.hottestSpots(functional, count=2)

@@ -168,10 +168,16 @@ def refresh(scene: vtkMRMLScene, current: Collection[vtkMRMLScalarVolumeNode] = 
     """
     answer = ""
     for node in own_volumes(scene):
-        reason = what_changed(node, options if node in current else None)
-        mark(node, "voxels" if reason == _VOXELS else reason)
+        reason = renew(node, options if node in current else None)
         answer = answer or (reason if node in current else "")
     return answer
+
+
+def renew(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None) -> str:
+    """Mark `fusedNode` if it is out of date, else unmark it. Returns what has changed, as `what_changed` does."""
+    reason = what_changed(fusedNode, options)
+    mark(fusedNode, "voxels" if reason == _VOXELS else reason)
+    return reason
 
 
 def _plain(window):

@@ -23,10 +23,10 @@ from .freshness import (
     RECIPE,
     SECOND_ROLE,
     keep_session,
-    mark,
+    renew,
 )
 from .legend import hide_legend
-from .nodes import Snapshot, snapshot, voxels_stamp
+from .nodes import Snapshot, snapshot
 from .quality import quality_nodes
 from .recoloring import Painting, check_weight, paint, painted_with
 
@@ -194,8 +194,7 @@ def publish(
         scene.RemoveNode(measured)
     _record(node, source, fused, parameters, options)
     node.SetAttribute("MMIFAmin.name", name)
-    if any(volume.stamp != voxels_stamp(scene.GetNodeByID(volume.id)) for volume in source.sources if volume.stamp):
-        mark(node, "voxels")  # changed while they were fused
+    renew(node)  # a source may have changed while they were fused
     _file_beside(node, scene.GetNodeByID(source.anatomical.id))
     return node
 

@@ -104,7 +104,7 @@ def recognise(
     told.append(("mr" if role == "anatomical" else "uptake", "role"))
     kind, why = next((kind, why) for kind, why in told if kind)
     if kind == "ct":
-        if scale is None and why in ("modality", "unit") and array.min() < -100:
+        if scale is None and why in ("modality", "unit", "name") and array.min() < -100:
             scale = (1.0, 0.0)
         factor, offset = scale or (None, 0.0)
         region = _region_of_ct(array, spacing, factor, offset) if factor and spacing else None

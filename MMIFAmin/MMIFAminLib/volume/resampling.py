@@ -11,15 +11,12 @@ import SimpleITK as sitk
 
 from ..errors import GeometryError, InputError
 from .geometry import check_not_labels, check_volume, extent, finite, index_to_physical, same_grid
-from .hounsfield import AIR_HU, hounsfield_scale
+from .hounsfield import AIR_HU
 from .intensity import background_value
 from .recognition import NOTHING_TOLD, Hints, recognise
 
 Tick = Callable[[float], object]
 """Called with the fraction done, about every hundredth; what it raises ends the work and comes out of it."""
-
-
-_BELOW_WATER = -100  # HU: values that only a CT in HU has
 
 
 @dataclass(frozen=True)
@@ -114,10 +111,9 @@ class Resampling:
 
 def _background(array: np.ndarray, hints: Hints) -> float:
     """The value outside: air also of a CT that is told to be one and holds none, as one of the spine alone."""
-    is_ct = recognise(array, None, "functional", hints).kind == "ct"
-    if is_ct and hounsfield_scale(array) is None and array.min() < _BELOW_WATER:
-        return AIR_HU
-    return float(background_value(array))
+    shows = recognise(array, None, "functional", hints)
+    in_hu = shows.kind == "ct" and (shows.scale, shows.offset) == (1.0, 0.0)
+    return AIR_HU if in_hu else float(background_value(array))
 
 
 def _overlap(functional, anatomical, names) -> Overlap:
