@@ -4,7 +4,7 @@
     python docs/make_performance.py --check    # fails if a table is not that of the CSVs
 
 The CSVs in Testing/benchmarks/results are made by ``make bench`` (speed.csv) and
-``Testing/benchmarks/{tried,precision}.py``. A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text
+``Testing/benchmarks/{tried,precision,gpu,...}.py``. A table stands between ``<!-- NAME -->`` and ``<!-- end -->``; the text
 around the tables is written by hand and says no number that a table says.
 """
 
@@ -171,6 +171,40 @@ def at_once(_speed):
     return table([head, "median", "least to most", "of the whole"], body)
 
 
+def gpu_machine(_speed):
+    rows = read("gpu.csv")
+    told = {row["measure"]: row["value"] for row in rows if row["case"] == "machine"}
+    threads = next(row["threads"] for row in rows if row["measure"] == "total")
+    return f"GPU: {told['gpu']}; processor beside it: {told['processor']}, {threads} threads; PyTorch {told['torch']}."
+
+
+def gpu_networks(_speed):
+    rows = [row for row in read("gpu.csv") if row["measure"] == "time a pair"]
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    body = []
+    for case, precision in dict.fromkeys((row["case"], row["precision"]) for row in rows):
+        own = {row["batch"]: row["value"] for row in rows if (row["case"], row["precision"]) == (case, precision)}
+        body.append([case, precision, *(f"{float(own[batch]):.2f}" for batch in batches)])
+    return table(["ms a 256 x 256 pair", "", *(f"batch of {batch}" for batch in batches)], body)
+
+
+def gpu_volumes(_speed):
+    rows = read("gpu.csv")
+    body = []
+    for row in rows:
+        if row["measure"] == "total":
+            volume, settings = row["case"].split(", ")[0], (row["device"], row["precision"])
+            own = {
+                r["measure"]: float(r["value"])
+                for r in rows
+                if (r["device"], r["precision"]) == settings and r["case"] in (volume, row["case"])
+            }
+            apart = f"{own['largest difference']:.2f}" if "largest difference" in own else ""
+            memory = f"{1.048576 * own['GPU memory']:.0f}" if "GPU memory" in own else ""
+            body.append([volume, " ".join(settings), f"{own['network']:.2f}", f"{own['total']:.2f}", apart, memory])
+    return table(["volumes", "on", "network, s", "all, s", "largest difference, of 255", "MB on the GPU"], body)
+
+
 def inferer(speed):
     body = [
         [name, f"{speed(case, 'time a slice'):.1f} ms", f"{1.048576 * speed(case, 'memory above the sources'):.1f} MB"]
@@ -213,6 +247,7 @@ def tables():
     made = {
         f.__name__: f(speed)
         for f in (machine, targets, references, volumes, variants, parts, operators, start, at_once, inferer)
+        + (gpu_machine, gpu_networks, gpu_volumes)
     }
     return made | {"tried": tried(read("tried.csv")), "precision": precision(read("precision.csv"))}
 

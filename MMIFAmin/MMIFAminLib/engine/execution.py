@@ -205,7 +205,8 @@ class Room:
                 return  # another thread has stepped back meanwhile
             if slices > 1:
                 self.slices = slices // 2
-                self.warnings.append(f"Out of memory on {device}: went on with {self.slices} slices at a time.")
+                so_many = "one slice" if self.slices == 1 else f"{self.slices} slices"
+                self.warnings.append(f"Out of memory on {device}: went on with {so_many} at a time.")
             elif device != "cpu":
                 self.device = "cpu"
                 self.warnings.append(f"Out of memory on {device}: went on with the CPU.")

@@ -287,12 +287,13 @@ class VolumeFuser:
         if volume and len(occupied) > 1:
             seen: dict[int, Context] = {}
 
-            def see(index: int) -> None:
-                seen[index] = self._see(*images([occupied[index]]), kind, room)
+            def see(indices: list[int]) -> None:
+                seen[indices[0]] = self._see(*images(indices), kind, room)
 
-            sample = sample_slices(len(occupied))
-            run_in_threads(see, sample, self.threads, limit, lambda done: progress(0.0, "Looking at the volume"))
-            context = common_context([seen[index] for index in sample])
+            sample = [occupied[index] for index in sample_slices(len(occupied))]
+            looks = [sample[start : start + count] for start in range(0, len(sample), count)]
+            run_in_threads(see, looks, self.threads, limit, lambda done: progress(0.0, "Looking at the volume"))
+            context = common_context([seen[indices[0]] for indices in looks])
 
         functional, window = sources[1]
 
@@ -326,7 +327,10 @@ class VolumeFuser:
         return self._run(a, b, kind, room, context) if fused is None else fused
 
     def _see(self, a: torch.Tensor, b: torch.Tensor, kind: "_Kind", room: Room) -> Context:
-        """What the network's global layers see of one slice; gives way for want of memory."""
+        """What the network's global layers see of each slice of a batch; gives way for want of memory."""
+        if len(a) > (size := room.slices):
+            parts = [self._see(a[i : i + size], b[i : i + size], kind, room) for i in range(0, len(a), size)]
+            return tuple(torch.cat(means) for means in zip(*parts))
         seen = self._try(len(a), room, lambda device: self._look(a, b, kind, device))
         return self._see(a, b, kind, room) if seen is None else seen
 
