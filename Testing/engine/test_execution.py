@@ -51,6 +51,12 @@ def test_gpu_gives_way_to_the_cpu(fuser, pair):
     assert told == [f"Out of memory on cuda: went on with {way}." for way in ways]
 
 
+def test_few_threads_hand_work_to_a_gpu(fuser, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    threads = {at: VolumeFuser(fuser._network, fuser.weights, at, "fp32").threads for at in ("cpu", "cuda", "cuda:1")}
+    assert threads == {"cpu": 16, "cuda": 4, "cuda:1": 4}
+
+
 @pytest.mark.parametrize(
     "error",
     [

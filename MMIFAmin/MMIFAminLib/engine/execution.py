@@ -19,6 +19,9 @@ PIXELS_PER_BATCH = {"cpu": 1, "cuda": 32 * 256 * 256, "mps": 8 * 256 * 256}
 PIXELS_UNDER_WAY = {"cpu": 16 * 512 * 512, "cuda": 128 * 256 * 256, "mps": 32 * 256 * 256}
 """Bounds the memory of all threads together."""
 
+THREADS_ON_A_GPU = 4
+"""What hands batches to a GPU: each thread has a stream and handles of CUDA's libraries, which take long to make."""
+
 _FIRST_WITH_TENSOR_CORES = (7, 0)  # CUDA compute capability; older GPUs compute fp16 slower than fp32
 _PATIENCE = 0.1  # seconds between two looks at whether the caller wants to stop
 _lock = threading.Lock()

@@ -29,6 +29,7 @@ from ..volume.through_plane import sampled_ratio, steady
 from .execution import (
     PIXELS_PER_BATCH,
     PIXELS_UNDER_WAY,
+    THREADS_ON_A_GPU,
     Room,
     choose_device,
     choose_precision,
@@ -57,8 +58,8 @@ class VolumeFuser:
 
     ``device`` is "cpu", "cuda" (or "cuda:1") or "mps"; ``precision`` is "fp32", "bf16" or "fp16" (the network's features
     only: the image itself is always computed in float32); ``weights`` says which weights are loaded; ``threads`` is how many
-    slices are computed side by side on the CPU (default: the threads that PyTorch uses); ``batch_pixels`` bounds what one of
-    them takes at once. On the CPU neither changes the result.
+    slices are computed side by side on the CPU, batches on a GPU (default: the threads that PyTorch uses, on a GPU no more than
+    4); ``batch_pixels`` bounds what one of them takes at once. On the CPU neither changes the result.
     """
 
     def __init__(self, network: MMIFAMIN, weights: WeightsInfo, device: str, precision: str) -> None:
@@ -66,6 +67,8 @@ class VolumeFuser:
         self.device = device
         self.precision = precision
         self.threads = torch.get_num_threads()
+        if device_kind(device) != "cpu":
+            self.threads = min(self.threads, THREADS_ON_A_GPU)
         self.batch_pixels = PIXELS_PER_BATCH[device_kind(device)]
         self._network = network
         self._prepared: dict[tuple, MMIFAMIN] = {}
