@@ -194,9 +194,12 @@ def test_a_real_world_value_mapping_counts_where_it_is_the_unit(tmp_path):
 def test_float_pixel_data_are_read(tmp_path, keyword, dtype):
     values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(dtype)
     ds = header("MR", "1.2.840.10008.5.1.4.1.1.30", 5, 6, dtype, NumberOfFrames=4)
-    setattr(ds, keyword, values.tobytes())
     for name in ("BitsStored", "HighBit", "PixelRepresentation"):
         delattr(ds, name)
+    values[:, 0, :2] = -9999, -1e4
+    setattr(ds, keyword, values.tobytes())
+    setattr(ds, keyword.replace("Data", "PaddingValue"), -9999.0)
+    setattr(ds, keyword.replace("Data", "PaddingRangeLimit"), -1e4)
     frames = []
     for k in range(4):
         frame, place = Dataset(), Dataset()
@@ -207,6 +210,7 @@ def test_float_pixel_data_are_read(tmp_path, keyword, dtype):
         frames.append(frame)
     ds.PerFrameFunctionalGroupsSequence = frames
     ds.save_as(tmp_path / "map.dcm", enforce_file_format=True)
+    values[:, 0, :2] = 0
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "map.dcm")), values)
 
 

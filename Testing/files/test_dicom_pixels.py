@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
 from MMIFAminLib.files import read_volume, read_volume_file
 from support.dicom import Written, write_enhanced, write_series
@@ -181,3 +181,26 @@ def test_an_enhanced_object_has_the_mapping_with_a_unit_of_several(tmp_path):
     ds.save_as(tmp_path / "a")
     np.testing.assert_allclose(values_of(tmp_path / "a"), 2.0 * SMOOTH)
     assert read_volume_file(tmp_path / "a").about.unit == "BQML"
+
+
+@pytest.mark.parametrize("compressed_by", [None, RLELossless])
+@pytest.mark.parametrize(
+    "dtype, padding, alike", [(np.int16, -32768, 0), (np.uint16, 63536, 2096), (np.uint16, 65535, 4095)]
+)
+def test_padding_beyond_the_stored_bits_is_not_what_has_its_lower_bits(tmp_path, dtype, padding, alike, compressed_by):
+    """Of 12 bits, -32768 would be 0: water of a CT became air."""
+    stored = np.random.default_rng(0).integers(1, 900, (3, 10, 12)).astype(dtype)
+    stored[:, 0], stored[:, 1] = padding, alike
+    tags = {"BitsStored": 12, "HighBit": 11, "PixelPaddingValue": padding}
+    write_series(tmp_path, Written(stored, PLACES, intercepts=[0] * 3, tags=tags), syntax=compressed_by)
+    expected = stored.astype(int)
+    expected[:, 0] = -1000
+    np.testing.assert_array_equal(values_of(tmp_path), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_stored_bits_may_lie_at_the_top(tmp_path, dtype):
+    stored = np.random.default_rng(0).integers(0, 2000, (3, 10, 12)).astype(dtype) - (1000 if dtype is np.int16 else 0)
+    tags = {"BitsStored": 12, "HighBit": 15, "PixelPaddingValue": 16}
+    write_series(tmp_path, Written((stored << 4) | 5, PLACES, modality="MR", tags=tags))
+    np.testing.assert_array_equal(values_of(tmp_path), np.where(stored == 16, 0, stored))

@@ -154,7 +154,7 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
     """
     import pydicom
     from pydicom.pixels.utils import pixel_array
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
     dataset = pydicom.dcmread(path, force=True)
     dataset.file_meta = getattr(dataset, "file_meta", None) or header.file_meta
@@ -170,8 +170,9 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
     if syntax.is_encapsulated and "PixelData" in dataset:
         _check_encapsulated(dataset, path)
     count, colours = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
+    whole = colours == 1 and (not syntax.is_encapsulated or syntax == RLELossless)  # with the bits above those stored
     try:
-        array = pixel_array(dataset, raw=colours == 1)
+        array = pixel_array(dataset, raw=colours == 1, **({"correct_unused_bits": False} if whole else {}))
     except (NotImplementedError, AttributeError) as error:
         raise InputError(f"{path} cannot be decoded ({syntax.name}): {line(error)}") from None
     except (MemoryError, KeyboardInterrupt, SystemExit):
@@ -182,7 +183,7 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
     if array.size != np.prod(shape):
         raise InputError(f"{path} is truncated or damaged: {array.shape} pixels are there, its header declares {shape}")
     array = np.ascontiguousarray(array.reshape(shape), array.dtype.newbyteorder("="))
-    if array.dtype.kind in "iu" and colours == 1 and not syntax.is_encapsulated:
+    if array.dtype.kind in "iu" and whole:
         array = _only_stored_bits(array, dataset)
     return array
 
@@ -200,7 +201,8 @@ def _check_encapsulated(dataset, path):
 
 
 def _only_stored_bits(array, dataset):
-    """``array`` without what lies above the high bit (overlays of old scanners), sign extended where it is signed."""
+    """``array`` without what lies above the high bit (overlays of old scanners), sign extended where it is signed; padding
+    that is too large for the stored bits stays as it is."""
     allocated = array.dtype.itemsize * 8
     stored = int(dataset.get("BitsStored") or allocated)
     high = int(dataset.get("HighBit") if dataset.get("HighBit") is not None else stored - 1)
@@ -208,19 +210,28 @@ def _only_stored_bits(array, dataset):
         return array
     signed = bool(dataset.get("PixelRepresentation"))
     bits = array.view(np.dtype(f"u{array.dtype.itemsize}")) << (allocated - 1 - high)  # the high bit to the top
-    return (bits.view(np.dtype(f"i{array.dtype.itemsize}")) if signed else bits) >> (allocated - stored)
+    values = (bits.view(np.dtype(f"i{array.dtype.itemsize}")) if signed else bits) >> (allocated - stored)
+    padded = padding_mask(array, dataset) if high == stored - 1 else None
+    return values if padded is None else np.where(padded, array, values)
 
 
 def padding_mask(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
-    """Where ``stored`` (rows, columns) is padding (C.7.5.1.1.2), or None where the object declares none."""
-    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
-    if value in (None, "") or stored.dtype.kind not in "iu":
+    """Where ``stored`` is padding (C.7.5.1.1.2, C.7.6.24.1), or None where the object declares none.
+
+    A value beyond the stored bits is padding where a pixel has all its bits, never where its lower ones are alike: stored
+    0, which may be water, is not -32768.
+    """
+    prefix = {4: "Float", 8: "DoubleFloat"}[stored.dtype.itemsize] if stored.dtype.kind == "f" else ""
+    value = dataset.get(f"{prefix}PixelPaddingValue")
+    limit = dataset.get(f"{prefix}PixelPaddingRangeLimit")
+    if value in (None, ""):
         return None
-    bits, signed = int(dataset.get("BitsStored") or 8 * stored.dtype.itemsize), stored.dtype.kind == "i"
+    bits, signed = 8 * stored.dtype.itemsize, stored.dtype.kind == "i"
 
     def wrapped(number):  # writers confuse signed and unsigned: the same bits mean the same padding
-        number = int(number)
-        bare = number % (1 << bits)
+        if prefix:
+            return stored.dtype.type(number)
+        bare = int(number) % (1 << bits)
         return bare - (1 << bits) if signed and bare >> (bits - 1) else bare
 
     ends = sorted((wrapped(value), wrapped(value if limit in (None, "") else limit)))
