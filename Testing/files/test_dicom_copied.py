@@ -49,6 +49,9 @@ def written(folder, modality="CT", **tags):
         ({"PatientName": "Doe\x1b^Jane", "PatientID": "47\x0711"}, {"PatientName": "Doe^Jane", "PatientID": "4711"}),
         ({"PatientID": "7" * 80}, {"PatientID": "7" * 64}),
         ({"PatientName": ["Doe", "Jane"]}, {"PatientName": "Doe Jane"}),
+        ({"PatientName": "a^b^c^d^e^f^g"}, {"PatientName": "a^b^c^d^e f g"}),
+        ({"PatientName": "Doe^Jane^^^^^"}, {"PatientName": "Doe^Jane^^^"}),
+        ({"PatientName": "=".join(letter * 70 for letter in "ABC")}, {"PatientName": "A" * 64}),
         ({"ResponsiblePersonRole": "PARENT"}, {"ResponsiblePersonRole": None}),
         ({"ResponsiblePerson": "Doe^John", "ResponsiblePersonRole": "PARENT"}, {"ResponsiblePerson": "Doe^John"}),
         ({"ClinicalTrialSponsorName": "x", "ClinicalTrialSiteID": "1"}, {"ClinicalTrialSponsorName": None}),
@@ -57,6 +60,7 @@ def written(folder, modality="CT", **tags):
         ({"PatientAlternativeCalendar": "LUNAR", "StrainDescription": "y"}, {"StrainDescription": None}),
         ({"PatientComments": "two\r\nlines", "Occupation": "a\x01"}, {"PatientComments": "two\r\nlines", "Occupation": None}),
         ({"PatientWeight": [70, 71], "StudyDate": "20241399"}, {"PatientWeight": None, "StudyDate": ""}),
+        ({"PatientBirthDate": "19600101-19610101", "StudyTime": "10-11"}, {"PatientBirthDate": "", "StudyTime": ""}),
         ({"SeriesNumber": [3, 4]}, {"SeriesNumber": 1000}),
     ],
 )  # fmt: skip
@@ -98,6 +102,37 @@ def test_sequences_are_copied_where_they_are_whole(tmp_path):
 def test_names_of_any_alphabet_survive(tmp_path, charset, name):
     ds, path, _ = written(tmp_path, SpecificCharacterSet=charset, PatientName=name)
     assert str(ds.PatientName) == name and ds.SpecificCharacterSet == "ISO_IR 192"
+    assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 144", "ISO_IR 192"])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PatientName": "Воскресенский^Владислав^Александрович"},
+        {"StudyDescription": "Компьютерная томография органов грудной клетки"},
+        {"ProcedureCodeSequence": [item(**CODE | {"CodeMeaning": "Томография с контрастным усилением"})]},
+    ],
+)
+def test_text_that_is_long_in_bytes_keeps_to_an_alphabet_of_single_ones(tmp_path, charset, tags):
+    ds, path, said = written(tmp_path, SpecificCharacterSet=charset, **tags)
+    assert ds.SpecificCharacterSet == "ISO_IR 144" and said == ""
+    assert all(str(ds[name].value) == str(value) or ds[name].value == value for name, value in tags.items())
+    assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.parametrize(
+    "tags, time",
+    [
+        ({"ScanningSequence": ["SE", "IR"], "InversionTime": "900"}, 900),  # FLAIR
+        ({"ScanningSequence": "IR"}, None),
+        ({"ScanningSequence": "GR", "ScanOptions": "CG", "InversionTime": "900"}, "absent"),
+        ({"ScanningSequence": ["EP", "SE"], "SequenceVariant": "SK", "ScanOptions": ["PFP", "FS"]}, "absent"),
+    ],
+)
+def test_sequences_of_mr_are_whole(tmp_path, tags, time):
+    ds, path, _ = written(tmp_path, "MR", **tags)
+    assert ds.ScanningSequence == tags["ScanningSequence"] and ds.get("InversionTime", "absent") == time
     assert dciodvfy_errors(path) == []
 
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 _IDENTITY = ("PatientName", "PatientID")  # never left out: brought into the standard's form where they break it
 _LONGEST = 64  # characters of an identifier, and of each group of a name
+_COMPONENTS = 5  # of each group of a name: family, given, middle, prefix, suffix
+_BYTES = {"PN": 64, "LO": 64, "SH": 16}
+"""What validators that count bytes, not characters (dciodvfy), take for the longest text; of a name for all its groups."""
+_UNICODE = "ISO_IR 192"
+_ALPHABETS = tuple(f"ISO_IR {number}" for number in (100, 101, 109, 110, 144, 126, 127, 138, 148, 166))
 _TOGETHER = (
     ("ResponsiblePerson", "ResponsiblePersonRole"),
     ("PatientBirthDateInAlternativeCalendar", "PatientAlternativeCalendar"),
@@ -51,7 +56,8 @@ _ITEMS = {
 
 def allowed(source: Dataset) -> Dataset:
     """A copy of what ``source`` says that keeps to the standard: no private, empty or malformed attributes, none without
-    those that it must stand with, none of animals; of sequences codes and references only. Text is in Unicode (ISO_IR 192)."""
+    those that it must stand with, none of animals; of sequences codes and references only. Text is in Unicode (ISO_IR 192), or
+    in an alphabet of single bytes where a text is too long for those who count them."""
     from pydicom.dataset import Dataset
 
     kept = Dataset()
@@ -72,8 +78,27 @@ def allowed(source: Dataset) -> Dataset:
     methods = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
     if kept.get("PatientIdentityRemoved") == "YES" and not any(name in kept for name in methods):
         kept.DeidentificationMethod = "Not told by the source"
-    kept.SpecificCharacterSet = "ISO_IR 192"
+    texts = list(_texts(kept))
+    choices = (name for name in (_UNICODE, *_ALPHABETS) if _fit(texts, name))
+    kept.SpecificCharacterSet = next(choices, _UNICODE)
     return kept
+
+
+def _texts(ds):
+    """The VR and the text of each value, items of sequences included."""
+    for element in ds.iterall():
+        if element.VR in _BYTES:
+            for value in element.value if element.VM > 1 else [element.value]:
+                yield element.VR, str(value)
+
+
+def _fit(texts, character_set):
+    from pydicom.charset import python_encoding
+
+    try:
+        return all(len(text.encode(python_encoding[character_set])) <= _BYTES[vr] for vr, text in texts)
+    except UnicodeEncodeError:
+        return False
 
 
 def is_uid(value: object) -> bool:
@@ -87,11 +112,22 @@ def identity_is_changed(source: Dataset) -> bool:
 
 
 def _in_form(element: DataElement) -> str:
-    """Name or id as one value without control characters, each part as long as it may be."""
+    """Name or id as one value without control characters, each part as long as it may be; a name of too many parts, or of too
+    long ones, as long as one may be in all."""
     values = element.value if element.VM > 1 else [element.value or ""]
-    text = re.sub(r"[\x00-\x1f\x7f]", "", " ".join(map(str, values)))
-    parts = text.split("=")[:3] if element.VR == "PN" else [text]
-    return "=".join(part[:_LONGEST] for part in parts)
+    told = " ".join(map(str, values))
+    text = re.sub(r"[\x00-\x1f\x7f]", "", told)
+    if element.VR != "PN":
+        return text[:_LONGEST]
+    name = "=".join(_group(part)[:_LONGEST] for part in text.split("=")[:3])
+    return name if name == told else name.encode()[: _BYTES["PN"]].decode(errors="ignore").rstrip("=")
+
+
+def _group(text: str) -> str:
+    """One group of a name, with what follows its last component in that one."""
+    parts = text.split("^")
+    last = " ".join(filter(None, parts[_COMPONENTS - 1 :]))
+    return "^".join([*parts[: _COMPONENTS - 1], last]) if len(parts) > _COMPONENTS else text
 
 
 def _items(element: DataElement) -> list[Dataset]:
@@ -121,6 +157,8 @@ def _is_allowed(element: DataElement) -> bool:
         return False
     if element.VR == "UI":
         return all(map(is_uid, values))
+    if element.VR in ("DA", "TM") and any("-" in value for value in values):  # a range, as a query has it
+        return False
     control = r"[\x00-\x08\x0b\x0e-\x1f\x7f]" if element.VR in ("LT", "ST", "UT") else r"[\x00-\x1f\x7f]"
     try:
         for value in values:

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from .about import About
 from .dicom_copied import allowed, identity_is_changed, is_uid
-from .dicom_labels import whole
+from .dicom_labels import many, whole
 from .writing import atomic_folder
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _BODY = ("BodyPartExamined", "Laterality", "PatientPosition")
 _MR = (
     "ScanningSequence",
     "SequenceVariant",
-    "ScanOptions",
     "MRAcquisitionType",
     "RepetitionTime",
     "EchoTime",
@@ -213,6 +212,8 @@ def _series(
         ds.ScanOptions = ds.MRAcquisitionType = ""
         ds.RepetitionTime = ds.EchoTime = ds.EchoTrainLength = None
         _copy(shown, ds, _MR)
+        if "IR" in many(ds.ScanningSequence):  # FLAIR, say: wanted of these, and forbidden in others
+            ds.InversionTime = shown.get("InversionTime")
     else:
         ds.ConversionType, ds.PatientOrientation = "WSD", ""
     return ds
