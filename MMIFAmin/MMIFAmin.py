@@ -266,7 +266,7 @@ class MMIFAminWidget(
     def onFuse(self, checked: bool = False) -> None:
         if self._job.busy:
             self._cancel()
-        elif self._labelsAccepted() and self._misalignmentAccepted():
+        elif self._patientsAccepted() and self._labelsAccepted() and self._misalignmentAccepted():
             self._report = ""
             fusion = partial(self.logic.fusion, insist=bool(self._labels))
             self._start(_("The volumes were not fused."), fusion, self._onFused, estimate=False)

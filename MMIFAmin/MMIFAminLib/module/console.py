@@ -66,7 +66,7 @@ class ConsoleLogic:
         of one in small letters with hyphens ("pet-ct-oncology", "pet-mr-brain"); what is given besides goes before it.
         `plane` is "axial" (if left out), "coronal", "sagittal" or "acquisition"; windows are "auto" (if left out),
         "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue", "ct-lung", "LOW:HIGH" or (low, high); `kind` of the
-        pair is "auto" (if left out), "uptake" or "anatomical" (two MR or CT); `insist` fuses label maps too;
+        pair is "auto" (if left out), "uptake" or "anatomical" (two MR or CT); `insist` fuses label maps and two patients too;
         `colorTable` is a colour node or the name of a built-in table; `functionalWeight` (0 to 1) scales the colours;
         `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return False to cancel. With `show`
         the slice views show what is fused as it comes, the slices that they are at first, and then the fused volume.

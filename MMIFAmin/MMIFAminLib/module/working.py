@@ -33,6 +33,7 @@ class Working:
         self._check = Runner()  # of the alignment
         self._taking = Runner()  # the look at what the volumes would be taken for
         self._labels: list = []  # the names of sources that look like label maps
+        self._patients: tuple = ()  # the sources of different patients that are meant to be fused
         self._taken: Any = None  # the sources and options of that look
         self._loading = Runner()  # of the libraries, once the panel is entered
         self._alignment: Any = None  # what the last check found, of the volumes as they lie now
@@ -206,6 +207,22 @@ class Working:
         question = _("{names}: numbers of regions rather than intensities, it seems. Fuse as images all the same?")
         names = _(" and ").join(f"'{name}'" for name in self._labels)
         return slicer.util.confirmOkCancelDisplay(question.format(names=names), _("MMIFAmin Image Fusion"))
+
+    def _patientsAccepted(self) -> bool:
+        """Whether to fuse: asks once about volumes that the data tree has under different patients."""
+        from .. import mrml
+
+        p = self._parameterNode
+        if p is None or state.why_not_pair(p):
+            return True  # what is missing is told where the fusion is prepared
+        sources = state.sources(p)
+        message = mrml.other_patient(*sources)
+        if not message or sources == self._patients:
+            return True
+        question = _("{message}. Fuse all the same?").format(message=message)
+        accepted = slicer.util.confirmOkCancelDisplay(question, _("MMIFAmin Image Fusion"))
+        self._patients = sources if accepted else ()
+        return accepted
 
     def _misalignmentAccepted(self) -> bool:
         """Whether to fuse: asks once about volumes that are known not to lie on each other."""

@@ -10,7 +10,7 @@ from .compare import compare_layout, fit_views, return_crosshair, show_compare, 
 from .freshness import made_of, note_voxels, own_volumes, refresh, sources_of, surely_current, what_changed
 from .growing import GrowingVolume
 from .legend import hide_legend, legend_nodes, show_legend
-from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, snapshot, still_there
+from .nodes import Snapshot, SourceVolume, check_pair, node_to_image, other_patient, snapshot, still_there
 from .publishing import check_output, fuse_nodes, fuse_snapshot, publish
 from .quality import QualityNodes, publish_quality, quality_chart, quality_nodes, snapshot_quality
 from .recoloring import Painting, is_painted, paint, recolor
@@ -38,6 +38,7 @@ __all__ = [
     "node_color_table",
     "node_to_image",
     "note_voxels",
+    "other_patient",
     "own_volumes",
     "paint",
     "publish",

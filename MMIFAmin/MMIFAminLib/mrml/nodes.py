@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -264,6 +265,16 @@ def hints_of(node: vtkMRMLVolumeNode) -> Hints:
     return Hints(_modality(node), code, node.GetName())
 
 
+def other_patient(*nodes: vtkMRMLVolumeNode) -> str:
+    """In words, that two of the volume nodes lie under different patients of the data tree, where Slicer's DICOM module
+    puts what it loads; else ""."""
+    ids = [(node, _patient(node)) for node in nodes]
+    for (one, first), (other, second) in combinations(ids, 2):
+        if first and second and first != second:
+            return f"'{one.GetName()}' and '{other.GetName()}' are of different patients (their patient ids differ)"
+    return ""
+
+
 def voxels_stamp(node: vtkMRMLVolumeNode) -> str:
     """What changes with the voxels of a volume node, as long as this process lives and the scene is not loaded anew."""
     return f"{_PROCESS}-{node.GetImageData().GetMTime()}" if node.GetImageData() is not None else ""
@@ -272,6 +283,14 @@ def voxels_stamp(node: vtkMRMLVolumeNode) -> str:
 def _source(node) -> SourceVolume:
     told = hints_of(node)
     return SourceVolume(node.GetID(), node.GetName(), node_to_image(node), told.modality, told.unit, voxels_stamp(node))
+
+
+def _patient(node) -> str:
+    scene = node.GetScene()
+    tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode") if scene is not None else None
+    if tree is None or not (item := tree.GetItemByDataNode(node)):
+        return ""
+    return (tree.GetAttributeFromItemAncestor(item, "DICOM.PatientID", "Patient") or "").strip()
 
 
 def _modality(node) -> str | None:

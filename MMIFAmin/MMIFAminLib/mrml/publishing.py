@@ -26,7 +26,7 @@ from .freshness import (
     renew,
 )
 from .legend import hide_legend
-from .nodes import Snapshot, snapshot
+from .nodes import Snapshot, other_patient, snapshot
 from .quality import quality_nodes
 from .recoloring import Painting, check_weight, paint, painted_with
 
@@ -67,7 +67,7 @@ def fuse_nodes(
 
     The output has the anatomical node's geometry and parent transform; the sources stay as they are. An existing
     `outputNode` is overwritten only once the fusion has succeeded. Windows and `kind` of the pair ("auto", "uptake",
-    "anatomical") are as in `VolumeFuser.fuse`, `insist` fuses label maps too; `colorTable` is a colour node, a
+    "anatomical") are as in `VolumeFuser.fuse`, `insist` fuses label maps and two patients too; `colorTable` is a colour node, a
     ColorTable or a built-in name (None: the functional node's own, unless it is grey); `functionalWeight` in [0, 1]
     scales its colourfulness. A `watcher` is shown the slices as they come (`GrowingVolume`). Raises MMIFAminError
     with one sentence for the user, and FusionCancelled when `progress(fraction, text)` returns False.
@@ -75,6 +75,9 @@ def fuse_nodes(
     With `secondNode`, a second anatomical volume, three are fused at once; `secondWindow` is its own.
     """
     source, scene = snapshot(anatomicalNode, functionalNode, secondNode), anatomicalNode.GetScene()
+    nodes = (anatomicalNode, functionalNode, *([] if secondNode is None else [secondNode]))
+    if not insist and (message := other_patient(*nodes)):
+        raise InputError(f"{message}; if you mean it, say insist=True.")
     check_output(source, outputNode, rgb)
     check_weight(functionalWeight)
     table = resolve_color_table(colorTable, source.table)
