@@ -47,10 +47,11 @@ class TestRoles:
 
         told = {
             "anatomical": "MRHead MRBrainTumor1 CTChest CTACardio CTAC CT_lung T1 T1w T2Flair MPRAGE FLAIR_ax MRI "
-            "AC_CT LDCT CTWB ADC DWI T1ce MP2RAGE",
+            "AC_CT LDCT CTWB ADC DWI T1ce MP2RAGE MRAC",
             "functional": "SUVbw SUVlbm NAC PET_NAC PET-AC FDG-PET 18F-FDG DaTSCAN spect_recon WholeBodyPET "
             "PETAC WBPET FDGPET Ga68-DOTATOC 68Ga_PSMA FET MIBI HMPAO",
-            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure CT_perf MR_ASL PET_mumap",
+            None: "CT_for_PET PETCT CTPerfusion MR-PET Volume carpet respect Petra structure CT_perf MR_ASL PET_mumap "
+            "[WB_CTAC]_Body PET_MRAC CTDose",
         }
         for role, names in told.items():
             for name in names.split():

@@ -9,7 +9,7 @@ _FUNCTIONAL_WORD = re.compile(
     r"uptake|perf|perfusion|asl|suv(bw|lbm|bsa|ibw|max)?"
 )
 _ANATOMICAL_WORD = re.compile(
-    r"mri?|mra|t1(w|c|ce|gd)?|t2w?|pdw|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
+    r"mri?|mrac?|t1(w|c|ce|gd)?|t2w?|pdw|flair|mp2?rage|swi|dwi|adc|ct(wb|ac|a)?|cbct|ldct|mumap|umap"
 )
 _NEVER_BY_ITSELF = {
     "not corrected, a localizer or a projection": re.compile(
@@ -17,6 +17,7 @@ _NEVER_BY_ITSELF = {
     ),
     "a label map by its name": re.compile(r"labels?|labelmap|masks?|d?seg|segmentation|segmented"),
 }
+_NO_IMAGE = {"dose", "rtdose"}
 _PART = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(
     r"[A-Z]+(?=[A-Z][a-z]{2})|[A-Z]?[a-z]+|[A-Z]+[0-9]*|[a-z]+[0-9]*"
@@ -28,6 +29,8 @@ _WORD_OR_NUMBER = re.compile(f"{_WORD.pattern}|[0-9]+")
 def role_by_name(name: str) -> str | None:
     """The role ("functional", "anatomical") that the words of ``name`` tell; None where they tell none or both (CT_for_PET)."""
     words = _words(name)
+    if _NO_IMAGE & words or {"wb", "ctac"} <= words:  # Philips' [WB_CTAC] is PET, corrected by CT
+        return None
     functional = any(_FUNCTIONAL_WORD.fullmatch(word) for word in words)
     anatomical = any(_ANATOMICAL_WORD.fullmatch(word) for word in words)
     return None if functional == anatomical else "functional" if functional else "anatomical"
