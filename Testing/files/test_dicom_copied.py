@@ -61,6 +61,14 @@ def written(folder, modality="CT", **tags):
         ({"PatientComments": "two\r\nlines", "Occupation": "a\x01"}, {"PatientComments": "two\r\nlines", "Occupation": None}),
         ({"PatientWeight": [70, 71], "StudyDate": "20241399"}, {"PatientWeight": None, "StudyDate": ""}),
         ({"PatientBirthDate": "19600101-19610101", "StudyTime": "10-11"}, {"PatientBirthDate": "", "StudyTime": ""}),
+        (
+            {"ReferringPhysicianName": "a^b^c^d^e^f", "NameOfPhysiciansReadingStudy": "a^b^c^d^e^f"},
+            {"ReferringPhysicianName": "", "NameOfPhysiciansReadingStudy": None},
+        ),
+        (
+            {"ClinicalTrialTimePointID": "1", "LongitudinalTemporalEventType": "BASELINE"},
+            {"LongitudinalTemporalEventType": None},
+        ),
         ({"SeriesNumber": [3, 4]}, {"SeriesNumber": 1000}),
     ],
 )  # fmt: skip
@@ -125,7 +133,7 @@ def test_text_that_is_long_in_bytes_keeps_to_an_alphabet_of_single_ones(tmp_path
     "tags, time",
     [
         ({"ScanningSequence": ["SE", "IR"], "InversionTime": "900"}, 900),  # FLAIR
-        ({"ScanningSequence": "IR"}, None),
+        ({"ScanningSequence": "IR", "EchoTrainLength": "99999999999"}, None),
         ({"ScanningSequence": "GR", "ScanOptions": "CG", "InversionTime": "900"}, "absent"),
         ({"ScanningSequence": ["EP", "SE"], "SequenceVariant": "SK", "ScanOptions": ["PFP", "FS"]}, "absent"),
     ],

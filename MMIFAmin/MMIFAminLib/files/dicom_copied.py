@@ -32,7 +32,7 @@ _TOGETHER = (
     ),
 )
 _LEFT_OUT = re.compile(
-    "ClinicalTrial|AlternativeCalendar|Strain|Species|Breed|Neutered|EthnicGroupCode"
+    "ClinicalTrial|LongitudinalTemporal|AlternativeCalendar|Strain|Species|Breed|Neutered|EthnicGroupCode"
 )  # but for groups
 _ENUMERATED = {
     "PatientSex": "M F O",
@@ -119,8 +119,13 @@ def _in_form(element: DataElement) -> str:
     text = re.sub(r"[\x00-\x1f\x7f]", "", told)
     if element.VR != "PN":
         return text[:_LONGEST]
-    name = "=".join(_group(part)[:_LONGEST] for part in text.split("=")[:3])
+    name = _name(text)
     return name if name == told else name.encode()[: _BYTES["PN"]].decode(errors="ignore").rstrip("=")
+
+
+def _name(text: str) -> str:
+    """A name of three groups at most, each of its components and as long as it may be."""
+    return "=".join(_group(part)[:_LONGEST] for part in text.split("=")[:3])
 
 
 def _group(text: str) -> str:
@@ -157,15 +162,22 @@ def _is_allowed(element: DataElement) -> bool:
         return False
     if element.VR == "UI":
         return all(map(is_uid, values))
-    if element.VR in ("DA", "TM") and any("-" in value for value in values):  # a range, as a query has it
-        return False
     control = r"[\x00-\x08\x0b\x0e-\x1f\x7f]" if element.VR in ("LT", "ST", "UT") else r"[\x00-\x1f\x7f]"
     try:
         for value in values:
             validate_value(element.VR, value, config.RAISE)
     except ValueError:
         return False
-    return not any(re.search(control, value) for value in values)
+    return not any(re.search(control, value) or _is_odd(element.VR, value) for value in values)
+
+
+def _is_odd(vr: str, value: str) -> bool:
+    """What pydicom lets pass: a range of days or times, as a query has it; a number of too many bits; a name of odd parts."""
+    if vr in ("DA", "TM"):
+        return "-" in value
+    if vr == "IS":
+        return bool(value.strip()) and abs(int(value)) >= 1 << 31
+    return vr == "PN" and value != _name(value)
 
 
 def _put(target: Dataset, name: str, vr: str, value: Any) -> None:
