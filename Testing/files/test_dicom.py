@@ -1,112 +1,21 @@
 """DICOM in: every voxel has the place and the value that was written, or it is said why not."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.dicom_index import plain_pair
 from MMIFAminLib.files.volumes import list_series, read_volume, read_volume_file
-from support.dicom import Written, header, write_enhanced, write_series
-from support.phantoms import directions
-
-SYNTAXES = (None, RLELossless, JPEG2000Lossless, JPEGLSLossless)
+from support.dicom import Written, assert_read_as, header, points_of, write_enhanced, write_series
 
 
 def plain(count=6, modality="CT", dtype=np.int16, **more):
     stored = np.random.default_rng(3).integers(0, 1000, (count, 10, 12)).astype(dtype)
     positions = np.array([[-10.0, -20.0, 3.0 * k] for k in range(count)])
     return Written(stored, positions, modality=modality, **more)
-
-
-def points_of(image):
-    matrix = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
-    k, j, i = np.meshgrid(*(np.arange(n) for n in image.GetSize()[::-1]), indexing="ij")
-    return np.stack([i, j, k], -1) @ matrix.T + np.array(image.GetOrigin())
-
-
-def assert_read_as(image, written):
-    """Each voxel of ``image``, in its place, is the one that was written there."""
-    assert image.GetNumberOfPixels() == written.stored.size
-    values = sitk.GetArrayFromImage(image).astype(float)
-    scale = np.abs(written.values).max() + 1
-    for point, value in zip(written.points().reshape(-1, 3)[::37], written.values.reshape(-1)[::37]):
-        index = np.array(image.TransformPhysicalPointToContinuousIndex(point.tolist()))
-        assert np.abs(index - np.rint(index)).max() < 1e-3
-        assert values[tuple(np.rint(index).astype(int)[::-1])] == pytest.approx(value, abs=1e-6 * scale)
-
-
-@st.composite
-def series(draw):
-    count = draw(st.integers(2, 6))
-    dtype = draw(st.sampled_from((np.uint8, np.int16, np.uint16)))
-    top = np.iinfo(dtype).max
-    stored = (
-        np.random.default_rng(draw(st.integers(0, 99))).integers(0, top, (count, 33, 36), endpoint=True).astype(dtype)
-    )
-    axes = np.reshape(draw(directions()), (3, 3)).T[:2]
-    step = draw(st.sampled_from((0.7, 1.25, 3.0))) * np.cross(*axes) * draw(st.sampled_from((-1, 1)))
-    start = np.array(draw(st.tuples(*[st.integers(-300, 300)] * 3)), float)
-    slopes = draw(
-        st.one_of(st.just(()), st.lists(st.sampled_from((1.0, 0.37, 1e-3, 12.5)), min_size=count, max_size=count))
-    )
-    intercepts = draw(
-        st.one_of(st.just(()), st.lists(st.sampled_from((0, -1024, 3.5)), min_size=count, max_size=count))
-    )
-    modality = draw(st.sampled_from(("CT", "MR", "PT")))
-    positions = start + np.arange(count)[:, None] * step
-    return Written(stored, positions, axes, (1.5, 0.8), slopes, intercepts, modality)
-
-
-@given(series(), st.data())
-@settings(max_examples=40, deadline=None)
-def test_every_voxel_of_a_series_has_its_place_and_value(written, data):
-    order = data.draw(st.permutations(range(len(written.stored))))
-    syntax = data.draw(st.sampled_from(SYNTAXES))
-    with tempfile.TemporaryDirectory() as name:
-        if data.draw(st.booleans()):
-            write_series(Path(name, "s"), written, order=order, syntax=syntax)
-        else:
-            write_enhanced(Path(name, "s", "e"), written, order=order, shared=data.draw(st.booleans()), syntax=syntax)
-        assert_read_as(read_volume(Path(name, "s")), written)
-
-
-@given(st.integers(-30, 30).filter(lambda a: abs(a) > 2), st.sampled_from((0, 1)), st.booleans())
-@settings(max_examples=12, deadline=None)
-def test_a_tilted_stack_is_upright_and_each_voxel_has_its_value(degrees, about, reverse):
-    """Values that are linear in space survive linear interpolation, wherever the stack was measured."""
-    t = np.radians(degrees)
-    tilted = {0: [[1, 0, 0], [0, np.cos(t), np.sin(t)]], 1: [[np.cos(t), 0, np.sin(t)], [0, 1, 0]]}[about]
-    axes, count = np.array(tilted, float), 14
-    positions = np.array([-20.0, -25, 0]) + np.arange(count)[:, None] * np.array([0, 0, 3.0])
-    written = Written(np.zeros((count, 20, 24), np.int16), positions, axes, (2.0, 2.5))
-    linear = written.points() @ np.array([7.0, 11.0, 13.0])
-    written.stored = np.rint(linear).astype(np.int16)
-    with tempfile.TemporaryDirectory() as name:
-        write_series(Path(name), written, order=reversed(range(count)) if reverse else None)
-        found = read_volume_file(name)
-    assert f"{abs(degrees):.1f} degrees" in " ".join(found.warnings)
-    image, points = found.image, points_of(found.image)
-    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3))[:, 2], [0, 0, 1], atol=1e-6)
-    u = (points - positions[0]) @ np.linalg.inv(np.stack([axes[0] * 2.0, axes[1] * 2.5, [0, 0, 3.0]], 1)).T
-    inside = ((u >= 0) & (u <= np.array([23, 19, count - 1]))).all(-1)
-    assert inside.mean() > 0.3
-    for corner in written.points()[[0, -1]][:, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(-1, 3):  # nothing is cut off
-        index = np.array(image.TransformPhysicalPointToContinuousIndex(corner.tolist()))
-        assert (index > -1).all() and (index < np.array(image.GetSize())).all()
-    outside = ((u < -1) | (u > np.array([24, 20, count]))).any(-1)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(image)[outside], written.stored.min())
-    np.testing.assert_allclose(
-        sitk.GetArrayFromImage(image)[inside], points[inside] @ np.array([7.0, 11.0, 13.0]), atol=1.0
-    )
 
 
 def test_a_tilted_ct_is_as_long_as_its_tissue(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -151,6 +152,27 @@ def write_enhanced(path: Path, written: Written, *, order=None, shared=True, syn
     if syntax:
         ds.compress(syntax, generate_instance_uid=False)
     ds.save_as(path, enforce_file_format=True)
+
+
+def points_of(image: sitk.Image) -> np.ndarray:
+    """LPS positions (K, J, I, 3) of the voxel centres of an image."""
+    matrix = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    k, j, i = np.meshgrid(*(np.arange(n) for n in image.GetSize()[::-1]), indexing="ij")
+    return np.stack([i, j, k], -1) @ matrix.T + np.array(image.GetOrigin())
+
+
+def assert_read_as(image: sitk.Image, written: Written):
+    """Every voxel of ``image``, in its place, is the one that was written there."""
+    assert image.GetNumberOfPixels() == written.stored.size
+    matrix = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    index = (written.points().reshape(-1, 3) - np.array(image.GetOrigin())) @ np.linalg.inv(matrix).T
+    whole = np.rint(index).astype(int)
+    assert np.abs(index - whole).max() < 1e-3
+    assert (whole >= 0).all() and (whole < np.array(image.GetSize())).all()
+    assert len(np.unique(whole, axis=0)) == len(whole)
+    values = sitk.GetArrayFromImage(image).astype(float)[tuple(whole.T[::-1])]
+    scale = np.abs(written.values).max() + 1
+    np.testing.assert_allclose(values, written.values.reshape(-1), rtol=0, atol=1e-6 * scale)
 
 
 def dciodvfy_errors(path: Path) -> list[str]:
