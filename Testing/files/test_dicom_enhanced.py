@@ -41,6 +41,14 @@ def test_a_gated_spect_has_frames_and_its_projections_are_no_volume(tmp_path):
     assert list_series(tmp_path).series[0].aside == "projections, not a reconstruction"
 
 
+@pytest.mark.parametrize("first", [0, 1, 5])
+def test_the_first_slice_of_a_spect_lies_where_its_detector_tells(tmp_path, first):
+    values = write_nm(tmp_path / "a", "RECON TOMO", SliceVector=list(range(first, first + 12)))
+    image = read_volume(tmp_path / "a")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), values)
+    assert (image.GetOrigin(), image.GetSpacing()) == ((0, 0, 10), (2, 3, 4))
+
+
 def cut_into_parts(path):
     """An enhanced CT of 6 frames at ``path``, cut into two files; returns them and its values."""
     values = np.random.default_rng(0).integers(0, 900, (6, 5, 6)).astype(np.int16)

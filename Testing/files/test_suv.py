@@ -163,6 +163,7 @@ def test_times_of_injection_and_scan_are_kept():
         ({"CorrectedImage": ["DECY"]}, "ATTN"),
         ({"CorrectedImage": ["ATTN"]}, "DECY"),
         ({"DecayCorrection": None}, "decay correction"),
+        ({"DecayCorrection": "NONE"}, "contradicts itself"),
         ({"Units": "CNTS"}, "counts"),
         (
             {
@@ -180,9 +181,19 @@ def test_what_is_missing_or_contradictory_gives_no_suv(changes, reason):
         suv_factor([header(**changes)])
 
 
-def test_slices_that_contradict_each_other():
-    with pytest.raises(InputError, match="PatientWeight"):
-        suv_factor([header(), header(PatientWeight=71)])
+@pytest.mark.parametrize(
+    "name, other",
+    [
+        ("PatientWeight", 71),
+        ("RadionuclideTotalDose", 400e6),
+        ("RadionuclideHalfLife", 1223),
+        ("RadiopharmaceuticalStartTime", "093000"),
+        ("RadiopharmaceuticalStartDateTime", "20240102100000"),
+    ],
+)
+def test_slices_that_contradict_each_other(name, other):
+    with pytest.raises(InputError, match=f"the slices contradict each other in {name}"):
+        suv_factor([header(), header(**{name: other})])
 
 
 def test_an_injection_told_in_another_time_zone():

@@ -106,8 +106,9 @@ def _frame(dataset, path, number):
     if "PerFrameFunctionalGroupsSequence" not in dataset and int(dataset.get("NumberOfFrames") or 1) > 1:
         steps = vectors(dataset, number)
         step = number_in(dataset.get("SpacingBetweenSlices")) or thickness
-        if position is not None and axes is not None and step:  # C.8.4.15: the first frame's place, and how it goes on
-            position = position + np.cross(*axes) * step * (steps.pop("slice", number + 1) - 1)
+        if position is not None and axes is not None and step:  # C.8.4.15: the first slice's place, and how it goes on
+            first = min(map(int, many(dataset.get("SliceVector"))), default=1)
+            position = position + np.cross(*axes) * step * (steps.pop("slice", number + first) - first)
         else:
             position = None
     mapping, rescale, unit = mapping_of(dataset, number, path)

@@ -31,6 +31,13 @@ _WORDS = (  # of UCUM codes and of their meanings (PS3.16 CID 85), the narrower 
     ("suv-ibw", "ibw|ideal"),
     ("suv", "suv|uptake"),
 )
+_ALIKE = ("PatientWeight", "PatientSize", "PatientSex", "Units", "DecayCorrection", "SUVType")
+_ALIKE_INJECTED = (
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+    "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)
 _LEAST_SHARE = (
     0.25  # of the weight that stands for the body: formulas give less, or less than nothing, beyond their range
 )
@@ -65,12 +72,7 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
         raise InputError(f"there is no unit '{kind}': choose one of {', '.join(KINDS)}")
     if not datasets:
         raise InputError("SUV needs the DICOM headers of the PET series")
-    for name in ("PatientWeight", "PatientSize", "PatientSex", "Units", "DecayCorrection", "SUVType"):
-        values = {str(ds.get(name) or "") for ds in datasets}
-        if len(values) > 1:
-            raise InputError(
-                f"SUV cannot be given: the slices contradict each other in {name} ({', '.join(sorted(values))})"
-            )
+    _check_alike(datasets)
     first = datasets[0]
     unit = unit or str(first.get("Units") or "")
     if held := stored_kind(first, unit):
@@ -79,6 +81,11 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
     if str(first.get("Modality") or "PT") != "PT":
         raise InputError(f"SUV cannot be given: it is defined for PET, not for {first.Modality}")
     corrected = corrections_of(first) or ()
+    if first.get("DecayCorrection") == "NONE" and "DECY" in corrected:
+        raise InputError(
+            "SUV cannot be given: the header contradicts itself: decay corrected (DECY in CorrectedImage), and not "
+            "(DecayCorrection NONE)"
+        )
     needed = ("ATTN",) if first.get("DecayCorrection") == "NONE" else ("ATTN", "DECY")
     if missing := [item for item in needed if item not in corrected]:
         raise InputError(f"SUV cannot be given: the PET is not corrected for {' and '.join(missing)} (CorrectedImage)")
@@ -89,6 +96,19 @@ def suv_factor(datasets: Sequence[Dataset], unit: str | None = None, kind: str =
     else:
         raise InputError(f"SUV cannot be given: it needs values in BQML, CNTS or GML, not {unit or 'of unknown unit'}")
     return found if kind == "suv" else _other_kind(found, first, kind)
+
+
+def _check_alike(datasets):
+    """Raise InputError unless all slices tell the same of patient, injection and units."""
+    of_all = [(name, [ds.get(name) for ds in datasets]) for name in _ALIKE]
+    injections = [(ds.get("RadiopharmaceuticalInformationSequence") or [{}])[0] for ds in datasets]
+    of_all += [(name, [item.get(name) for item in injections]) for name in _ALIKE_INJECTED]
+    for name, told in of_all:
+        values = {str(value or "") for value in told}
+        if len(values) > 1:
+            raise InputError(
+                f"SUV cannot be given: the slices contradict each other in {name} ({', '.join(sorted(values))})"
+            )
 
 
 def kind_in_words(text: str) -> str | None:
