@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -172,8 +172,9 @@ def stored_values(path: Path, header: Dataset) -> np.ndarray:
         _check_encapsulated(dataset, path)
     count, colours = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
     whole = colours == 1 and (not syntax.is_encapsulated or syntax == RLELossless)  # with the bits above those stored
+    options: dict[str, Any] = {"correct_unused_bits": False} if whole else {}
     try:
-        array = pixel_array(dataset, raw=colours == 1, **({"correct_unused_bits": False} if whole else {}))
+        array = pixel_array(dataset, raw=colours == 1, **options)
     except (NotImplementedError, AttributeError) as error:
         raise InputError(f"{path} cannot be decoded ({syntax.name}): {line(error)}") from None
     except (MemoryError, KeyboardInterrupt, SystemExit):
