@@ -211,6 +211,18 @@ def test_a_lossy_source_makes_the_result_lossy(sources, tmp_path):
     assert "LossyImageCompression" not in pydicom.dcmread(tmp_path / "plain" / "IM0001.dcm")  # nobody said
 
 
+@pytest.mark.parametrize("syntax, method", [(50, "ISO_10918_1"), (81, "ISO_14495_1"), (80, None)])
+def test_a_lossy_syntax_makes_the_result_lossy(sources, tmp_path, syntax, method):
+    """Compressed by a program that does not write the flag."""
+    about = source(tmp_path, "CT").about
+    about.datasets[2].file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.4.{syntax}"
+    write_dicom(fused(), tmp_path / "out", anatomical=about, functional=sources["PT"].about)
+    first = pydicom.dcmread(tmp_path / "out" / "IM0001.dcm")
+    assert first.get("LossyImageCompression") == ("01" if method else None)
+    assert first.get("LossyImageCompressionMethod") == method
+    assert dciodvfy_errors(tmp_path / "out" / "IM0001.dcm") == []
+
+
 def test_anonymous_keeps_nothing_of_the_patient(sources, tmp_path):
     write_dicom(
         fused(), tmp_path / "out", anatomical=sources["CT"].about, functional=sources["PT"].about, anonymous=True

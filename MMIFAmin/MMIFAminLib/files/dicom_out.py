@@ -32,6 +32,11 @@ SCALE = 1000.0
 _STEPS = 50000  # stored values from 0: the slope is then a short decimal
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_LOSSY = {  # syntaxes that are lossy whatever the header says, and their methods
+    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
+}
 _BODY = ("BodyPartExamined", "Laterality", "PatientPosition")
 _MR = (
     "ScanningSequence",
@@ -232,14 +237,23 @@ def _copy(source: Dataset, target: Dataset, names: Sequence[str]) -> None:
 
 
 def _lossy(ds, *abouts):
-    """Once lossy, always lossy: flag, ratio and method of the first source image that was compressed so."""
+    """Once lossy, always lossy: flag, ratio and method of the first source image that was compressed so, whether its header
+    or only its syntax says it."""
     headers = [header for about in abouts for header in about.datasets]
     lossy = [header for header in headers if str(header.get("LossyImageCompression", "")) == "01"]
-    if lossy:
+    methods = [method for header in headers if (method := _LOSSY.get(_syntax(header)))]
+    if lossy or methods:
         ds.LossyImageCompression = "01"
-        _copy(allowed(lossy[0]), ds, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"])
+        if methods:
+            ds.LossyImageCompressionMethod = methods[0]
+        if lossy:
+            _copy(allowed(lossy[0]), ds, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"])
     elif headers and all(str(header.get("LossyImageCompression", "")) == "00" for header in headers):
         ds.LossyImageCompression = "00"
+
+
+def _syntax(header):
+    return str(header.file_meta.get("TransferSyntaxUID", "")) if hasattr(header, "file_meta") else ""
 
 
 # --- what each image says ---
