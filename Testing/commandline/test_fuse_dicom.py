@@ -30,6 +30,12 @@ def fuse(study, weights, *arguments):
     return main(["fuse", str(study / "CT"), str(study / "PT"), *common, *map(str, arguments)])
 
 
+def test_a_unit_in_capitals_is_the_unit():
+    from MMIFAminLib.study import default_options, with_options
+
+    assert with_options(default_options(), "--unit SUV-LBM").unit == "suv-lbm"
+
+
 def test_a_slash_an_empty_folder_or_the_option_ask_for_dicom(study, tmp_path, untrained_weights):
     (tmp_path / "empty").mkdir()
     for arguments in (["-o", f"{tmp_path}/slash/"], ["-o", tmp_path / "empty"], ["--dicom", "-o", tmp_path / "option"]):

@@ -139,8 +139,8 @@ def test_a_table_of_real_world_values_gives_values_and_unit(tmp_path):
     write_series(tmp_path, Written(stored, PLACES, modality="PT", tags=tags))
     found = read_volume_file(tmp_path)
     np.testing.assert_allclose(sitk.GetArrayFromImage(found.image), np.array(table)[stored - 20], rtol=1e-6)
-    assert (found.about.unit, found.about.suv.factor) == ("SUV-lbm", 1)
-    assert "weight is missing; the values stay in SUV-lbm" in found.warnings[0]
+    assert (found.about.unit, found.about.suv.factor) == ("SUV-lbm-james-120", 1)
+    assert "weight is missing; the values stay in SUV-lbm-james-120" in found.warnings[0]
 
 
 def test_colours_of_a_palette_are_no_values(tmp_path):

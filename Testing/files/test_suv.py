@@ -88,14 +88,22 @@ def test_philips_counts_and_midnight():
 
 def test_kinds():
     """Worked by hand: 70 kg, 175 cm, male."""
-    mass = {"suv": 70, "suv-lbm": 55.857, "suv-lbm-james": 56.52, "suv-bsa": 18.481, "suv-ibw": 70}
+    mass = {
+        "suv": 70,
+        "suv-lbm": 55.857,
+        "suv-lbm-james": 56.52,
+        "suv-lbm-james-120": 57.8,
+        "suv-bsa": 18.481,
+        "suv-ibw": 70,
+    }
     assert set(mass) == set(KINDS)
     for kind, value in mass.items():
         assert suv_factor([header()], kind=kind).factor == pytest.approx(value * 1000 / DECAYED, rel=1e-4), kind
     assert suv_factor([header(PatientSex="F")], kind="suv-ibw").factor == pytest.approx(66.43e3 / DECAYED, rel=1e-4)
     assert suv_factor([header(Units="GML")]).factor == 1
-    stored = suv_factor([header(Units="GML", SUVType="LBM")])
-    assert stored.factor == pytest.approx(70 / 55.857, rel=1e-4)
+    for type_, stored in {"LBM": 57.8, "LBMJAMES128": 56.52, "LBMJANMA": 55.857, "IBW": 70}.items():
+        found = suv_factor([header(Units="GML", SUVType=type_)])
+        assert found.factor == pytest.approx(70 / stored, rel=1e-4), "LBM alone is James with 120 (PS3.3 C.8.9.1)"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +134,11 @@ def test_formulas_of_the_body_are_refused_where_they_do_not_hold(kind, changes, 
             r"height is missing and the patient's sex \(M or F\) is missing;",
         ),
         ("suv-bsa", {"PatientSize": None, "PatientSex": None}, "the patient's height is missing;"),
-        ("suv", {"Units": "GML", "SUVType": "LBM", "PatientSex": None}, "SUV cannot be given.* ask for suv-lbm$"),
+        (
+            "suv",
+            {"Units": "GML", "SUVType": "LBM", "PatientSex": None},
+            "SUV cannot be given.* ask for suv-lbm-james-120$",
+        ),
     ],
 )
 def test_what_another_kind_needs_and_the_headers_lack_is_named(kind, changes, words):

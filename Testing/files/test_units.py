@@ -65,11 +65,13 @@ def test_a_unit_that_is_asked_for():
     [
         ("GML", "", "SUV"),
         ("{SUVbw}g/ml", "", "SUV"),
-        ("g/ml{SUVlbm}", "", "SUV-lbm"),
+        ("g/ml{SUVlbm}", "", "SUV-lbm-james-120"),
+        ("g/ml{SUVlbm(Janma)}", "", "SUV-lbm"),
         ("g/ml{SUVlbm(James128)}", "", "SUV-lbm-james"),
         ("g/ml Standardized Uptake Value ideal body weight", "", "SUV-ibw"),
         ("cm2/ml{SUVbsa}", "", "SUV-bsa"),
-        ("GML", "LBM", "SUV-lbm"),
+        ("GML", "LBM", "SUV-lbm-james-120"),
+        ("GML", "LBMJANMA", "SUV-lbm"),
     ],
 )
 def test_values_stored_as_suv_keep_the_name_of_their_kind(unit, type_, name):

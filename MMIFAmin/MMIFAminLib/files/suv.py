@@ -19,14 +19,16 @@ from .dicom_labels import many
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-KINDS = ("suv", "suv-lbm", "suv-lbm-james", "suv-bsa", "suv-ibw")
-"""Body weight; lean body mass after Janmahasatian (2005), or after James (1976); body surface; ideal body weight."""
+KINDS = ("suv", "suv-lbm", "suv-lbm-james", "suv-lbm-james-120", "suv-bsa", "suv-ibw")
+"""Body weight; lean body mass after Janmahasatian (2005), after James (1976), or after James with 120 in place of 128 for
+men, which is what DICOM means by LBM alone (PS3.3 C.8.9.1); body surface; ideal body weight."""
 
-_OF_TYPE = {"": "suv", "BW": "suv", "LBM": "suv-lbm", "LBMJANMA": "suv-lbm", "LBMJAMES128": "suv-lbm-james"}
+_OF_TYPE = {"": "suv", "BW": "suv", "LBM": "suv-lbm-james-120", "LBMJANMA": "suv-lbm", "LBMJAMES128": "suv-lbm-james"}
 _OF_TYPE |= {"BSA": "suv-bsa", "IBW": "suv-ibw"}
 _WORDS = (  # of UCUM codes and of their meanings (PS3.16 CID 85), the narrower kind first
-    ("suv-lbm-james", "james"),
-    ("suv-lbm", "lbm|lean"),
+    ("suv-lbm-james", r"james\W*128"),
+    ("suv-lbm", "janma"),
+    ("suv-lbm-james-120", "lbm|lean|james"),
     ("suv-bsa", "bsa|surface"),
     ("suv-ibw", "ibw|ideal"),
     ("suv", "suv|uptake"),
@@ -267,13 +269,13 @@ def _norm(kind, ds, weight):
     if kind == "suv-lbm":
         bmi = weight / (height / 100) ** 2
         return 9270 * weight / ((6680 + 216 * bmi) if sex == "M" else (8780 + 244 * bmi))
-    if kind == "suv-lbm-james":
-        a, b = (1.10, 128) if sex == "M" else (1.07, 148)
+    if kind in ("suv-lbm-james", "suv-lbm-james-120"):
+        a, b = (1.10, 120 if kind.endswith("120") else 128) if sex == "M" else (1.07, 148)
         mass = a * weight - b * (weight / height) ** 2
     else:
         mass = min(weight, (48.0 + 1.06 * (height - 152)) if sex == "M" else (45.5 + 0.91 * (height - 152)))
     if mass < _LEAST_SHARE * weight:
-        other = ": ask for suv-lbm (Janmahasatian)" if kind == "suv-lbm-james" else ""
+        other = ": ask for suv-lbm (Janmahasatian)" if kind.startswith("suv-lbm-james") else ""
         raise InputError(
             f"{kind} cannot be given: its formula does not hold for {weight:g} kg and {height:g} cm "
             f"(it gives {mass:.1f} kg){other}"

@@ -26,8 +26,13 @@ _SHOWN = "MMIFAmin.suv"
 _QUANTITY = ("126400", "DCM", "Standardized Uptake Value")
 _UNITS = {
     "suv": ("{SUVbw}g/ml", "UCUM", "Standardized Uptake Value body weight"),
-    "suv-lbm": ("{SUVlbm}g/ml", "UCUM", "Standardized Uptake Value lean body mass"),
-    "suv-lbm-james": ("{SUVlbm}g/ml", "UCUM", "Standardized Uptake Value lean body mass (James)"),
+    "suv-lbm": ("{SUVlbm(Janma)}g/ml", "UCUM", "Standardized Uptake Value lean body mass (Janma)"),
+    "suv-lbm-james": (
+        "{SUVlbm(James128)}g/ml",
+        "UCUM",
+        "Standardized Uptake Value lean body mass (James 128 multiplier)",
+    ),
+    "suv-lbm-james-120": ("{SUVlbm}g/ml", "UCUM", "Standardized Uptake Value lean body mass (James)"),
     "suv-bsa": ("{SUVbsa}cm2/ml", "UCUM", "Standardized Uptake Value body surface area"),
     "suv-ibw": ("{SUVibw}g/ml", "UCUM", "Standardized Uptake Value ideal body weight"),
 }

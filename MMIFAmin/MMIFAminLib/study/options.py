@@ -42,8 +42,10 @@ def add_fusion_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--unit",
+        type=str.lower,
         metavar="UNIT",
-        help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, suv-bsa, suv-ibw, bqml, counts",
+        help="of a PET: suv (default where its headers give it), suv-lbm, suv-lbm-james, "
+        "suv-lbm-james-120, suv-bsa, suv-ibw, bqml, counts",
     )
     parser.add_argument(
         "--kind",
