@@ -68,3 +68,16 @@ def test_a_batch_does_not_pair_them(bench, panel):  # noqa: F811
     bench.wait(lambda: not panel._job.busy)
     table = panel.ui.batchTable
     assert [table.item(row, 1).text() for row in range(table.rowCount)] == ["left out"] * 2
+
+
+def test_two_patients_are_not_chosen_by_themselves(bench):  # noqa: F811
+    from MMIFAminLib.module.roles import preselect
+
+    (mr, pet), (other_mr, other_pet) = case(bench).pair(), case(bench).pair()
+    file_under(pet, "P1")
+    for node in (mr, other_mr, other_pet):
+        file_under(node, "P2")
+    assert preselect(bench.scene) == (None, pet), "of this patient there is no MR"
+    assert preselect(bench.scene, mr) == (mr, other_pet)
+    file_under(other_mr, "P1")
+    assert preselect(bench.scene) == (other_mr, pet)

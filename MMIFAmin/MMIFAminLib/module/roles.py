@@ -47,7 +47,8 @@ def preselect(
     """Fill in what is not chosen (None) from the volumes of the scene, where the nodes tell; returns the pair.
 
     Volumes that MMIFAmin made are not taken as sources, nor are label maps, hidden nodes, and what nobody fuses without
-    saying so: PET without attenuation correction, localizers, projections, what is called a label map or mask.
+    saying so: PET without attenuation correction, localizers, projections, what is called a label map or mask; nor two
+    volumes of different patients.
     """
     from ..cohort.naming import why_never_by_itself
 
@@ -55,16 +56,26 @@ def preselect(
     candidates = [node for node in volumes if not why_never_by_itself(node.GetName() or "")]
     roles = {node: guess_role(node) for node in candidates}
     if functional is None:
-        functional = next((node for node in candidates if roles[node] == "functional"), None)
+        fitting = (node for node in candidates if roles[node] == "functional" and _of_one_patient(node, anatomical))
+        functional = next(fitting, None)
     if anatomical is None:
         rest = [node for node in candidates if node is not functional and not node.IsA("vtkMRMLVectorVolumeNode")]
+        rest = [node for node in rest if _of_one_patient(node, functional)]
         anatomical = next((node for node in rest if roles[node] == "anatomical"), None)
         if anatomical is None and functional is not None and len(rest) == 1:
             anatomical = rest[0]
     if functional is None and anatomical is not None:
-        rest = [node for node in candidates if node is not anatomical]
+        rest = [node for node in candidates if node is not anatomical and _of_one_patient(node, anatomical)]
         functional = rest[0] if len(rest) == 1 else None
     return anatomical, functional
+
+
+def _of_one_patient(node, other) -> bool:
+    if other is None:
+        return True
+    from ..mrml import other_patient
+
+    return not other_patient(node, other)
 
 
 def own_volumes(scene: vtkMRMLScene) -> list:
