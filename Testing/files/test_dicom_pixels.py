@@ -198,6 +198,14 @@ def test_padding_beyond_the_stored_bits_is_not_what_has_its_lower_bits(tmp_path,
     np.testing.assert_array_equal(values_of(tmp_path), expected)
 
 
+def test_padding_of_two_values_is_none(tmp_path):
+    for path in write_series(tmp_path, Written(SMOOTH, PLACES, modality="MR")):
+        ds = pydicom.dcmread(path)
+        ds.add_new("PixelPaddingValue", "US", [0, 20])
+        ds.save_as(path)
+    np.testing.assert_array_equal(values_of(tmp_path), SMOOTH)
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16])
 def test_stored_bits_may_lie_at_the_top(tmp_path, dtype):
     stored = np.random.default_rng(0).integers(0, 2000, (3, 10, 12)).astype(dtype) - (1000 if dtype is np.int16 else 0)

@@ -224,9 +224,9 @@ def padding_mask(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     0, which may be water, is not -32768.
     """
     prefix = {4: "Float", 8: "DoubleFloat"}[stored.dtype.itemsize] if stored.dtype.kind == "f" else ""
-    value = dataset.get(f"{prefix}PixelPaddingValue")
-    limit = dataset.get(f"{prefix}PixelPaddingRangeLimit")
-    if value in (None, ""):
+    value = number_in(dataset.get(f"{prefix}PixelPaddingValue"))
+    limit = number_in(dataset.get(f"{prefix}PixelPaddingRangeLimit"))
+    if value is None:
         return None
     bits, signed = 8 * stored.dtype.itemsize, stored.dtype.kind == "i"
 
@@ -236,7 +236,7 @@ def padding_mask(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
         bare = int(number) % (1 << bits)
         return bare - (1 << bits) if signed and bare >> (bits - 1) else bare
 
-    ends = sorted((wrapped(value), wrapped(value if limit in (None, "") else limit)))
+    ends = sorted((wrapped(value), wrapped(value if limit is None else limit)))
     return (stored >= ends[0]) & (stored <= ends[1])
 
 
