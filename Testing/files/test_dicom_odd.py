@@ -69,14 +69,16 @@ def test_what_does_not_matter_may_be_wrong(tmp_path, keyword, value):
         ("ImageOrientationPatient", b"0\\0\\0\\0\\0\\0 ", "not at right angles"),
         ("ImagePositionPatient", b"0\\0\\x ", "do not say where in the patient they lie"),
         ("RescaleSlope", b"1,5 ", "its rescale slope is 1,5"),
+        ("RescaleIntercept", b"-1024 HU", "its rescale intercept is -1024 HU"),
         ("RescaleSlope", b"0 ", "its rescale slope is 0, so its values are lost"),
         ("Modality", b"US", "an ultrasound image"),
     ],
 )
 def test_what_matters_is_refused(tmp_path, keyword, value, words):
-    series(tmp_path)
+    series(tmp_path, RescaleSlope=1, RescaleIntercept=0)
     put_bytes(tmp_path, keyword, value)
-    assert words in refusal(tmp_path)
+    for path in (tmp_path, tmp_path / "IM0000"):
+        assert words in refusal(path) and refusal(path).count("IM0000") <= 1
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,9 @@ def read_header(path: Path) -> Dataset:
         if is_image(header):
             _order(_series([(path, header)]))  # what a list shows of it can be had
         return header
-    except (InputError, MemoryError):
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{path} ")) from None
+    except MemoryError:
         raise
     except Exception as error:  # whatever pydicom meets in a damaged file
         if isinstance(error, OSError) and error.errno is not None:  # the disk's own; pydicom raises others

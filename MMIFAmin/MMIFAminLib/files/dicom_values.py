@@ -81,6 +81,8 @@ def mapping_of(dataset: Dataset, number: int, path: Path) -> tuple[Mapping, Mapp
         mapping = _modality_table(dataset.ModalityLUTSequence[0])
     elif rescaled and slope is None:
         raise InputError(f"{path} is damaged: its rescale slope is {source.get('RescaleSlope')}")
+    elif rescaled and intercept is None and source.get("RescaleIntercept") not in (None, ""):
+        raise InputError(f"{path} is damaged: its rescale intercept is {source.get('RescaleIntercept')}")
     return mapping, rescale, UNITS.get(str(unit), str(unit)) if unit and unit != "US" else None  # US: unspecified
 
 
