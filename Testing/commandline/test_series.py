@@ -93,7 +93,7 @@ def test_another_frame_of_reference_is_said_with_the_answer_of_the_alignment_che
     pet = write_head(tmp_path / "pet", "PT", 2, FrameOfReferenceUID="1.9", **CORRECTED)
     (warning,) = sources(mr, pet)[2]
     assert "different frames of reference" in warning
-    assert "aligned" in warning.split(";")[-1]
+    assert "'pet' covers" in warning and "aligned" in warning.split(";")[-1]
 
 
 def test_a_frame_is_chosen_where_there_are_several_and_only_there(tmp_path):

@@ -60,7 +60,7 @@ def given_volumes(
             if not insist:
                 raise InputError(f"The {which} volumes {message}: if you mean it, say insist=True.")
             warnings.append(f"The {which} volumes {message}.")
-        if first is files[0] and (message := other_frame_of_reference(first, other)):
+        if first is files[0] and (message := other_frame_of_reference(first, other, (role, other_role))):
             warnings.append(f"The {which} volumes {message}")
     return [file.image for file in files], [_hints(*each) for each in zip(given, files, told)]
 

@@ -18,8 +18,9 @@ def other_patient(anatomical: VolumeFile, functional: VolumeFile) -> str:
     return "are of different patients (their patient ids differ)" if all(ids) and ids[0] != ids[1] else ""
 
 
-def other_frame_of_reference(anatomical: VolumeFile, functional: VolumeFile) -> str:
-    """In words, that both volumes name a frame of reference and not the same one, and whether they seem aligned."""
+def other_frame_of_reference(anatomical: VolumeFile, functional: VolumeFile, names: tuple[str, str]) -> str:
+    """In words, that both volumes name a frame of reference and not the same one, and whether the two, called ``names``, seem
+    aligned."""
     uids = [volume.about.frame_of_reference_uid for volume in (anatomical, functional)]
     if not all(uids) or uids[0] == uids[1]:
         return ""
@@ -29,7 +30,7 @@ def other_frame_of_reference(anatomical: VolumeFile, functional: VolumeFile) -> 
     from ..volume.registration import alignment_check
 
     try:
-        answer = alignment_check(anatomical.image, functional.image).message
+        answer = alignment_check(anatomical.image, functional.image, names=names).message
     except InputError as error:
         answer = f"the alignment check cannot tell ({error})"
     return f"{said}; {answer}"

@@ -37,7 +37,7 @@ def read_sources(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[V
                 raise InputError(f"{one} and {other} {message}; if you mean it, say --different-patients")
             warnings.append(f"{one} and {other} {message}")
     for name, volume in zip(names[1:], volumes[1:]):
-        if message := other_frame_of_reference(volumes[0], volume):
+        if message := other_frame_of_reference(volumes[0], volume, (names[0].name, name.name)):
             warnings.append(f"{names[0]} and {name} {message}")
     return names, tuple(volumes), warnings
 
