@@ -1,4 +1,4 @@
-"""Render the pictures of docs/reading.md: Slicer's own slice views, the panel, and the grey volume by its own preset.
+"""Render the pictures of docs/reading.md: Slicer's own slice views, the panel, and Slicer's own volume rendering.
 
 python docs/make_reading.py        # writes Resources/reading/*.png
 """
@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import affine_transform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
 
@@ -19,7 +17,7 @@ from MMIFAminLib import VolumeFuser, mrml
 from MMIFAminLib.module.sample import SAMPLES
 from MMIFAminLib.mrml import mip, swipe
 from MMIFAminLib.mrml.nodes import node_to_image
-from MMIFAminLib.mrml.rendering import rendering_preset
+from support.three_d import View3D
 
 FOLDER = Path(__file__).resolve().parents[1] / "Resources" / "reading"
 
@@ -52,45 +50,12 @@ def with_divider(session):
 
 
 def rendered(session):
-    """The grey fused volume through the preset's own opacities and colours, from the front, the left and obliquely.
-
-    One ray for every pixel, front to back, without shading: what a GPU does, without one.
-    """
+    """The grey fused volume as Slicer's own volume rendering shows it, from the front, the left and obliquely."""
     node = mrml.publish(session.source, session.made, session.scene)
-    slicer.vtkSlicerVolumeRenderingLogic().SetMRMLScene(session.scene)  # tells the scene of the class
-    preset = rendering_preset(session.scene)
-    image = sitk.DICOMOrient(node_to_image(node), "LPS")  # front first, the patient's right at the left
-    values, step = sitk.GetArrayFromImage(image), np.array(image.GetSpacing())[::-1]
-    levels = np.linspace(0, 1, 1024)
-    opacity = np.array([preset.GetScalarOpacity().GetValue(level) for level in levels])
-    colors = np.array([preset.GetColor().GetColor(level) for level in levels])
-    edge = preset.GetGradientOpacity()
-    slopes = np.linspace(0, 0.2, 256)
-    by_slope = np.array([edge.GetValue(slope) for slope in slopes])
-    tiles = []
-    for angle, words in ((0, "from the front"), (90, "from the left"), (45, "half left")):
-        turned = _turned(values, step, angle)
-        slope = np.sqrt(sum(np.square(axis / mm) for axis, mm in zip(np.gradient(turned), step)))
-        index = np.clip(np.rint(turned * 1023), 0, 1023).astype(int)
-        alpha = opacity[index] * by_slope[np.clip(slope / 0.2 * 255, 0, 255).astype(int)]
-        alpha = 1 - (1 - alpha) ** step[1]
-        clear, picture = np.ones((turned.shape[0], turned.shape[2])), np.zeros((turned.shape[0], turned.shape[2], 3))
-        for depth in range(turned.shape[1]):
-            picture += (clear * alpha[:, depth])[..., None] * colors[index[:, depth]]
-            clear *= 1 - alpha[:, depth]
-        shown = np.rint(255 * np.clip(picture[::-1], 0, 1)).astype(np.uint8)
-        tiles.append(framed(np.asarray(Image.fromarray(shown).resize((300, 272), Image.Resampling.BICUBIC)), words))
-    return beside(tiles)
-
-
-def _turned(values, step, angle):
-    """The volume (K, J, I), front first, turned by `angle` degrees about its long axis."""
-    turn = np.radians(angle)
-    matrix = np.eye(3)
-    matrix[1:, 1:] = [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
-    matrix = np.diag(1 / step) @ matrix @ np.diag(step)
-    middle = (np.array(values.shape) - 1) / 2
-    return affine_transform(values, matrix, middle - matrix @ middle, order=1)
+    view = View3D(session.application)
+    view.render(node)
+    sides = {"from the front": (0, 1, 0), "from the left": (-1, 0, 0), "half left": (-0.7, 0.7, 0)}
+    return beside([framed(view.picture(side), words) for words, side in sides.items()])
 
 
 def framed(picture, words, color=(90, 90, 90)):

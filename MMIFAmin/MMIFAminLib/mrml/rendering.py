@@ -16,20 +16,25 @@ if TYPE_CHECKING:
 
 _NAME = "MMIFAmin fused"
 _LIT = HEADROOM + 0.07  # bone with the little uptake that is usual there ends below
+_BRIGHT = HEADROOM - 0.1  # from here on anatomy is bone, or what else is bright in it
 _OPACITY = (
     (0.0, 0.0),
     (0.08, 0.0),
-    (0.2, 0.005),
-    (HEADROOM, 0.012),  # half of the light comes through 60 mm of the brightest bone
-    (_LIT, 0.015),
+    (0.2, 0.006),
+    (0.4, 0.009),
+    (_BRIGHT, 0.018),
+    (HEADROOM, 0.022),  # even bone is half as opaque (below): half of the light comes through 60 mm of it
+    (_LIT, 0.024),
     (_LIT + 0.05, 0.8),  # so that a lesion of one or two voxels is not seen through
     (HOTTEST, 0.95),
     (1.0, 0.97),
 )
-_EDGES = ((0.0, 0.7), (0.02, 0.9), (0.08, 1.0))  # opacity by the gradient per mm: what is even is clearer
-_COLORS = (
-    (0.0, 0.0, 0.0, 0.0),
-    (_LIT, 0.85, 0.85, 0.85),
+_EDGES = ((0.0, 0.5), (0.02, 0.9), (0.06, 1.0))  # opacity by the gradient per mm: what is even is clearer than its edge
+_COLORS = (  # bone white and the rest dark: both stand out from Slicer's blue background and from a black one
+    (0.0, 0.2, 0.2, 0.2),
+    (0.35, 0.45, 0.45, 0.45),
+    (_BRIGHT, 1.0, 1.0, 1.0),
+    (_LIT, 1.0, 1.0, 1.0),
     (_LIT + 0.03, 1.0, 0.4, 0.05),
     (HOTTEST, 1.0, 0.8, 0.15),
     (1.0, 1.0, 1.0, 0.75),
@@ -55,8 +60,8 @@ def rendering_preset(scene: vtkMRMLScene) -> vtkMRMLVolumePropertyNode:
     shaded = node.GetVolumeProperty()
     shaded.SetInterpolationTypeToLinear()
     shaded.ShadeOn()
-    shaded.SetAmbient(0.3)
-    shaded.SetDiffuse(0.7)
+    shaded.SetAmbient(0.75)  # what is even has no side that a light could fall on
+    shaded.SetDiffuse(0.35)
     shaded.SetSpecular(0.2)
     return node
 
