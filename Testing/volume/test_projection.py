@@ -88,6 +88,18 @@ def test_an_oblique_volume_is_seen_upright():
     assert seen.values.max() == pytest.approx(1.0, abs=0.02)
 
 
+def test_one_hot_voxel_of_an_oblique_volume_keeps_its_value():
+    turned = Grid((24, 26, 18), (4.0, 3.0, 5.0), direction=tuple(rotation((15, 10, -20)).ravel())).centred_at()
+    values = np.zeros((18, 26, 24), np.float32)
+    values[7, 12, 15] = 5.0
+    x, y, z = turned.points()[7, 12, 15]
+    for angle in (0, 40, 180):
+        seen = Turntable(turned.image(values)).at(angle)
+        assert seen.values.max() == 5.0, "interpolated it was half of that"
+        place = seen.place(*np.unravel_index(seen.values.argmax(), seen.values.shape))
+        assert place == pytest.approx((-x, -y, z), abs=1.5), "half a pixel of 3 mm"
+
+
 def test_fine_voxels_are_taken_together_by_their_maximum():
     fine = Grid(size=(41, 30, 12), spacing=(0.5, 1.0, 2.0)).centred_at()
     values = np.zeros((12, 30, 41), np.float32)

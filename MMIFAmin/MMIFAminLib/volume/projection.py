@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .geometry import check_volume, finite, index_to_physical
+from .geometry import check_volume, finite, image_like, index_to_physical
 from .intensity import Window, choose_window
 from .recognition import NOTHING_TOLD, Hints, recognise
 
@@ -46,9 +46,9 @@ class Projection:
 class Turntable:
     """A volume that can be looked at from all around its long axis (S).
 
-    Each voxel falls into one pixel, so that none is missed and the highest value of a volume along the patient's axes is
-    that of every projection; an oblique volume is first brought upright by linear interpolation. What is not a number counts
-    as background.
+    Each voxel falls into one pixel, so that none is missed and the highest value of a volume is that of every projection; an
+    oblique volume is first brought upright, and between its own voxels interpolated. What is not a number counts as
+    background.
     """
 
     def __init__(self, image: sitk.Image, name: str = "volume") -> None:
@@ -133,7 +133,10 @@ def wished_window(image: sitk.Image, high: float, hints: Hints = NOTHING_TOLD, n
 
 
 def _upright(image: sitk.Image) -> sitk.Image:
-    """`image` with its axes along L, P and S: its own voxels in another order where they lie so, else interpolated."""
+    """`image` with its axes along L, P and S: its own voxels in another order where they lie so, else interpolated.
+
+    Interpolated, it is nowhere below the voxels that lie nearest: the top of a small lesion is not missed.
+    """
     directions = np.abs(np.reshape(image.GetDirection(), (3, 3)))
     if np.allclose(np.sort(directions, axis=0), [[0] * 3, [0] * 3, [1] * 3], atol=1e-3):
         return sitk.DICOMOrient(image, "LPS")
@@ -143,6 +146,13 @@ def _upright(image: sitk.Image) -> sitk.Image:
     spacing = min(image.GetSpacing())
     size = [int(n) for n in np.ceil((high - low) / spacing) + 1]
     floor = float(sitk.GetArrayViewFromImage(image).min())
-    return sitk.Resample(
+    upright = sitk.Resample(
         image, size, sitk.Transform(), sitk.sitkLinear, low.tolist(), [spacing] * 3, np.eye(3).ravel(), floor
     )
+    values, own = sitk.GetArrayFromImage(upright), sitk.GetArrayViewFromImage(image)
+    to_lps, (j, i) = index_to_physical(image), np.indices(own.shape[1:])
+    for k, plane in enumerate(own):
+        lps = np.stack([i, j, np.full_like(i, k)], axis=-1) @ to_lps[:3, :3].T + to_lps[:3, 3]
+        nearest = np.rint((lps - low) / spacing).astype(int)
+        np.maximum.at(values, tuple(nearest[..., axis] for axis in (2, 1, 0)), plane)
+    return image_like(upright, values)
