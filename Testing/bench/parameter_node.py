@@ -206,6 +206,10 @@ def _binding(widget, parameter) -> _Binding:
         if limits:
             widget.minimum, widget.maximum = limits[0].minimum, limits[0].maximum
         return _Binding(widget, "valueChanged", lambda: widget.value, lambda v: _set(widget, "value", v))
+    if kind is int and name == "QSpinBox":
+        for limits in (v for v in parameter.validators if isinstance(v, WithinRange)):
+            widget.setRange(limits.minimum, limits.maximum)
+        return _Binding(widget, "valueChanged", lambda: widget.value, lambda v: _set(widget, "value", v))
     if parameter.is_enum and name == "QComboBox":
         members = list(kind)
         label = getattr(kind, "label", lambda member: member.name)

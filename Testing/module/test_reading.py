@@ -211,6 +211,7 @@ class TestSpots:
     def test_found_again_they_replace_the_former(self, bench, panel):  # noqa: F811
         spots(bench, panel)
         panel.ui.spotCountSpinBox.value = 1
+        assert panel._parameterNode.spotCount == 1
         panel.ui.spotsButton.click()
         bench.wait(lambda: not panel._job.busy)
         assert panel.ui.spotsTable.rowCount == 1 and len(names(bench.scene, "vtkMRMLTableNode")) == 1

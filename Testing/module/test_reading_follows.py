@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.driving import case, chosen, fused, names
 from bench.fixtures import bench  # noqa: F401
@@ -88,6 +89,19 @@ class TestMip:
         bench.wait(lambda: not panel._job.busy)
         panel.ui.compareButton.click()
         assert panel.ui.compareButton.checked and not panel.ui.mipButton.checked and mips(bench) == []
+
+    def test_a_film_of_it_is_seen_as_it_is(self, bench, panel, tmp_path, monkeypatch):  # noqa: F811
+        shown(bench, panel)
+        node = next(n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if n.GetName().endswith("MIP"))
+        seen = []
+        for high in (5.0, 50.0):  # as the mouse sets it in the view
+            node.GetDisplayNode().SetWindowLevelMinMax(0.0, high)
+            monkeypatch.setattr(panel, "askFilm", lambda high=high: str(tmp_path / f"to{high:.0f}"))
+            panel.ui.filmButton.click()
+            bench.wait(lambda: not panel._job.busy)
+            with Image.open(tmp_path / f"to{high:.0f}" / "000.png") as frame:
+                seen.append(np.asarray(frame.convert("L")).astype(float)[:500].mean())
+        assert seen[0] < seen[1] - 5, "paler where black is higher"
 
 
 class TestSpots:

@@ -11,6 +11,8 @@ from slicer.i18n import tr as _
 from . import state
 from .widgets import show_spots
 
+_KEYS = {"1": "anatomical", "2": "functional"}  # of a slice view; Slicer has no use for them there
+
 
 class Reading:
     """A part of the panel, which owns `ui`, `logic`, `_parameterNode`, `_start`, `_switch`, `_telling` and `_timer`."""
@@ -27,11 +29,13 @@ class Reading:
     hasObserver: Any
     updateGUI: Any
     _problem: str
+    parent: Any
 
     def __init__(self) -> None:
         self._read: Any = None  # the divider and the planes that the views follow
         self._spotRows: Any = None  # the spots that the panel lists
         self._handles: Any = None  # the divider's lines, once there was one
+        self._held: str | None = None  # the key that is held in a slice view
 
     def setupReading(self, qt: Any) -> None:
         """Connect the section's widgets and follow the mouse; what is observed goes with the panel's other observers.
@@ -41,6 +45,7 @@ class Reading:
         ui, self._qt = self.ui, qt
         self._turnTimer = self._timer(120, self.logic.turnMip, single=False)
         self._renewTimer = self._timer(300, self._renewMip)
+        self._releaseTimer = self._timer(60, self._onKeyGone)  # a key that is held may come as many, up and down
         ui.mipButton.connect("clicked(bool)", self.onMip)
         ui.filmButton.connect("clicked(bool)", self.onFilm)
         ui.spotsButton.connect("clicked(bool)", self.onSpots)
@@ -130,8 +135,12 @@ class Reading:
     def onFilm(self, checked: bool = False) -> None:
         path = self.askFilm()
         if path:
-            functional = self._parameterNode.functional
-            self._start(_("The film was not saved."), lambda p: self.logic.film(functional, path), self._onFilm)
+            window = self.logic.mipWindow()
+            self._start(
+                _("The film was not saved."),
+                lambda p: self.logic.film(p.functional, path, seen_in=window),
+                self._onFilm,
+            )
 
     def askFilm(self) -> str:
         """Ask for the name of the film: "" for none."""
@@ -142,8 +151,7 @@ class Reading:
         self._problem = _("Film saved: {path}").format(path=path)
 
     def onSpots(self, checked: bool = False) -> None:
-        functional, count = self._parameterNode.functional, self.ui.spotCountSpinBox.value
-        self._start(_("The hottest spots were not found."), lambda p: self.logic.spots(functional, count))
+        self._start(_("The hottest spots were not found."), lambda p: self.logic.spots(p.functional, p.spotCount))
 
     def onSpot(self, row: int, column: int) -> None:
         self.logic.jumpToSpot(self._parameterNode.functional, row)
@@ -154,6 +162,33 @@ class Reading:
     def onRelease(self) -> None:
         if self._parameterNode is not None:
             self.logic.blend(self._parameterNode)
+
+    def _followKeys(self) -> None:
+        """Observe the keys in every slice view."""
+        from . import views
+
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            if (interactor := views.interactor(node.GetLayoutName())) is not None:
+                self._observeOnce(interactor, vtk.vtkCommand.KeyPressEvent, self.onKey)
+                self._observeOnce(interactor, vtk.vtkCommand.KeyReleaseEvent, self.onKeyUp)
+
+    def onKey(self, caller: Any, event: Any = None) -> None:
+        """A key is pressed in a slice view: what its button does, while that can be clicked."""
+        key = caller.GetKeySym()
+        if key not in _KEYS or not self.ui.holdAnatomicalButton.enabled or not self.parent.isEntered:
+            return
+        self._releaseTimer.stop()
+        if key != self._held:
+            self._held = key
+            self.onHold(_KEYS[key])
+
+    def onKeyUp(self, caller: Any, event: Any = None) -> None:
+        if caller.GetKeySym() == self._held:
+            self._releaseTimer.start()
+
+    def _onKeyGone(self) -> None:
+        self._held = None
+        self.onRelease()
 
     def _showDivider(self, p: Any) -> None:
         if self._handles is None and p.divider > 0:
@@ -214,5 +249,7 @@ class Reading:
         self._showDivider(p)
         if p.divider > 0:
             self._followViews()
+        if state.fused_node(p) is not None:
+            self._followKeys()
         if wanted[1] != before[1]:
             self.logic.orient(p)

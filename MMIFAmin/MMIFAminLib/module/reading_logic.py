@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..mrml.mip import Mip
     from ..mrml.places import SpotNodes
+    from ..volume.intensity import Window
 
 Job = tuple[Callable[[Callable], Any], Callable[[Any], Any]]
 """`work(progress)` for any thread and `finish(result)` for the main one."""
@@ -205,6 +206,15 @@ class ReadingLogic:
             return place
         return self._mip.body_place(place) if self._mip is not None else None
 
+    def mipWindow(self) -> Window | None:
+        """The window in which the MIP is shown, which the user may have changed; None where none is shown."""
+        from ..mrml.mip import mip_nodes
+        from ..volume.intensity import Window
+
+        displays = [node.GetDisplayNode() for node in mip_nodes(slicer.mrmlScene)]
+        shown = next(iter(displays), None) if self._mip is not None else None
+        return Window(shown.GetWindowLevelMin(), shown.GetWindowLevelMax()) if shown is not None else None
+
     def saveFilm(
         self, functionalNode: vtkMRMLScalarVolumeNode, path: str | Path, angles: int = 36, high: float | None = None
     ) -> None:
@@ -218,8 +228,9 @@ class ReadingLogic:
         path: str | Path,
         angles: int = 36,
         high: float | None = None,
+        seen_in: Window | None = None,
     ) -> Job:
-        """The two parts of `saveFilm`; `finish` returns the path."""
+        """The two parts of `saveFilm`; `finish` returns the path. `seen_in` is the whole window, where it is known."""
         from ..display.film import film
         from ..files.writing import check_film, write_film
         from ..volume.projection import Turntable, angles_around, mip_window, wished_window
@@ -230,7 +241,8 @@ class ReadingLogic:
         (image, hints, name), unit = _seen(node), _unit(node)
 
         def work(progress) -> str:
-            window = mip_window(image, hints, name) if high is None else wished_window(image, high, hints, name)
+            wished = None if high is None else wished_window(image, high, hints, name)
+            window = seen_in or wished or mip_window(image, hints, name)
             frames = film(Turntable(image, name), window, count=angles, unit=unit, progress=_asking(progress))
             write_film(frames, path)
             return str(path)

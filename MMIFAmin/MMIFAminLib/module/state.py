@@ -151,6 +151,7 @@ class MMIFAminParameterNode:
     plotted: bool = False
     mip: bool = False
     turning: bool = False
+    spotCount: Annotated[int, WithinRange(1, 99)] = 10
     divider: Unit = 0.0
     alongVolume: bool = False
     rendered: bool = False
