@@ -161,6 +161,25 @@ class TestMip:
         mips.turn_view(application.scene, 9)
         assert application.scene.GetNodeByID(f"vtkMRMLSliceNode{mips.VIEW}").GetSliceOffset() == 0.0
 
+    def test_letters_below_tell_the_sides_of_each_view(self, application, shown):
+        made, node = shown
+        rows, columns = made.projections[0].values.shape
+        below = slicer.util.arrayFromVolume(node)[:, rows:]
+
+        def letter(view, half):
+            part = np.array_split(below[view], 2, axis=1)[half] > 1.0  # half of the window's upper end
+            return part[:, part.any(axis=0)].tolist()
+
+        right, left, front, back = letter(0, 0), letter(0, 1), letter(9, 0), letter(9, 1)
+        assert len({str(one) for one in (right, left, front, back)}) == 4 and all(
+            len(one[0]) > 2 for one in (right, left)
+        )
+        assert (letter(18, 0), letter(18, 1)) == (left, right), "seen from behind"
+        assert (letter(27, 0), letter(27, 1)) == (back, front), "seen from the right"
+        across, down = made.projections[0].spacing[1], made.projections[0].spacing[0]
+        beside = (mips._FAR - across * (2 - columns // 2), 0.0, made.projections[0].top - down * (rows + 4))
+        assert made.body_place(beside) is None, "no place of the body"
+
     def test_heights_are_those_of_the_body(self, application, shown):
         place, *_ = self.darkest(application)
         assert place[2] == pytest.approx(HOT[0][2], abs=4)

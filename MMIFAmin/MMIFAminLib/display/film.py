@@ -34,7 +34,7 @@ def mip_picture(
     draw, level = ImageDraw.Draw(picture), height + _FOOTER // 2
     scale = f"{plain_number(window.low)} to {plain_number(window.high)} {unit}".strip()
     draw.text((width // 2, level), scale, _INK, font(13), anchor="mm")
-    left, right = _SIDES[round(angle / 90) % 4]
+    left, right = _sides(angle)
     draw.text((6, level), left, _INK, font(13), anchor="lm")
     draw.text((width - 6, level), right, _INK, font(13), anchor="rm")
     return picture
@@ -55,3 +55,18 @@ def film(
         progress(number / count, f"View {number + 1} of {count}")
         frames.append(mip_picture(turntable.at(angle), window, angle=angle, unit=unit, height=height))
     return frames
+
+
+def side_letters(angle: float, width: int, size: int) -> np.ndarray:
+    """Letters of `size` pixels at the left and right end of a strip of `width`: the patient's sides in a projection from
+    `angle` degrees. Float, from 0 to 1 where ink is.
+    """
+    strip = Image.new("L", (width, size + 4))
+    draw, (left, right) = ImageDraw.Draw(strip), _sides(angle)
+    draw.text((1, strip.height // 2), left, 255, font(size), anchor="lm")
+    draw.text((width - 1, strip.height // 2), right, 255, font(size), anchor="rm")
+    return np.asarray(strip) / 255
+
+
+def _sides(angle: float) -> tuple[str, str]:
+    return _SIDES[round(angle / 90) % 4]

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+from ..display.film import side_letters
 from ..volume.intensity import Window
 from ..volume.projection import Projection, Turntable, angles_around
 
@@ -25,6 +26,7 @@ LAYOUT_ID = 7311
 VIEW = "MMIFAminMIP"
 VIEWS_AROUND = 36
 _FAR = 10000.0  # mm to the right
+_LETTER, _FINEST = 24.0, 9  # mm and pixels: how high a letter is at least
 _ROLE = "MMIFAmin.mip"
 _GREYS = "vtkMRMLColorTableNodeInvertedGrey"
 _LAYOUT = (
@@ -91,7 +93,7 @@ def publish_mip(functionalNode: vtkMRMLScalarVolumeNode, mip: Mip) -> vtkMRMLSca
         node.GetDisplayNode().SetSaveWithScene(False)
         functionalNode.SetNodeReferenceID(_ROLE, node.GetID())
     node.SetName(f"{functionalNode.GetName()} MIP")
-    values = np.stack([seen.values for seen in mip.projections])
+    values = _lettered(mip)
     data = vtk.vtkImageData()
     data.SetDimensions(values.shape[::-1])
     data.GetPointData().SetScalars(numpy_to_vtk(values.reshape(-1), deep=True))
@@ -107,6 +109,17 @@ def publish_mip(functionalNode: vtkMRMLScalarVolumeNode, mip: Mip) -> vtkMRMLSca
     if scene.GetNodeByID(_GREYS) is not None:
         display.SetAndObserveColorNodeID(_GREYS)
     return node
+
+
+def _lettered(mip: Mip) -> np.ndarray:
+    """All views (angle, row, column), below each the letters of the patient's sides at its left and right."""
+    seen, angles = mip.projections, angles_around(len(mip.projections))
+    values = np.stack([one.values for one in seen])
+    floor, ink = seen[0].floor, min(mip.window.high, values.max())  # no darker than the darkest
+    size = max(_FINEST, round(_LETTER / seen[0].spacing[0]))
+    letters = np.stack([side_letters(angle, values.shape[2], size) for angle in angles])
+    below = (floor + (ink - floor) * letters).astype(np.float32)
+    return np.concatenate([values, below], axis=1)
 
 
 def mip_nodes(scene: vtkMRMLScene) -> list[vtkMRMLScalarVolumeNode]:
