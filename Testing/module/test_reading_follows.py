@@ -121,6 +121,20 @@ class TestSpots:
         slicer.util.updateVolumeFromArray(functional, slicer.util.arrayFromVolume(functional) * 2)
         assert "out of date" in button.text and find() == "Find"
 
+    def test_looking_for_them_can_be_cancelled(self, bench, panel):  # noqa: F811
+        from MMIFAminLib.errors import FusionCancelled
+
+        functional, told = chosen(bench, panel)[1], []
+        work, _finish = panel.logic.spots(functional, 3)
+
+        def cancel(fraction, text):
+            told.append((fraction, text))
+            return not text.startswith("Spot")
+
+        with pytest.raises(FusionCancelled):
+            work(cancel)
+        assert told == [(0.0, "Looking for spots"), (0.0, "Spot 1 of 3")]
+
     def test_a_table_that_is_gone_is_not_listed(self, bench, panel):  # noqa: F811
         chosen(bench, panel)
         panel.ui.spotsButton.click()

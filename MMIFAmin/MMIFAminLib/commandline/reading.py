@@ -84,7 +84,8 @@ def hottest(options: argparse.Namespace) -> None:
 
     check_outputs([options.csv], [options.functional])
     file = _read(options)
-    spots = hottest_spots(file.image, options.count, options.apart, str(options.functional))
+    with progress_bar() as progress:
+        spots = hottest_spots(file.image, options.count, options.apart, str(options.functional), progress)
     rows = [
         {
             "spot": number,

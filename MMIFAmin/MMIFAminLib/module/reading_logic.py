@@ -88,7 +88,7 @@ class ReadingLogic:
         def finish(spots):
             return publish_spots(still_there(node), spots, _unit(node))
 
-        return lambda progress: hottest_spots(image, count, name=name), finish
+        return lambda progress: hottest_spots(image, count, name=name, progress=_asking(progress)), finish
 
     def spotRows(self, functionalNode: vtkMRMLScalarVolumeNode | None) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of the table of the hottest spots, ([], []) where none was made."""

@@ -1,7 +1,7 @@
 """Where to look first: the lesion-like spot of highest uptake, and the hottest spots with what they measure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,13 @@ class Spot:
     distance: float
 
 
-def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name: str = "volume") -> list[Spot]:
+def hottest_spots(
+    image: sitk.Image,
+    count: int = 10,
+    apart: float = 10.0,
+    name: str = "volume",
+    progress: Callable[[float, str], object] = lambda fraction, text: None,
+) -> list[Spot]:
     """Up to `count` spots of a scalar 3D `image` (LPS, mm), the highest maximum first.
 
     A spot is a voxel than which none is hotter within `apart` mm along any axis, nor the next one there. Uptake that
@@ -50,6 +56,7 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
         raise InputError(f"{name} is in colours: spots are found in the uptake itself, choose a scalar volume")
     if count < 1 or not 0 < apart < math.inf:
         raise InputError(f"{count} spots, {apart:g} mm apart, cannot be found: give at least 1 and more than 0 mm")
+    progress(0.0, "Looking for spots")
     uptake = np.nan_to_num(sitk.GetArrayFromImage(image).astype(np.float32), posinf=0, neginf=0)
     reach = [2 * max(1, int(apart / mm)) + 1 for mm in image.GetSpacing()[::-1]]
     candidates = np.flatnonzero((uptake == maximum_filter(uptake, reach)) & (uptake > _NOISE * max(uptake.max(), 0)))
@@ -58,6 +65,7 @@ def hottest_spots(image: sitk.Image, count: int = 10, apart: float = 10.0, name:
     candidates = candidates[np.argsort(-uptake.reshape(-1)[candidates], kind="stable")]
     to_lps, spots, regions = index_to_physical(image), [], np.empty(uptake.shape, np.int32)
     while candidates.size and len(spots) < count:
+        progress(len(spots) / count, f"Spot {len(spots) + 1} of {count}")
         place = np.unravel_index(candidates[0], uptake.shape)
         label(uptake >= _SAME * uptake[place], output=regions)
         candidates = candidates[regions.reshape(-1)[candidates] != regions[place]]
