@@ -54,6 +54,7 @@ def test_the_committed_search_of_three_at_once_found_nothing_hidden(results):
     for row in rows:
         assert int(row["triples"]) >= 2000 and float(row["below"]) <= 1 / 255
         assert float(row["headroom"]) <= 0.61 and float(row["gain"]) >= 0.25
+    assert float(rows[0]["bright_50"]) > 0.9 and float(rows[0]["bright_10"]) > 0, "what docs/method.md says of them"
 
 
 def test_the_committed_search_found_no_lesion_hidden(repository, results):

@@ -5,8 +5,9 @@
 Random triples like the pairs of ``bounds.py``, with the weights that ship and with random ones ten times as strong. Of each:
 how far is the fused value below what all three show (``below``), how bright is anatomy without uptake (``headroom``), and
 what part of a rise of uptake does it rise by on the mean over a lesion's core (``gain``)? And what part of a dark spot that
-the darker of the two anatomical images alone has does their fusion show (``dark``: the tenth percentile and the median)?
-Exit code 1 where a bound of docs/method.md is broken; for ``dark`` there is none.
+the darker of the two anatomical images alone has does their fusion show (``dark``: the tenth percentile and the median), and
+of a bright spot that the brighter one alone has (``bright``)? Exit code 1 where a bound of docs/method.md is broken; for
+``dark`` and ``bright`` there is none.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def mean(image, core):
 def search(uptake, anatomical, triples, random):
     """The worst of ``triples`` random triples for the networks of ``uptake`` and of two ``anatomical`` images."""
     none, full = torch.zeros(BATCH), torch.ones(BATCH)
-    below, headroom, gain, dark = -np.inf, -np.inf, np.inf, []
+    below, headroom, gain, dark, bright = -np.inf, -np.inf, np.inf, [], []
     for _ in range(-(-triples // BATCH)):
         a, b, under = (images(random, BATCH) for _ in range(3))
         center, fwhm, height, grain = draw(random, BATCH)
@@ -50,12 +51,19 @@ def search(uptake, anatomical, triples, random):
         headroom = max(headroom, without[plain == 0].max().item())
         rise = mean(hot - plain, core)
         gain = min(gain, (mean(with_lesion - without, core) / rise)[rise >= LEAST_RISE].min().item())
-        spotted = torch.where(b <= a, b * (1 - height * bump), b)  # only where b is the darker one
-        fall = mean(b - spotted, core)
-        asked = fall >= LEAST_RISE
-        dark += (mean(anatomy - anatomical(a, spotted, none), core) / fall)[asked].tolist()
-    low, middle = np.percentile(dark, (10, 50))
-    return {"triples": triples, "below": below, "headroom": headroom, "gain": gain, "dark_10": low, "dark_50": middle}
+        # only where b is the darker one, or the brighter one
+        dimmed = torch.where(b <= a, b * (1 - height * bump), b)
+        lit = torch.where(b >= a, b + height * bump * (1 - b), b)
+        for spotted, shares in ((dimmed, dark), (lit, bright)):
+            change = mean(spotted - b, core)
+            asked = change.abs() >= LEAST_RISE
+            shares += (mean(anatomical(a, spotted, none) - anatomy, core) / change)[asked].tolist()
+    spots = {
+        f"{name}_{part}": np.percentile(shares, part)
+        for name, shares in (("dark", dark), ("bright", bright))
+        for part in (10, 50)
+    }
+    return {"triples": triples, "below": below, "headroom": headroom, "gain": gain} | spots
 
 
 def main() -> int:
@@ -65,6 +73,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
+    torch.manual_seed(options.seed)  # of what `stirred` leaves as it was made
     wild = [stirred(MMIFAMIN(), seed=seed) for seed in (3, 4)]
     for network in wild:
         for parameter in network.parameters():
