@@ -60,6 +60,12 @@ def test_a_film_goes_all_around(table, tmp_path):
         assert np.array_equal(np.asarray(made), np.asarray(frames[2]))
 
 
+def test_no_picture_of_a_film_is_shorter_than_viewers_show(tmp_path):
+    write_film([Image.new("L", (4, 4), number % 256) for number in range(360)], tmp_path / "turn.gif")
+    with Image.open(tmp_path / "turn.gif") as made:
+        assert made.n_frames == 360 and made.info["duration"] == 20
+
+
 def test_a_film_is_a_gif_or_a_new_folder(table, tmp_path):
     frames = film(table, Window(0, 8), count=1, height=40)
     with pytest.raises(InputError, match=r"ends in \.gif"):

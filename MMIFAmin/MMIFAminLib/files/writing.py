@@ -145,11 +145,13 @@ def check_film(path: str | Path) -> Path:
 
 
 def write_film(frames: Sequence[Image.Image], path: str | Path, seconds: float = 4.0) -> None:
-    """Write pictures of one size as a GIF that takes `seconds` and repeats, or as 000.png, 001.png, ... in a folder."""
+    """Write pictures of one size as a GIF that takes `seconds` (longer for more than 200) and repeats, or as 000.png,
+    001.png, ... in a folder.
+    """
     path = check_film(path)
     if path.suffix.lower() == ".gif":
         with atomic_path(path) as part:
-            each = round(1000 * seconds / len(frames))
+            each = max(20, round(1000 * seconds / len(frames)))  # ms: viewers show what is shorter for 100
             frames[0].save(part, format="GIF", save_all=True, append_images=frames[1:], duration=each, loop=0)
     else:
         with atomic_folder(path) as folder:
