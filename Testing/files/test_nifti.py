@@ -109,6 +109,14 @@ def test_a_frame_of_4d_is_chosen(tmp_path, kind, name):
         read_volume_file(path, frame=4)
 
 
+def test_equal_colours_are_equal_files(tmp_path):
+    """The name of the file that was written first stood in it, and the number of its process."""
+    image = sitk.GetImageFromArray(np.zeros((2, 3, 4, 3), np.uint8), isVector=True)
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_volume(image, tmp_path / name)
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
 def test_colours_are_rgb24(tmp_path):
     colours = np.random.default_rng(0).integers(0, 256, (*SMALL.size[::-1], 3)).astype(np.uint8)
     for name in ("a.nii", "a.nii.gz"):

@@ -240,7 +240,8 @@ def write_rgb_nifti(image: sitk.Image, path: Path) -> None:
     data = made.to_bytes()
     with open(path, "wb") as file:
         if path.name.lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0) as packed:
+            # Neither a time nor the name, which is a temporary one: equal volumes are equal files.
+            with gzip.GzipFile("", fileobj=file, mode="wb", compresslevel=1, mtime=0) as packed:
                 packed.write(data)
         else:
             file.write(data)
