@@ -80,8 +80,13 @@ def test_derivatives_pass_the_validator_of_bids(dataset, tmp_path, untrained_wei
     output = tmp_path / "fused"
     output.mkdir()
     describe_dataset(output, dataset)
-    for row in find_studies(dataset, ["subject=01"]).rows[:1]:
-        assert fuse_row(row, output, default_options(), lambda: fuser).status == "fused"
+    rows = find_studies(dataset, ["subject=01"]).rows
+    for row, rgb in zip(rows, (False, True)):
+        first = fuse_row(row, output, default_options(rgb=rgb), lambda: fuser)
+        again = fuse_row(row, output, default_options(rgb=rgb), lambda: fuser, force=True)
+        assert (first.status, again.status) == ("fused", "fused") and first.hashes == again.hashes, "bit for bit"
+        sidecar = json.loads((output / f"{row.derivative}_pet.json").read_text())
+        assert ("in colours (RGB)" if rgb else "values in [0, 1]") in sidecar["Description"]
     names = {path.name for path in (output / "sub-01" / "ses-a" / "pet").iterdir()}
     base = "sub-01_ses-a_trc-FDG_space-T1w_desc-fused"
     assert names == {f"{base}_pet.nii.gz", f"{base}_pet.json", f"{base}_preview.png"}

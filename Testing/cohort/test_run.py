@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 
 import pytest
 
@@ -22,7 +23,7 @@ def scheduler(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dask")
     processes = [start_dask(folder, "scheduler")]
     where = address(folder)
-    processes += [start_dask(folder, "worker", "--name", name) for name in ("one", "two")]
+    processes += [start_dask(folder, "worker", "--name", name, threads=2) for name in ("one", "two")]
     yield where
     stop(processes[::-1])
 
@@ -59,7 +60,9 @@ def test_a_cohort_is_fused_as_one_by_one_and_goes_on_where_it_stopped(scheduler,
 
     with Client(scheduler) as client:
         engines = [told for told in client.run(engine_here).values() if told[0]]
-    assert set(engines) == {(1, 1)}, "weights are loaded once a worker, and ITK has its cores, not the machine's"
+    assert set(engines) == {(1, 2, 2)}, (
+        "weights are loaded once a worker; PyTorch and ITK have its cores, no more, no less"
+    )
 
     (out / "s002" / "fused.nrrd").unlink()
     again = run_cohort(table, out, options=options, scheduler=scheduler)
@@ -70,6 +73,38 @@ def test_a_cohort_is_fused_as_one_by_one_and_goes_on_where_it_stopped(scheduler,
         "missing": "refused",
     }
     assert [line["fused_sha256"] for line in lines(out)] == [line["fused_sha256"] for line in told]
+
+
+def test_other_weights_under_the_same_name_are_noticed_by_workers_that_live_on(scheduler, tmp_path):
+    from MMIFAminLib.engine.weights import save_weights
+    from MMIFAminLib.network import MMIFAMIN
+    from support.networks import stirred
+
+    table, weights = make_cohort(tmp_path, 1), tmp_path / "mine.safetensors"
+    options = default_options(device="cpu", precision="fp32", weights=str(weights))
+    hashes = set()
+    for seed, status in ((0, "fused"), (1, "fused"), (None, "kept")):
+        if seed is not None:
+            save_weights(stirred(MMIFAMIN(), seed), weights, {})
+        done = run_cohort(table, tmp_path / "out", options=options, scheduler=scheduler).results["s000"]
+        assert done.status == status
+        hashes.add(done.hashes["weights"])
+    assert len(hashes) == 2
+
+
+def test_a_row_ends_when_nobody_waits_for_it_any_more(scheduler, tmp_path):
+    def watch(state):
+        if state.busy and (tmp_path / "mark0").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_cohort(stubs(tmp_path, "until unwanted"), tmp_path / "out", scheduler=scheduler, work=stub, watch=watch)
+    deadline = time.monotonic() + 60
+    while (tmp_path / "mark0").read_text() != "let go" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (tmp_path / "mark0").read_text() == "let go"
+    done = run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler=scheduler, work=stub)
+    assert done.counts == {"fused": 1}
 
 
 def test_a_row_whose_worker_dies_is_tried_on_another_and_stops_no_other(scheduler, tmp_path):
@@ -103,11 +138,28 @@ def test_the_watcher_is_told_of_rows_and_workers(scheduler, tmp_path):
     assert [state.done for state in seen if state.result] == [1, 2, 3, 4, 5, 6]
     assert seen[-1].seconds_left == 0 and all(state.total == 6 for state in seen)
     assert any(set(state.busy.values()) & {f"r{number}" for number in range(6)} for state in seen)
+    assert {state.workers for state in seen if not state.result} == {2}
+
+
+def test_the_watcher_is_told_that_there_is_no_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr("MMIFAminLib.cohort.run._TICK", 0.1)
+    processes, seen = [start_dask(tmp_path, "scheduler")], []
+
+    def watch(state):
+        seen.append(state.workers)
+        if seen == [0]:
+            processes.append(start_dask(tmp_path, "worker"))
+
+    try:
+        run_cohort(stubs(tmp_path, ""), tmp_path / "out", scheduler=address(tmp_path), work=stub, watch=watch)
+    finally:
+        stop(processes[::-1])
+    assert seen[0] == 0 and seen[-1] in (1, None)
 
 
 def test_a_worker_is_at_the_first_of_its_rows_and_tasks_of_others_are_passed_over():
     given = {"a": [("row-1", "s2"), ("row-1", "s10")], "b": ["theirs", ("sum-5", 0, 1), ("row-1", "s9")], "c": []}
-    assert _busy(given, {"s10": 0, "s9": 1, "s2": 2}) == {"a": "s10", "b": "s9"}
+    assert _busy(given, {"s10": 0, "s9": 1, "s2": 2}) == {"a": "s10", "b": "s9", "c": None}
 
 
 def test_a_scheduler_that_is_lost_is_told_of_and_costs_nothing(tmp_path):

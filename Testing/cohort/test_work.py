@@ -17,6 +17,7 @@ from MMIFAminLib.commandline import main
 from MMIFAminLib.display.color import ColorTable
 from MMIFAminLib.engine import VolumeFuser
 from MMIFAminLib.errors import FusionCancelled, InputError
+from MMIFAminLib.files.locking import locked
 from MMIFAminLib.study import default_options
 from support.cohorts import make_cohort
 from support.dicom import Written, write_series
@@ -167,6 +168,23 @@ def test_what_a_killed_worker_left_half_written_is_swept(row, fused, tmp_path):
     assert fused(force=True).status == "fused"
     names = sorted(path.name for path in folder.iterdir())
     assert names == [".somebody's own", "fused.nrrd", "preview.png", "report.json"]
+
+
+def test_two_at_one_row_take_turns(row, fuser, tmp_path):
+    """A worker may still be at a row that a killed command had asked for, when the next command asks another."""
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    seen = []
+
+    def progress(fraction, text):
+        try:
+            with locked(tmp_path / "out" / ".cohort" / "a.lock", wait=False):
+                seen.append("free")
+        except BlockingIOError:
+            seen.append("taken")
+
+    result = fuse_row(row, tmp_path / "out", default_options(), lambda: fuser, progress=progress)
+    assert result.status == "fused" and set(seen) == {"taken"}
+    assert [path.name for path in (tmp_path / "out" / ".cohort").iterdir()] == ["a.json"]
 
 
 def test_the_hash_of_a_header_is_that_of_its_data_too(pair, tmp_path):

@@ -14,7 +14,9 @@ import pytest
 pytest.importorskip("distributed", reason="cohorts need dask")
 
 from MMIFAminLib.cohort import run_cohort
+from MMIFAminLib.cohort.run import State
 from MMIFAminLib.commandline import main
+from MMIFAminLib.commandline.cohort import _Plain
 from MMIFAminLib.errors import InputError
 from support.cohorts import make_cohort
 
@@ -45,6 +47,24 @@ def test_a_dry_run_shows_the_pairs_and_what_is_left_out_and_writes_nothing(tmp_p
         "mmifamin: warning: left out: sub-02/pet/sub-02_pet.nii.gz: the subject has no anatomical image\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_tells_paths_in_full_and_which_volumes_are_not_there(tmp_path, capsys):
+    folder = tmp_path / ("a name of a folder that is as long as those of hospitals are, " + "x" * 60)
+    folder.mkdir()
+    table = make_cohort(folder, 1, ["gone,mr000.nrrd,none.nrrd,"])
+    assert main(["cohort", str(table), str(tmp_path / "out"), "--dry-run"]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"mmifamin: warning: gone would be refused: {folder / 'none.nrrd'}: no such file or folder\n"
+    letters = re.sub(r"\s", "", told.out)
+    assert "…" not in letters and letters.count("x" * 20) and "mr000.nrrd" in letters and "2studiestofuse" in letters
+
+
+def test_plain_lines_tell_once_that_there_is_no_worker(capsys):
+    show = _Plain()
+    for workers in (0, 0, 1, 1, 0):
+        show(State(None, 0, 3, None, {}, workers))
+    assert capsys.readouterr().out == "there is no worker: waiting for one\n" * 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from MMIFAminLib.cohort import Result
+from MMIFAminLib.cohort.worker import _while_wanted
+from MMIFAminLib.study import default_options
 from support import phantoms
 
 MR = phantoms.Grid((24, 28, 20), (8.0, 8.0, 8.5)).centred_at()
@@ -40,23 +42,33 @@ def stub(row, output, options, force, version):
         raise RuntimeError("a fault of ours")
     if row.options == "slow":
         time.sleep(0.3)
+    if row.options == "until unwanted":
+        mark.write_text("begun")
+        wanted, deadline = _while_wanted(), time.monotonic() + 60
+        while wanted(0.0, "") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        mark.write_text("let go" if time.monotonic() < deadline else "wanted")
     return Result(row.id, "fused", seconds=0.1)
 
 
 def engine_here():
-    """How often weights were loaded in the worker that is asked, and how many threads ITK takes there."""
-    from MMIFAminLib.cohort.worker import _fuser
+    """Of the worker that is asked: how often weights were loaded, the threads of the engine last loaded, and those of ITK."""
+    from MMIFAminLib.cohort.worker import _engine, _fuser
 
-    return _fuser.cache_info().misses, sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    loaded = _fuser.cache_info().misses
+    threads = _engine(default_options(device="cpu", precision="fp32")).threads
+    return loaded, threads, sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
 
 
-def start_dask(folder, *arguments, allowed_failures=1):
-    """A process of dask ("scheduler" or "worker" with their options), connected by a file in ``folder``."""
+def start_dask(folder, *arguments, allowed_failures=1, threads=1):
+    """A process of dask ("scheduler" or "worker" with their options), connected by a file in ``folder``; a worker computes
+    with so many ``threads``.
+    """
     library = Path(__file__).resolve().parents[2]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, (library / "MMIFAmin", library / "Testing"))),
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures),
-        "OMP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads),
     }
     kind, *rest = arguments
     places = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(folder / "scheduler.json")]

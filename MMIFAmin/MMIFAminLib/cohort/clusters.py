@@ -20,6 +20,8 @@ CORES_PER_WORKER = 4
 """How many cores a worker has where neither their number nor a GPU says otherwise."""
 ANSWERS_WITHIN = "10s"
 """How long a scheduler that runs already may take to answer."""
+SUBMIT_AGAIN = 30.0
+"""Seconds between two looks at whether jobs of a cluster have ended before the cohort has."""
 _MISSING = 'cohorts need dask: pip install ".[cohort]" in a checkout, or pip install "mmifamin[cohort]"'
 
 
@@ -55,10 +57,27 @@ def connected(
                 yield client
             return
         with (
+            _kept_environment(),
             _jobs(cluster, config or {}) if cluster else local_cluster(workers, device) as made,
             Client(made) as client,
         ):
             yield client
+
+
+@contextmanager
+def _kept_environment() -> Iterator[None]:
+    """dask sets the threads of its workers in this process, too, where they would count for the next cohort."""
+    from dask import config as dask_config
+
+    before = {name: os.environ.get(name) for name in dask_config.get("distributed.nanny.pre-spawn-environ")}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def local_cluster(workers: int | None = None, device: str = "auto") -> Any:
@@ -82,7 +101,7 @@ def local_cluster(workers: int | None = None, device: str = "auto") -> Any:
     nannies = {
         number: {
             "cls": Nanny,
-            "options": options | {"env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}},
+            "options": options | {"env": gpus[number % len(gpus)] if gpus else {}},
         }
         for number in range(count)
     }
@@ -100,8 +119,7 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
     ``config`` has what that cluster's class takes (queue, account, cores, memory, walltime, ...) without "jobs". Each job
     is one worker, which fuses one row at a time with all its cores. Raises InputError for what cannot be used.
     """
-    if kind not in KINDS:
-        raise InputError(f"there is no cluster '{kind}': choose one of {', '.join(KINDS)}")
+    _check_kind(kind)
     try:
         import dask_jobqueue
     except ImportError:
@@ -109,6 +127,13 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
     settings = dict(config)
     if missing := [name for name in ("cores", "memory") if name not in settings]:
         raise InputError(f"the cluster's configuration has no '{missing[0]}': say what a job gets")
+    # dask-jobqueue would submit these at once; jobs are counted by "jobs".
+    if settings.pop("n_workers", None):
+        raise InputError("the cluster's configuration has 'n_workers': say 'jobs' instead, each is one worker")
+    if settings.get("processes") not in (None, 1):
+        raise InputError(
+            f"the cluster's configuration has processes: {settings['processes']}; leave it out: each job is one worker"
+        )
     prologue = [*_lines(settings, "job_script_prologue"), f"export OMP_NUM_THREADS={settings['cores']}"]
     arguments = [*_lines(settings, "worker_extra_args"), "--nthreads", "1"]
     settings |= {"processes": 1, "job_script_prologue": prologue, "worker_extra_args": arguments}
@@ -118,34 +143,64 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
         raise InputError(f"the cluster's configuration cannot be used: {' '.join(str(error).split())}") from None
 
 
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InputError(f"there is no cluster '{kind}': choose one of {', '.join(KINDS)}")
+
+
 def _lines(settings: dict[str, Any], name: str) -> list[str]:
     """A setting that is a list of lines, or one line."""
     value = settings.pop(name, None) or []
     return [value] if isinstance(value, str) else list(value)
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file; raises InputError for what holds none."""
+def read_config(path: Path, kind: str) -> dict[str, Any]:
+    """The settings for a cluster of ``kind`` in a YAML file, as keywords of its class or in the form of dask's own
+    configuration (jobqueue: slurm: cores: ...); raises InputError for what holds none.
+    """
     import yaml
 
+    _check_kind(kind)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no settings: lines such as 'cores: 8' are wanted")
-    return content
+    if "jobqueue" not in content:
+        return _keywords(content)
+    clusters = content["jobqueue"]
+    if not isinstance(clusters, dict) or not isinstance(clusters.get(kind), dict):
+        raise InputError(f"{path} holds no settings for {kind} under 'jobqueue'")
+    settings = _keywords(clusters[kind])
+    if "name" in settings:  # there it is the job's
+        settings["job_name"] = settings.pop("name")
+    return {"jobs": content["jobs"]} | settings if "jobs" in content else settings
+
+
+def _keywords(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as keywords: what is null there is not given, and dask's files write hyphens."""
+    named = {str(name).replace("-", "_"): value for name, value in settings.items()}
+    return {name: value for name, value in named.items() if value is not None or name == "jobs"}
 
 
 @contextmanager
 def _jobs(kind: str, config: Mapping[str, Any]) -> Iterator[Any]:
+    from tornado.ioloop import PeriodicCallback
+
     settings = dict(config)
     jobs = settings.pop("jobs", 1)
     if type(jobs) is not int or jobs < 1:
         raise InputError(f"the cluster's configuration has jobs: {jobs}; say how many, at least 1")
     with job_cluster(kind, settings) as made:
         _submit(made, jobs)
-        yield made
+        # A job that has reached its walltime, or lost its node, is submitted anew.
+        again = PeriodicCallback(lambda: made.scale(jobs=jobs), 1000 * SUBMIT_AGAIN)
+        made.loop.add_callback(again.start)
+        try:
+            yield made
+        finally:
+            made.loop.add_callback(again.stop)
 
 
 def _submit(made: Any, jobs: int) -> None:
@@ -174,12 +229,16 @@ def _submit(made: Any, jobs: int) -> None:
         raise InputError(f"{command} takes no job: {' '.join(reason.split())}") from None
 
 
-def _gpus(device: str) -> list[str]:
-    """The GPUs that a worker each is to have, as CUDA_VISIBLE_DEVICES names them."""
-    if device not in ("auto", "cuda"):
+def _gpus(device: str) -> list[dict[str, str]]:
+    """For each GPU that ``device`` means, what the environment of its worker says: which one it is to have."""
+    if device == "cpu":
         return []
     import torch
 
+    if device.startswith("cuda:") or device == "mps":
+        return [{}]  # that one, by its number
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
-    return names[: torch.cuda.device_count()]
+    if found := names[: torch.cuda.device_count()]:
+        return [{"CUDA_VISIBLE_DEVICES": name} for name in found]
+    return [{}] if device == "auto" and torch.backends.mps.is_available() else []

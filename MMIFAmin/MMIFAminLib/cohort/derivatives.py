@@ -19,7 +19,7 @@ def describe_dataset(output: Path, dataset: Path) -> None:
     from ..files import atomic_path, write_json
 
     description = {
-        "Name": "PET fused with T1w by MMIFAmin",
+        "Name": "PET fused with an anatomical image by MMIFAmin",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "MMIFAmin", "Version": __version__, "CodeURL": _REPOSITORY}],
@@ -33,10 +33,11 @@ def describe_dataset(output: Path, dataset: Path) -> None:
         part.write_text(_README, encoding="utf-8")
 
 
-def derivative_facts(row: Row) -> dict[str, Any]:
-    """What BIDS asks of the sidecar of a derivative."""
+def derivative_facts(row: Row, rgb: bool) -> dict[str, Any]:
+    """What BIDS asks of the sidecar of a derivative, in colours (``rgb``) or grey."""
+    values = "in colours (RGB)" if rgb else "values in [0, 1]"
     return {
-        "Description": "PET fused with an anatomical image by MMIFAmin, values in [0, 1]; research use only",
+        "Description": f"PET fused with an anatomical image by MMIFAmin, {values}; research use only",
         "Sources": [f"bids:raw:{path}" for path in row.sources],
         "SpatialReference": f"bids:raw:{row.sources[0]}",
         "SkullStripped": False,

@@ -121,24 +121,20 @@ def _alone(output: Path) -> Iterator[None]:
     What was made and stays empty is taken away again.
     """
     from ..files import make_folder
+    from ..files.locking import locked
 
     lock = output / STATE / "lock"
     made = [path for path in lock.parents if not path.exists()]
     make_folder(lock.parent)
-    with open(lock, "w") as file:
+    with ExitStack() as stack:
         try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # Windows: the user is trusted
-        except OSError:
+            stack.enter_context(locked(lock, wait=False))
+        except BlockingIOError:
             raise InputError(f"another command is at work in {output}: wait for it, or name another folder") from None
         try:
             yield
         finally:
-            if made and list(lock.parent.iterdir()) == [lock]:
-                with suppress(OSError):  # the first that is not empty; on Windows, the lock
-                    lock.unlink()
-                    for path in made:
-                        path.rmdir()
+            stack.close()
+            with suppress(OSError):  # the first that is not empty; on Windows, the lock
+                for path in made:
+                    path.rmdir()

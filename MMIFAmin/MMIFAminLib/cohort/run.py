@@ -40,7 +40,7 @@ _JOIN = 60.0  # seconds that a scheduler's first worker may take to join
 @dataclass(frozen=True)
 class State:
     """How far a cohort is: the row that has just come (or None), how many of all are done, the seconds that are left (None
-    where nothing tells yet), and which row each worker is at.
+    where nothing tells yet), which row each worker is at, and how many workers there are (None where that is not told).
     """
 
     result: Result | None
@@ -48,6 +48,7 @@ class State:
     total: int
     seconds_left: float | None
     busy: Mapping[str, str]
+    workers: int | None = None
 
 
 Watch = Callable[[State], None]
@@ -94,7 +95,10 @@ def run_cohort(
                 workers=workers, scheduler=scheduler, cluster=cluster, config=cluster_config, device=options.device
             )
         )
-        _check_workers(client, wait=None if cluster else _JOIN)
+        _wait_for_a_worker(
+            client, None if cluster else _JOIN, lambda: watch(State(None, 0, len(table.rows), None, {}, 0))
+        )
+        _check_versions(client)
         if work is work_row:
             _check_engine(client, options)
         line = stack.enter_context(_log(log)) if log else None
@@ -102,19 +106,22 @@ def run_cohort(
         stack.callback(results.write_all)  # however it ends, before the workers are let go
         task = partial(work, output=results.folder, options=options, force=force, version=__version__)
         begun, fresh = time.monotonic(), 0
-        for result in _results(client, table.rows, task):
-            if isinstance(result, Result):
+        for told in _results(client, table.rows, task):
+            result, given = (told, {}) if isinstance(told, Result) else (None, told)
+            if result:
                 results.add(result)
                 fresh += result.status != KEPT
                 if line:
                     _tell(line, result)
             left = (time.monotonic() - begun) / fresh * (len(table.rows) - len(table.results)) if fresh else None
-            told, busy = (result, {}) if isinstance(result, Result) else (None, result)
-            watch(State(told, len(table.results), len(table.rows), left, busy))
+            busy = {worker: row for worker, row in given.items() if row}
+            watch(State(result, len(table.results), len(table.rows), left, busy, None if result else len(given)))
     return table
 
 
-def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str]]:
+def _results(
+    client: Any, rows: Sequence[Row], task: Callable[[Row], Result]
+) -> Iterator[Result | dict[str, str | None]]:
     """What ``_asked`` yields; raises MMIFAminError where the scheduler is lost in the middle of a question."""
     from distributed.comm.core import CommClosedError
 
@@ -124,8 +131,8 @@ def _results(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) ->
         raise MMIFAminError(_LOST) from None
 
 
-def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str]]:
-    """The results as they come and, between them, which row each worker is at. Bounded is what dask holds at once.
+def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> Iterator[Result | dict[str, str | None]]:
+    """The results as they come and, between them, which row (or None) each worker is at. Bounded is what dask holds at once.
 
     A row whose workers died is tried once more at the end, alone: dask blames whatever waited at the same worker, too.
     """
@@ -165,15 +172,15 @@ def _asked(client: Any, rows: Sequence[Row], task: Callable[[Row], Result]) -> I
         yield from _gathered(client, ended)
 
 
-def _busy(given: Mapping[str, Sequence[Any]], order: Mapping[str, int]) -> dict[str, str]:
-    """The row that each worker is at: the first of those that it was ``given``, as they are taken in ``order``.
+def _busy(given: Mapping[str, Sequence[Any]], order: Mapping[str, int]) -> dict[str, str | None]:
+    """The row that each worker is at: the first of those that it was ``given``, as they are taken in ``order``; or None.
 
     A scheduler that others use, too, tells of their tasks as well.
     """
     rows = {
         worker: [key[1] for key in keys if isinstance(key, tuple) and key[1] in order] for worker, keys in given.items()
     }
-    return {worker: min(mine, key=order.__getitem__) for worker, mine in rows.items() if mine}
+    return {worker: min(mine, key=order.__getitem__, default=None) for worker, mine in rows.items()}
 
 
 def _is_killed(future: Future) -> bool:
@@ -203,14 +210,24 @@ def _check_scheduler(client: Any, futures: Sequence[Future] | Mapping[Future, Ro
         raise MMIFAminError(_LOST)
 
 
-def _check_workers(client: Any, wait: float | None) -> None:
-    """Raise InputError where no worker joins in time, or one has not this version of MMIFAmin."""
+def _wait_for_a_worker(client: Any, patience: float | None, waiting: Callable[[], None]) -> None:
+    """Wait for the first worker, and say now and then that this is what is done; raises InputError where none joins in
+    ``patience`` seconds (None: however long, as a cluster's queue may).
+    """
     from distributed import TimeoutError as NoWorker
 
-    try:
-        client.wait_for_workers(1, timeout=wait)
-    except (TimeoutError, NoWorker):
-        raise InputError(f"no worker has joined the scheduler within {wait:.0f} s: start some") from None
+    begun = time.monotonic()
+    while patience is None or time.monotonic() - begun < patience:
+        try:
+            client.wait_for_workers(1, timeout=_TICK)
+            return
+        except (TimeoutError, NoWorker):
+            waiting()
+    raise InputError(f"no worker has joined the scheduler within {patience:.0f} s: start some")
+
+
+def _check_versions(client: Any) -> None:
+    """Raise InputError where a worker has not this version of MMIFAmin."""
     try:
         versions = client.run(installed_version)
     except Exception as error:  # whatever a worker meets that cannot unpickle the call

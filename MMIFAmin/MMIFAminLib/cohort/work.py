@@ -88,7 +88,7 @@ def fuse_row(
     inputs nor options, weights or version have changed since (``force``: in any case).
 
     ``options`` are those of ``study.default_options`` for all rows. Whatever is wrong with the row is told in the result;
-    only FusionCancelled, when ``progress`` returns False, and what is no Exception are raised. No two at once may do one row.
+    only FusionCancelled, when ``progress`` returns False, and what is no Exception are raised. Two at one row take turns.
     """
     started = time.perf_counter()
     result = told(row.id, lambda: _fuse_row(row, output, options, load, force, worker, progress, started), worker)
@@ -123,18 +123,35 @@ def told(id_: str, work: Callable[[], Result], worker: str = "") -> Result:
 
 
 def _fuse_row(row, output, options, load, force, worker, progress, started) -> Result:
-    from ..display import thumbnail
     from ..files import write_json
-    from ..files.writing import remove_parts
+    from ..files.locking import locked
 
     options = settled(with_options(options, row.options))
     sources = {name: path for name in ("anatomical", "functional", "second") if (path := getattr(row, name))}
     inputs = {name: content_hash(path) for name, path in sources.items()}
     fuser = load()
     key = result_key(inputs, options, fuser.weights.sha256)
-    state, (volume, report, preview) = output / STATE / f"{row.id}.json", places(row, output, options.dicom)
-    if not force and (result := _done(state, key, output)):
-        return result
+    state = output / STATE / f"{row.id}.json"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    # A worker may still be at it on behalf of a command that was killed.
+    with locked(state.with_name(f"{row.id}.lock"), wait=True):
+        if not force and (result := _done(state, key, output)):
+            return result
+        vars(options).update(sources, functional=row.functional, second=row.second)
+        result, written = _write_row(row, output, options, fuser, state, progress)
+        hashes = inputs | {"weights": fuser.weights.sha256} | result.hashes
+        result = replace(result, hashes=hashes, worker=worker, seconds=round(time.perf_counter() - started, 3))
+        write_json({"key": key, "files": written, "result": asdict(result)}, state)
+    return result
+
+
+def _write_row(row, output, options, fuser, state, progress) -> tuple[Result, dict[str, str]]:
+    """Fuse ``row`` and write its files: what came of it, and the files with their hashes."""
+    from ..display import thumbnail
+    from ..files import write_json
+    from ..files.writing import remove_parts
+
+    volume, report, preview = places(row, output, options.dicom)
     for path in (state, volume, report, preview):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_parts(path)
@@ -142,13 +159,12 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
     new = volume.with_name(f".{volume.name}.new") if options.dicom else volume
     if options.dicom:
         shutil.rmtree(new, ignore_errors=True)
-    vars(options).update(sources, output=new, preview=preview, report=None, transform=None)
-    options.functional, options.second = row.functional, row.second
+    vars(options).update(output=new, preview=preview, report=None, transform=None)
     study = fuse_study(options, lambda: fuser, progress)
     if new != volume:
         shutil.rmtree(volume, ignore_errors=True)
         new.rename(volume)
-    write_json(_sidecar(row, study.report, volume), report)
+    write_json(_sidecar(row, study.report, volume, options.rgb), report)
     written = {str(path.relative_to(output)): output_hash(path) for path in (volume, report, preview)}
     place = str(volume.relative_to(output))
     if (last := _last_place(state)) not in ("", place):  # with or without --dicom this time, unlike the last
@@ -158,15 +174,12 @@ def _fuse_row(row, output, options, load, force, worker, progress, started) -> R
         FUSED,
         warnings=study.warnings,
         metrics=_metrics(study),
-        hashes=inputs | {"weights": study.report["weights"]["sha256"], "fused": written[place]},
+        hashes={"fused": written[place]},
         output=place,
         preview=str(preview.relative_to(output)),
         thumbnail=_jpeg(thumbnail(study.fused, table=study.table, weight=options.functional_weight)),
-        worker=worker,
     )
-    result = replace(result, seconds=round(time.perf_counter() - started, 3))
-    write_json({"key": key, "files": written, "result": asdict(result)}, state)
-    return result
+    return result, written
 
 
 def _last_place(state: Path) -> str:
@@ -195,10 +208,10 @@ def _done(state: Path, key: str, output: Path) -> Result | None:
         return None
 
 
-def _sidecar(row: Row, report: dict[str, Any], volume: Path) -> dict[str, Any]:
+def _sidecar(row: Row, report: dict[str, Any], volume: Path, rgb: bool) -> dict[str, Any]:
     """What lies beside the fused volume: the report of ``fuse`` and, in a BIDS dataset, what BIDS asks for."""
     report = report | ({"output": volume} if "output" in report else {})
-    return report if not row.derivative else derivative_facts(row) | report
+    return report if not row.derivative else derivative_facts(row, rgb) | report
 
 
 def _metrics(study: FusedStudy) -> dict[str, float]:

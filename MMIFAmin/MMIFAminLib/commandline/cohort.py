@@ -11,11 +11,13 @@ from ..study import add_fusion_options, check_options
 from .terminal import print_table, say
 
 if TYPE_CHECKING:
+    from ..cohort import Row
     from ..cohort.run import State
     from ..cohort.table import Table
 
 INCOMPLETE = 1
 _BAD = ("refused", "failed")
+_WAITING = "there is no worker: waiting for one"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +79,7 @@ def cohort(options: argparse.Namespace) -> int:
     if bool(options.cluster) != bool(options.cluster_config):
         raise InputError("--cluster and --cluster-config belong together: say both")
     check_options(options)
-    config = read_config(options.cluster_config) if options.cluster else None
+    config = read_config(options.cluster_config, options.cluster) if options.cluster else None
     check_places(options.source, options.output)
     studies = find_studies(options.source, options.filter)
     for one in studies.left_out:
@@ -88,6 +90,8 @@ def cohort(options: argparse.Namespace) -> int:
             (row.id, str(row.anatomical), str(row.functional or ""), str(row.second or ""), row.options)
             for row in studies.rows
         ]
+        for row in studies.rows:
+            _tell_missing(row)
         print_table(f"{len(lines)} studies to fuse, {len(studies.left_out)} left out", columns, lines)
         if config:
             with job_cluster(
@@ -125,6 +129,15 @@ def _of_a_row(options: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{name: value for name, value in vars(options).items() if name in names})
 
 
+def _tell_missing(row: "Row") -> None:
+    """Say which volumes of ``row`` are not there, for which it would be refused."""
+    from ..files.volumes import split_series
+
+    for path in filter(None, (row.anatomical, row.functional, row.second)):
+        if not (place := split_series(path)[0]).exists():
+            say("warning", f"{row.id} would be refused: {place}: no such file or folder")
+
+
 def _told(table: "Table", output: Path) -> int:
     for result in table.results.values():
         if result.status in _BAD:
@@ -144,7 +157,7 @@ def _watching() -> Iterator[Callable[["State"], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _plain
+        yield _Plain()
         return
     bar = Progress(TextColumn("studies"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     whole = bar.add_task("", total=None)
@@ -154,6 +167,7 @@ def _watching() -> Iterator[Callable[["State"], None]]:
             bar.update(whole, completed=state.done, total=state.total, description=_left(state.seconds_left))
             if state.result is None:
                 lines = [Text(f"{worker}  {row}") for worker, row in sorted(state.busy.items())]
+                lines += [Text(_WAITING)] if state.workers == 0 else []
                 live.update(Group(bar, *lines))
             elif state.result.status in _BAD:
                 live.console.print(Text(_line(state)))
@@ -161,9 +175,19 @@ def _watching() -> Iterator[Callable[["State"], None]]:
         yield show
 
 
-def _plain(state: "State") -> None:
-    if state.result is not None:
-        print(_line(state), flush=True)
+class _Plain:
+    """A line for each study, and one when there begins to be no worker."""
+
+    def __init__(self) -> None:
+        self._workers: int | None = None
+
+    def __call__(self, state: "State") -> None:
+        if state.result is not None:
+            print(_line(state), flush=True)
+            return
+        if state.workers == 0 and self._workers != 0:
+            print(_WAITING, flush=True)
+        self._workers = state.workers
 
 
 def _line(state: "State") -> str:

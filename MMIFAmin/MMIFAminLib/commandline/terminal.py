@@ -41,7 +41,7 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     console.print(Text(title), style="bold")  # a title of the table would be wrapped at its width
     table = Table(box=box.SIMPLE_HEAD, show_header=any(headings))
     for heading in headings:
-        table.add_column(Text(heading))
+        table.add_column(Text(heading), overflow="fold")  # a path is told in full
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
