@@ -34,7 +34,7 @@ def dicom_studies(root: Path) -> Studies:
             # What is damaged beside a chosen series may be one of its slices: told as it is for one study.
             anatomical, functional = plain_pair(Contents(folder, tuple(series), (), damaged))
         except InputError as error:
-            left_out.append(LeftOut(str(folder), str(error).removeprefix(f"{folder} ").split("; name both")[0]))
+            left_out.append(LeftOut(str(folder), str(error).removeprefix(f"{folder} ").split(": name both")[0]))
             continue
         rows.append((folder, _place(anatomical, studies), _place(functional, studies)))
     ids = folder_ids(root, [folder for folder, _, _ in rows])

@@ -11,7 +11,7 @@ from .manifest import Row
 from .table import WAITING, Table
 from .work import FAILED, FUSED, KEPT, REFUSED, Result
 
-_ORDER = (FAILED, REFUSED, WAITING, FUSED, KEPT)
+_ORDER = (REFUSED, FAILED, WAITING, FUSED, KEPT)
 _SHOWN = ("VIF", "Qabf", "SSIM")
 _HEADINGS = ("picture", "id", "status", "seconds", *_SHOWN, "what there is to say")
 
