@@ -1,15 +1,19 @@
-"""How cohorts scale: efficiency of two workers, overhead of the scheduler a row, and whether time and memory stay linear.
+"""How cohorts scale: efficiency of two workers, overhead of the scheduler a row, whether time and memory stay linear, and
+what a study of usual size takes.
 
-    python Testing/benchmarks/cohort.py [--studies 200] [--rounds 8] [--rows 10000] [--output CSV]
+    python Testing/benchmarks/cohort.py [--studies 200] [--rounds 8] [--rows 10000] [--times 4] [--data ../shared/data]
 
 Efficiency: small volumes, fused with one and with two workers of one thread each, in turns, so that what else runs on the
 machine hits both. It is the rate of two over twice the rate of one; "busy" is the share of the workers' time that goes into
 rows, "others" how many cores other processes took meanwhile: where these leave less than two, two workers cannot have them.
 Overhead and simulation: rows whose work is nothing at all, each number of them in a process of its own, with what a
 row leaves in the table, the page and the memory. Peak memory is that of the command.
+Study: volumes of usual size, each fused one after the other in a process of one thread as a worker does it;
+processor time a row, the first left out, and the peak memory of the process. What is left out keeps its lines in the CSV.
 """
 
 import argparse
+import csv
 import json
 import os
 import statistics
@@ -24,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 
-from MMIFAminLib.cohort import Result, find_studies, run_cohort
+from MMIFAminLib import __version__
+from MMIFAminLib.cohort import Result, Row, find_studies, run_cohort
 from MMIFAminLib.cohort.clusters import connected
 from MMIFAminLib.cohort.table import METRICS
 from MMIFAminLib.cohort.worker import work_row
@@ -33,6 +38,7 @@ from MMIFAminLib.files.writing import write_csv
 from MMIFAminLib.study import default_options
 
 QUIET = 0.1  # cores that others may take in a round that counts as undisturbed
+STUDIES = {"head 256 x 256 x 68": "volumes/pet41_mr volumes/pet41_pet", "trunk CT and PET": "body/ct body/fdg"}
 RESULTS = Path(__file__).resolve().parent / "results" / "cohort.csv"
 
 
@@ -144,6 +150,39 @@ def simulated(count: int) -> dict:
     }  # fmt: skip
 
 
+def study(name: str, times: int, data: Path) -> dict:
+    """A study fused ``times`` times after a first one: processor seconds a row, and the peak memory."""
+    anatomical, functional = (data / f"{place}.nrrd" for place in STUDIES[name].split())
+    options = default_options(device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(times + 1):
+            if number == 1:
+                begun, computed = time.perf_counter(), time.process_time()
+            told = work_row(Row(f"s{number}", anatomical, functional), Path(folder), options, False, __version__)
+            assert told.status == "fused", told.reason
+        seconds, computed = time.perf_counter() - begun, time.process_time() - computed
+    return {
+        "part": name, "workers": 1, "rows": times, "seconds": seconds, "peak MB": peak_memory_mb(),
+        "CPU s a row": computed / times,
+    }  # fmt: skip
+
+
+def in_a_process(*arguments: str) -> dict:
+    """What this script says of one measurement, in a process of its own."""
+    command = [sys.executable, __file__, *arguments]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    print(told, flush=True)
+    return json.loads(told)
+
+
+def kept(rows: list[dict], path: Path) -> list[dict]:
+    """Lines of the CSV of before whose part is not among ``rows``."""
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return [line for line in csv.DictReader(file) if line["part"] not in {row["part"] for row in rows}]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=200, help="small volumes for the efficiency; 0 leaves it out")
@@ -152,23 +191,29 @@ def main() -> None:
         "--patience", type=float, default=0, help="seconds to wait before a round until others are still"
     )
     parser.add_argument("--rows", type=int, default=10000, help="of the largest simulation; 0 leaves it out")
+    parser.add_argument("--times", type=int, default=4, help="that each study of usual size is fused; 0 leaves it out")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of these studies")
     parser.add_argument("--simulate", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--study", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to write")
     options = parser.parse_args()
     if options.simulate:
         print(json.dumps(simulated(options.simulate)))
         return
+    if options.study:
+        print(json.dumps(study(options.study, options.times, options.data)))
+        return
     rows = []
     for count in (options.rows // 10, options.rows // 4, options.rows // 2, options.rows) if options.rows else ():
-        command = [sys.executable, __file__, "--simulate", str(count)]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-        rows.append(json.loads(told))
-        print(rows[-1], flush=True)
+        rows.append(in_a_process("--simulate", str(count)))
+    for name in STUDIES if options.times else ():
+        rows.append(in_a_process("--study", name, "--times", str(options.times), "--data", str(options.data)))
     if options.studies:
         with tempfile.TemporaryDirectory() as name:
             measured = efficiency(options.studies, options.rounds, Path(name), options.patience)
         told_efficiency(measured)
         rows += measured
+    rows = kept(rows, options.output) + rows
     columns = list(dict.fromkeys(key for row in rows for key in row))
     write_csv([{column: row.get(column, "") for column in columns} for row in rows], options.output)
 

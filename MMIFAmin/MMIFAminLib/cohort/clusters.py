@@ -186,21 +186,23 @@ def _keywords(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _jobs(kind: str, config: Mapping[str, Any]) -> Iterator[Any]:
-    from tornado.ioloop import PeriodicCallback
-
     settings = dict(config)
     jobs = settings.pop("jobs", 1)
     if type(jobs) is not int or jobs < 1:
         raise InputError(f"the cluster's configuration has jobs: {jobs}; say how many, at least 1")
     with job_cluster(kind, settings) as made:
         _submit(made, jobs)
-        # A job that has reached its walltime, or lost its node, is submitted anew.
-        again = PeriodicCallback(lambda: made.scale(jobs=jobs), 1000 * SUBMIT_AGAIN)
-        made.loop.add_callback(again.start)
-        try:
-            yield made
-        finally:
-            made.loop.add_callback(again.stop)
+        made.loop.add_callback(_keep_jobs, made, jobs)
+        yield made
+
+
+def _keep_jobs(made: Any, jobs: int) -> None:
+    """Submit anew what has ended before the cohort: a job that reached its walltime, or lost its node."""
+    from distributed import Status
+
+    if made.status is Status.running:
+        made.scale(jobs=jobs)
+        made.loop.call_later(SUBMIT_AGAIN, _keep_jobs, made, jobs)
 
 
 def _submit(made: Any, jobs: int) -> None:
