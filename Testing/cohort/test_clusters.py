@@ -59,6 +59,12 @@ def test_one_line_for_a_list_of_lines_is_one_line(config):
     assert commands[0] == "source /opt/a/bin/activate" and " --no-dashboard " in commands[2]
 
 
+def test_two_clusters_at_once_are_quiet(config, recwarn):
+    with job_cluster("slurm", config) as first, job_cluster("slurm", config) as second:
+        assert first.scheduler_address != second.scheduler_address
+    assert [str(one.message) for one in recwarn if "already in use" in str(one.message)] == []
+
+
 def test_the_form_of_dasks_own_configuration_says_the_same(config, tmp_path):
     """As on dask-jobqueue's page "Configuration", and in its jobqueue.yaml: hyphens, and null for what is not set."""
     path = tmp_path / "jobqueue.yaml"

@@ -122,6 +122,7 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
     _check_kind(kind)
     try:
         import dask_jobqueue
+        from dask import config as dask_config
     except ImportError:
         raise InputError(_MISSING) from None
     settings = dict(config)
@@ -137,6 +138,9 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
     prologue = [*_lines(settings, "job_script_prologue"), f"export OMP_NUM_THREADS={settings['cores']}"]
     arguments = [*_lines(settings, "worker_extra_args"), "--nthreads", "1"]
     settings |= {"processes": 1, "job_script_prologue": prologue, "worker_extra_args": arguments}
+    # A free port: on a login node others hold the usual one, and dask would say so in several lines.
+    told = settings.get("scheduler_options") or dask_config.get(f"jobqueue.{kind}.scheduler-options", None) or {}
+    settings["scheduler_options"] = {"dashboard_address": ":0"} | told
     try:
         return getattr(dask_jobqueue, KINDS[kind])(**settings)
     except (TypeError, ValueError, RuntimeError) as error:
