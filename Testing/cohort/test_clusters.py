@@ -5,6 +5,8 @@ configuration. SLURM itself is not here.
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -57,6 +59,16 @@ def test_one_line_for_a_list_of_lines_is_one_line(config):
     with job_cluster("slurm", config | one) as made:
         commands = [line for line in made.job_script().splitlines() if line and not line.startswith("#")]
     assert commands[0] == "source /opt/a/bin/activate" and " --no-dashboard " in commands[2]
+
+
+def test_ctrl_c_stays_the_commands(config):
+    """Importing dask_jobqueue makes it end the process, with exit code 0 and without a word."""
+    code = (
+        "import signal; from MMIFAminLib.cohort.clusters import job_cluster;"
+        f"before = signal.getsignal(signal.SIGINT); job_cluster('slurm', {config!r}).close();"
+        "print(signal.getsignal(signal.SIGINT) is before)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
 
 
 def test_two_clusters_at_once_are_quiet(config, recwarn):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,7 +123,7 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
     """
     _check_kind(kind)
     try:
-        import dask_jobqueue
+        dask_jobqueue = _imported()
         from dask import config as dask_config
     except ImportError:
         raise InputError(_MISSING) from None
@@ -145,6 +147,16 @@ def job_cluster(kind: str, config: Mapping[str, Any]) -> Any:
         return getattr(dask_jobqueue, KINDS[kind])(**settings)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"the cluster's configuration cannot be used: {' '.join(str(error).split())}") from None
+
+
+def _imported() -> Any:
+    """The module dask_jobqueue, whose import takes Ctrl-C from the command: it would end without a word."""
+    handler = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
+    return dask_jobqueue
 
 
 def _check_kind(kind: str) -> None:
