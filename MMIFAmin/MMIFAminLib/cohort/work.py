@@ -91,11 +91,13 @@ def fuse_row(
     only FusionCancelled, when ``progress`` returns False, and what is no Exception are raised. Two at one row take turns.
     """
     started = time.perf_counter()
-    result = told(row.id, lambda: _fuse_row(row, output, options, load, force, worker, progress, started), worker)
+    try:
+        result = told(row.id, lambda: _fuse_row(row, output, options, load, force, worker, progress, started), worker)
+    finally:
+        with suppress(OSError):  # it is not empty: something was written
+            places(row, output, False).report.parent.rmdir()
     if result.status in (FUSED, KEPT):
         return result
-    with suppress(OSError):
-        places(row, output, False).report.parent.rmdir()  # where nothing was written
     if (output / STATE / f"{row.id}.json").exists():
         result = replace(
             result, warnings=("what lies there is an earlier result, of other inputs, options or weights",)
