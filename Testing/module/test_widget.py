@@ -5,6 +5,7 @@ import unittest
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 
 from bench.driving import case, chosen, composites, fused, names, slow
@@ -332,6 +333,18 @@ class TestRegistration:
         panel.ui.registerButton.click()
         assert functional.GetParentTransformNode() is None and panel.ui.registerButton.text == "Register first"
         bench.wait(lambda: "mm off" in panel.ui.alignmentLabel.text)
+
+    def test_what_a_registration_leads_astray_stays_where_it_was(self, bench, panel, monkeypatch):
+        _anatomical, functional = chosen(bench, panel)
+        astray = sitk.Euler3DTransform()
+        astray.SetTranslation((0.0, 25.0, 0.0))
+        monkeypatch.setattr("MMIFAminLib.volume.registration.register_rigid", lambda *_, **__: astray)
+        panel.ui.registerButton.click()
+        bench.wait(lambda: not panel._job.busy)
+        assert functional.GetParentTransformNode() is None and panel.ui.registerButton.text == "Register first"
+        assert "'Head PET' seemed aligned" in panel.ui.statusLabel.text
+        bench.wait(lambda: not panel._check.busy)
+        assert "Aligned" in panel.ui.alignmentLabel.text and panel.ui.fuseButton.enabled
 
 
 def test_the_panel_can_be_looked_at(bench, tmp_path):  # noqa: F811

@@ -103,7 +103,10 @@ class Following:
                 for node in registered:
                     self.logic.undoRegistration(node)
         else:
-            self._start(_("The volumes were not registered."), self.logic.registration)
+            self._start(_("The volumes were not registered."), self.logic.registration, self._onRegistered)
+
+    def _onRegistered(self, registered):
+        _transforms, self._problem = registered
 
     def onSwap(self, checked: bool = False) -> None:
         self.logic.swap(self._parameterNode)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import slicer
+from slicer.i18n import tr as _
 
 from ..errors import MMIFAminError
 from . import state, suv
@@ -55,8 +56,9 @@ class SourceLogic:
         return lambda progress: (mrml.taken_for(source, options), mrml.label_maps(source))
 
     def registration(self, p: state.MMIFAminParameterNode) -> tuple:
-        """The parts `work`, `finish` of *Register first*; `finish` returns the transform nodes: that of the functional
-        volume and, of three, that of the second anatomical one."""
+        """The parts `work`, `finish` of *Register first*; `finish` returns the transform nodes, that of the functional
+        volume and, of three, that of the second anatomical one, and in a sentence which of them was left where it seemed
+        aligned, because the registration led away from there, or ""."""
         from .. import mrml
         from ..volume import registration
 
@@ -67,12 +69,16 @@ class SourceLogic:
             first, transforms = images[0](), []
             for number, (other, name) in enumerate(zip(images[1:], names[1:])):
                 part = partial(_part, progress, number, len(nodes))
-                transforms.append(registration.register_rigid(first, other(), part, names=(names[0], name)))
+                both = {"names": (names[0], name)}
+                found = registration.register_rigid(first, other(), part, **both)
+                transforms.append(None if registration.leads_astray(first, other(), found, **both) else found)
             return transforms
 
         def finish(transforms):
             moved = [mrml.still_there(node) for node in nodes]  # all of them, before the first is moved
-            return [mrml.apply_registration(node, transform) for node, transform in zip(moved, transforms)]
+            found = [(node, transform) for node, transform in zip(moved, transforms) if transform is not None]
+            left = [f"'{name}'" for name, transform in zip(names[1:], transforms) if transform is None]
+            return [mrml.apply_registration(node, transform) for node, transform in found], _left(left)
 
         return work, finish
 
@@ -146,6 +152,11 @@ class SourceLogic:
         limits = (p.functionalLow * factor, p.functionalHigh * factor)  # Bq/ml of a mouse are beyond those of the panel
         with slicer.util.NodeModify(p):  # of an automatic window, too: Custom begins with its limits
             p.functionalLow, p.functionalHigh = (min(max(one, -state.LARGEST), state.LARGEST) for one in limits)
+
+
+def _left(names: list[str]) -> str:
+    text = _("{names} seemed aligned, and the registration led away from there: not moved.")
+    return text.format(names=_(" and ").join(names)) if names else ""
 
 
 def _part(progress, number: int, count: int, fraction: float, text: str) -> bool | None:

@@ -31,7 +31,7 @@ def aligned(
     Adds to ``warnings`` where the two do not seem aligned, or were left so. Only the place of the volume changes,
     no voxel does. Raises GeometryError where the two cannot be registered, InputError where one is too thin for it.
     """
-    from ..volume.registration import alignment_check, register_rigid
+    from ..volume.registration import alignment_check, leads_astray, register_rigid
 
     names = ("anatomical", name)
     anatomical, moving = (_scalar(file.image) for file in files)
@@ -40,15 +40,15 @@ def aligned(
         import SimpleITK as sitk
 
         transform = register_rigid(anatomical, moving, progress, names=names)
-        moved = sitk.TransformGeometry(moved, transform)
-    try:
-        found = alignment_check(anatomical, _scalar(moved), names=names)
-        if registered and not found.aligned and (before := alignment_check(anatomical, moving, names=names)).aligned:
-            # A field that covers a small part of the anatomy may be led astray.
-            moved, transform, found, registered = files[1].image, sitk.Euler3DTransform(), before, False
+        if leads_astray(anatomical, moving, transform, names=names):
+            transform, registered = sitk.Euler3DTransform(), False
             warnings.append(
                 f"the {name} volume seemed aligned, and the registration led away from there: it was not moved"
             )
+        else:
+            moved = sitk.TransformGeometry(moved, transform)
+    try:
+        found = alignment_check(anatomical, _scalar(moved), names=names)
     except InputError:
         return moved, None, transform  # too thin to tell; what else is wrong the fusion says
     if not found.aligned:

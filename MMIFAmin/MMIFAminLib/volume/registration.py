@@ -104,6 +104,23 @@ def register_rigid(
     return _registered(anatomical, functional, progress, names)
 
 
+def leads_astray(
+    anatomical: sitk.Image,
+    functional: sitk.Image,
+    transform: sitk.Transform,
+    *,
+    names: tuple[str, str] = ("anatomical", "functional"),
+) -> bool:
+    """Whether two volumes seem aligned as they lie, and no longer once ``transform`` of `register_rigid` has moved the second:
+    one that covers a small part of the anatomy may be led away from it.
+    """
+    try:
+        moved = alignment_check(anatomical, sitk.TransformGeometry(functional, transform), names=names)
+        return not moved.aligned and alignment_check(anatomical, functional, names=names).aligned
+    except InputError:  # too thin to tell
+        return False
+
+
 def _registered(anatomical, functional, progress, names) -> sitk.Euler3DTransform:
     """As `register_rigid`, in these roles."""
     transform = sitk.Euler3DTransform()
