@@ -232,6 +232,7 @@ class MMIFAminWidget(
         self._showPresets()
         show_unusable(ui, self.logic.unusable() | units.unusable_windows(p.functional))
         reasons = self.logic.reasons(p, busy) | self._presetReasons(ui.presetComboBox.currentText)
+        reasons["fuseButton"] = reasons["fuseButton"] or ("" if busy else self._unfit)
         for name, reason in reasons.items():
             widget = getattr(ui, name)
             ordinary = self._tips.setdefault(name, widget.toolTip)

@@ -2,7 +2,15 @@
 
 
 class MMIFAminError(Exception):
-    """Base of every error that MMIFAmin raises on purpose. Its text is one clear sentence for the user."""
+    """Base of every error that MMIFAmin raises on purpose. Its text is one clear sentence for the user.
+
+    `typed` is what its cure is called on the command line and in Python: told in brackets behind `plain`, which is for a
+    panel, where nobody types.
+    """
+
+    def __init__(self, text: str = "", *, typed: str = "") -> None:
+        super().__init__(f"{text} ({typed})" if typed else text)
+        self.plain = text
 
 
 class InputError(MMIFAminError, ValueError):

@@ -340,6 +340,28 @@ class TestWords:
         panel._parameterNode.anatomical = bench.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "organs")
         assert not panel.ui.fuseButton.enabled and "label map" in panel.ui.statusLabel.text
 
+    def test_what_the_voxels_and_the_place_forbid_is_said_before_the_click_too(self, bench, panel, monkeypatch):
+        monkeypatch.setattr(
+            slicer.util, "confirmOkCancelDisplay", lambda *_, **__: pytest.fail("asked, to refuse then")
+        )
+        _anatomical, functional = chosen(bench, panel)
+        values = slicer.util.arrayFromVolume(functional).copy()
+        slicer.util.updateVolumeFromArray(functional, np.full_like(values, 3))
+        bench.wait(lambda: not panel.ui.fuseButton.enabled)
+        assert "is constant" in panel.ui.statusLabel.text and "functional: 'Head PET'" in panel.ui.fuseButton.toolTip
+        slicer.util.updateVolumeFromArray(functional, values)
+        bench.wait(lambda: "Functional: uptake" in panel.ui.takenLabel.text)
+        assert panel.ui.fuseButton.enabled and panel.ui.statusLabel.text == "Ready."
+        place = functional.GetOrigin()
+        functional.SetOrigin(5000.0, 0.0, 0.0)
+        panel.onSourceMoved()
+        bench.wait(lambda: not panel.ui.fuseButton.enabled)
+        assert "do not overlap" in panel.ui.statusLabel.text and panel.ui.registerButton.enabled
+        functional.SetOrigin(*place)
+        panel.onSourceMoved()
+        bench.wait(lambda: "Functional: uptake" in panel.ui.takenLabel.text)
+        assert panel.ui.fuseButton.enabled
+
     def test_what_this_computer_lacks_cannot_be_chosen_and_says_why(self, bench, panel):
         from MMIFAminLib.module import state
 
@@ -363,6 +385,6 @@ class TestWords:
         panel.ui.anatomicalSelector.setCurrentNode(anatomical)
         panel.ui.functionalSelector.setCurrentNode(functional)
         bench.wait(lambda: panel.ui.alignmentLabel.text not in ("Checking...", "Checked when both are chosen"))
-        assert panel.ui.alignmentLabel.text == "Not known" and "one slice" in panel.ui.alignmentLabel.toolTip
+        assert "Not known: 'Head PET' is one slice" in panel.ui.alignmentLabel.text
         case(bench).fuse(panel)
         assert panel.ui.colorSelector.currentNode() is not None, panel.ui.statusLabel.text

@@ -3,6 +3,7 @@
 # ruff: noqa: F401, F811
 
 import json
+import pickle
 import threading
 import weakref
 
@@ -262,3 +263,16 @@ def test_refused_geometry(scene, pair):
 def test_constant_volume_is_named(scene, pair):
     voxels(pair[1])[:] = 3
     refused(*pair, "PET", "constant")
+
+
+def test_a_panel_is_told_nothing_to_type(scene, pair):
+    anatomical, functional = pair
+    voxels(functional)[:] = np.arange(voxels(functional).size).reshape(voxels(functional).shape) // 2000 % 3
+    with pytest.raises(InputError) as caught:
+        mrml.fuse_nodes(anatomical, functional, fuser=maximum_fuser(), kind="uptake")
+    message = str(caught.value)
+    assert "label map" in message and message.endswith(
+        f"insist (anatomical: 'T1', functional: '{functional.GetName()}')"
+    )
+    again = pickle.loads(pickle.dumps(InputError("Insist.", typed="--insist")))  # from a worker process
+    assert (str(again), again.plain) == ("Insist. (--insist)", "Insist.")

@@ -82,6 +82,7 @@ class Following:
             self.addObserver(node, changed, self.onSourceVoxels)
 
     def onSourceMoved(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
+        self._taken = None
         self._scheduleCheck()
         self.updateGUI()
 
@@ -93,7 +94,6 @@ class Following:
     def onSourceVoxels(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
         self._stamps[caller] = _stamp(caller)
         self.logic.noteVoxels(caller)
-        self._taken = None
         self.onSourceMoved()
 
     def onRegister(self, checked: bool = False) -> None:

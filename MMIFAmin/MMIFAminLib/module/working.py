@@ -35,6 +35,7 @@ class Working:
         self._labels: list = []  # the names of sources that look like label maps
         self._patients: tuple = ()  # the sources of different patients that are meant to be fused
         self._taken: Any = None  # the sources and options of that look
+        self._unfit = ""  # why these cannot be fused, as that look found
         self._loading = Runner()  # of the libraries, once the panel is entered
         self._alignment: Any = None  # what the last check found, of the volumes as they lie now
         self._warned = False  # that these volumes, as they lie now, do not fit
@@ -153,7 +154,7 @@ class Working:
             self._alignment = job.result()
             self._sayAlignment(*state.describe_alignment(self._alignment))
         except MMIFAminError as error:
-            self._sayAlignment(_("Not known"), str(error))
+            self._sayAlignment(_("Not known: {reason}").format(reason=error), str(error))
 
     def _sayAlignment(self, text, detail):
         self.ui.alignmentLabel.text = text
@@ -167,7 +168,7 @@ class Working:
         both = not state.why_not_pair(p)
         wanted = (*state.sources(p), state.options(p)) if both else ()
         if wanted != self._taken:
-            self._taken, self._labels = wanted, []
+            self._taken, self._labels, self._unfit = wanted, [], ""
             self._taking.drop()
             self._sayTaken(_("Looking...") if both else _("Told when both are chosen"), "")
             self._takingTimer.start()
@@ -184,7 +185,9 @@ class Working:
             taken, self._labels = job.result()
             self._sayTaken(*units.describe_taken(taken, self._labels))
         except MMIFAminError as error:
-            self._sayTaken(_("Not known"), str(error))
+            self._unfit = str(error)
+            self._sayTaken(_("Not known"), self._unfit)
+        self.updateGUI()
 
     def _sayTaken(self, text, detail):
         self.ui.takenLabel.text = text

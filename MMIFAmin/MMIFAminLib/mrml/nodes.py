@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeVar
@@ -115,6 +117,17 @@ class Snapshot:
         second = self.second and replace(self.second, image=None)
         anatomical, functional = (replace(volume, image=None) for volume in (self.anatomical, self.functional))
         return replace(self, anatomical=anatomical, functional=functional, second=second)
+
+
+@contextmanager
+def naming(source: Snapshot) -> Iterator[None]:
+    """Around what the engine does with a snapshot: its errors know the volumes by their roles only, and name them here."""
+    try:
+        yield
+    except InputError as error:
+        roles = zip(("anatomical", "functional", "second anatomical"), source.sources)
+        named = ", ".join(f"{role}: '{volume.name}'" for role, volume in roles)
+        raise type(error)(f"{error.plain} ({named})") from error
 
 
 def snapshot(

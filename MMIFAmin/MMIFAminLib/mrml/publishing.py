@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +25,7 @@ from .freshness import (
     renew,
 )
 from .legend import hide_legend
-from .nodes import Snapshot, other_patient, snapshot
+from .nodes import Snapshot, naming, other_patient, snapshot
 from .quality import quality_nodes
 from .recoloring import Painting, check_weight, paint, painted_with
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from .colors import ColorChoice
 
 _REPORTED = ("plane", "windows", "taken_for", "overlap", "device", "precision", "warnings", "second")
-_FOR_COMMANDS = re.compile(r" \(--.*\)")  # what the command line's user could do
 _CLASSES = {False: "vtkMRMLScalarVolumeNode", True: "vtkMRMLVectorVolumeNode"}
 
 
@@ -113,7 +111,7 @@ def fuse_snapshot(
     watcher: Watcher | None = None,
 ) -> FusedVolume:
     """Fuse a snapshot into a FusedVolume, shown to a `watcher` slice by slice. Touches no node: runs in any thread."""
-    try:
+    with naming(source):
         return fuser.fuse(
             source.anatomical.kept_image,
             source.functional.kept_image,
@@ -132,10 +130,6 @@ def fuse_snapshot(
             progress=progress,
             watcher=watcher,
         )
-    except InputError as error:  # the engine knows the volumes by their roles only
-        roles = zip(("anatomical", "functional", "second anatomical"), source.sources)
-        named = ", ".join(f"{role}: '{volume.name}'" for role, volume in roles)
-        raise type(error)(f"{_FOR_COMMANDS.sub('', str(error))} ({named})") from error
 
 
 def check_output(source: Snapshot, outputNode: vtkMRMLScalarVolumeNode | None, rgb: bool) -> None:

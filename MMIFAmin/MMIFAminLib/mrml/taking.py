@@ -9,8 +9,9 @@ from ..errors import InputError
 from ..volume import geometry
 from ..volume.choices import choose, window_in_suv
 from ..volume.recognition import Hints
+from ..volume.resampling import overlap_of
 from ..volume.three import check_three, choose_second
-from .nodes import Snapshot, SourceVolume
+from .nodes import Snapshot, SourceVolume, naming
 
 
 def taken_for(source: Snapshot, options: dict) -> dict:
@@ -18,14 +19,22 @@ def taken_for(source: Snapshot, options: dict) -> dict:
     the "second"; any thread.
 
     The kind of the pair, and for each role what it shows, who told it, the region, the unit, and the share of voxels at
-    or above the upper end of the window. Raises InputError for volumes and windows that cannot be fused.
+    or above the upper end of the window. Raises InputError for volumes and windows that cannot be fused, GeometryError for
+    volumes that lie apart.
     """
+    with naming(source):
+        return _taken_for(source, options)
+
+
+def _taken_for(source: Snapshot, options: dict) -> dict:
     anatomical, _ = _scalar(source.anatomical)
     functional, luma = _scalar(source.functional)
+    overlap_of(functional, anatomical, ("anatomical", "functional"))
     told = (_hints(source.anatomical), _hints(source.functional))
     second = None
     if source.second is not None:
         image, _ = _scalar(source.second)
+        overlap_of(image, anatomical, ("anatomical", "second anatomical"))
         values, spacing = sitk.GetArrayViewFromImage(image), image.GetSpacing()[::-1]
         second = choose_second(values, spacing, options["second_window"], _hints(source.second))
     choices = choose(

@@ -107,8 +107,8 @@ def _check_suv(spec, highest):
     if window is not None and window.high > max(_LARGEST_SUV, 10 * highest):
         raise InputError(
             f"the functional window {window.low:g}:{window.high:g} is far beyond the volume, which is in SUV up to "
-            f"{highest:.3g}: give a window in SUV, or read the values as they are stored (--unit bqml; in Python "
-            'read_volume(path, unit="bqml"))'
+            f"{highest:.3g}: give a window in SUV, or read the values as they are stored",
+            typed='--unit bqml; in Python read_volume(path, unit="bqml")',
         )
 
 

@@ -124,7 +124,8 @@ def check_not_labels(image: sitk.Image, name: str = "volume") -> None:
     if marked or (image.GetNumberOfComponentsPerPixel() == 1 and looks_like_labels(sitk.GetArrayViewFromImage(image))):
         raise InputError(
             f"{name} is a label map, not an image; choose the volume that it was drawn on or, if it is an image after all, "
-            "insist (--insist; VolumeFuser.fuse(..., insist=True))"
+            "insist",
+            typed="--insist; VolumeFuser.fuse(..., insist=True)",
         )
 
 

@@ -79,7 +79,7 @@ class Resampling:
         self._anatomical, self._functional = anatomical, finite(functional, names[1])[0]
         self._background = _background(sitk.GetArrayViewFromImage(self._functional), hints)
         self._on_grid = same_grid(self._functional, anatomical)
-        self.overlap = Overlap(1.0) if self._on_grid else _overlap(self._functional, anatomical, names)
+        self.overlap = Overlap(1.0) if self._on_grid else overlap_of(self._functional, anatomical, names)
         if not self._on_grid:
             self._functional = _anti_aliased(self._functional, anatomical, tick)
 
@@ -116,7 +116,8 @@ def _background(array: np.ndarray, hints: Hints) -> float:
     return AIR_HU if in_hu else float(background_value(array))
 
 
-def _overlap(functional, anatomical, names) -> Overlap:
+def overlap_of(functional: sitk.Image, anatomical: sitk.Image, names: tuple[str, str]) -> Overlap:
+    """How much of ``anatomical`` its partner covers. Raises GeometryError, naming both extents, where that is nothing."""
     fraction = covered_fraction(functional, anatomical)
     anatomical_name, functional_name = names
     if fraction == 0 and covered_fraction(anatomical, functional):
