@@ -17,7 +17,7 @@ from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
 from MMIFAminLib.errors import MMIFAminError
-from MMIFAminLib.module import state, units
+from MMIFAminLib.module import roles, state, units
 from MMIFAminLib.module.batching import Batching
 from MMIFAminLib.module.following import Following
 from MMIFAminLib.module.logic import FusionLogic
@@ -69,7 +69,7 @@ class MMIFAminWidget(
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
         self._fused: Any = None  # the fused volume that it shows
         self._layoutBefore = None  # where a scene was left that is being closed side by side, or with a chart
-        self._tips, self._stamps = {}, {}
+        self._tips, self._stamps, self._others = {}, {}, set()
         self._updating = self._switching = False
 
     def setup(self) -> None:
@@ -204,6 +204,7 @@ class MMIFAminWidget(
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateGUI)
             self._watch(self._pair, ())
+            self._watchOthers(())
         self._parameterNode = parameterNode
         self._panel.enabled = parameterNode is not None  # there is nothing to click while a scene is being closed
         self._pair = self._shown = self._rows = self._fused = None
@@ -222,6 +223,7 @@ class MMIFAminWidget(
         try:
             self._hideOwn()
             self._followSources()
+            self._watchOthers(roles.own_volumes(slicer.mrmlScene))
             self._followTaken()
             self._followDisplay()
         finally:

@@ -39,6 +39,28 @@ def test_voxels_of_a_pair_of_a_batch_that_is_not_chosen_count(bench, panel):  # 
     assert panel.ui.colorSelector.currentNode().GetName().endswith("(out of date)")
 
 
+def test_what_happens_to_a_pair_that_is_not_chosen_marks_what_was_fused_from_it(bench, panel):  # noqa: F811
+    first = fused(bench, panel)
+    anatomical, functional = panel._parameterNode.anatomical, panel._parameterNode.functional
+    for selector, node in zip((panel.ui.anatomicalSelector, panel.ui.functionalSelector), case(bench).pair()):
+        selector.setCurrentNode(node)
+    transform = bench.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    functional.SetAndObserveTransformNodeID(transform.GetID())
+    matrix = np.eye(4)
+    for distance in (20.0, 0.0):
+        matrix[0, 3] = distance
+        slicer.util.updateTransformMatrixFromArray(transform, matrix)
+        assert first.GetName().endswith("(out of date)") == bool(distance)
+    slicer.util.arrayFromVolume(anatomical)[:] += 1
+    slicer.util.arrayFromVolumeModified(anatomical)
+    assert first.GetName().endswith("(out of date)")
+    bench.scene.RemoveNode(anatomical)  # what is known of it stays known
+    panel.updateGUI()
+    assert first.GetName().endswith("(out of date)")
+    bench.scene.Clear(0)
+    assert not panel._others
+
+
 def test_suv_of_lean_body_mass_is_not_called_suv(bench, panel):  # noqa: F811
     _, functional = chosen(bench, panel)
     unit(functional, "{SUVlbm}g/ml")

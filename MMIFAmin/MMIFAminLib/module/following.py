@@ -33,6 +33,7 @@ class Following:
     _report: str
     _taken: Any
     _stamps: dict[Any, int]
+    _others: set
 
     def _preselect(self):
         if self._parameterNode is not None and not self._job.busy:
@@ -80,6 +81,33 @@ class Following:
             self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSourceModified)
             self.addObserver(node, moved, self.onSourceMoved)
             self.addObserver(node, changed, self.onSourceVoxels)
+
+    def _watchOthers(self, fused):
+        """Notice when what any of the `fused` volumes was made of is moved or changed, chosen or not: their names say so."""
+        others = set()
+        if fused:
+            from ..mrml import sources_of
+
+            others = {source for node in fused for source in sources_of(node)} - {None, *self._pair}
+        events = (
+            (slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self.updateGUI),
+            (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self.onOtherModified),
+            (vtk.vtkCommand.ModifiedEvent, self.onOtherModified),
+        )
+        for node in self._others - others:
+            for event, handler in events:
+                self.removeObserver(node, event, handler)
+        for node in others - self._others:
+            self._stamps.setdefault(node, _stamp(node))
+            for event, handler in events:
+                self.addObserver(node, event, handler)
+        self._others = others
+
+    def onOtherModified(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
+        if self._stamps.get(caller) != _stamp(caller):
+            self._stamps[caller] = _stamp(caller)
+            self.logic.noteVoxels(caller)
+            self.updateGUI()
 
     def onSourceMoved(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         self._taken = None

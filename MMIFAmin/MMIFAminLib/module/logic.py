@@ -151,7 +151,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
 
     def outOfDate(self, p: state.MMIFAminParameterNode) -> str:
         """Mark what is out of date in the scene; what has changed since the shown volume was fused, in a sentence."""
-        if state.fused_node(p) is None:
+        if not roles.own_volumes(slicer.mrmlScene):
             return ""
         from .. import mrml
 

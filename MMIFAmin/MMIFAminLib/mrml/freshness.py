@@ -35,6 +35,8 @@ renumbered with the scene, the attribute outlasts the original.
 
 OUT_OF_DATE_SUFFIX = " (out of date)"
 _VOXELS = "the voxels of a source were changed"
+_MOVED = "a source was moved"
+_AWAY = "it no longer lies where its sources are"
 _SESSION = "MMIFAmin.session"  # field of the image data, which no file keeps: the stamps of the sources still hold
 _OPTIONS = {
     "plane": "slice plane",
@@ -83,24 +85,27 @@ def what_changed(fusedNode: vtkMRMLScalarVolumeNode, options: dict | None = None
     """In a few words what has changed since `fusedNode` was fused, or "".
 
     `options` are those that a fusion would take now: "plane", "anatomical_window", "functional_window" and "kind" as in
-    `VolumeFuser.fuse` (None: not compared). A volume whose sources are gone, or that a former version made, is taken
-    as it is.
+    `VolumeFuser.fuse` (None: not compared). A volume that a former version made is taken as it is; one whose sources are
+    gone, too, but for what was known of their place and voxels before.
     """
     recipe = json.loads(fusedNode.GetAttribute(RECIPE) or "null")
     sources = sources_of(fusedNode)
-    if recipe is None or None in sources:
+    if recipe is None:
         return ""
+    if None in sources:
+        known = fusedNode.GetAttribute(OUT_OF_DATE) or ""
+        return _VOXELS if known == "voxels" else known if known in (_MOVED, _AWAY) else ""
     if fusedNode.GetAttribute(OUT_OF_DATE) == "voxels" or _are_others(fusedNode, recipe.get("stamps"), sources):
         return _VOXELS
     try:
         anatomical, *others, fused = (node_to_world(node) for node in (*sources, fusedNode))
     except GeometryError:
-        return "a source was moved"
+        return _MOVED
     for other, before in zip(others, (recipe["between"], recipe.get("second_between"))):
         if not np.allclose(np.linalg.solve(anatomical, other), before, rtol=1e-4, atol=_TOLERANCE):
-            return "a source was moved"
+            return _MOVED
     if not np.allclose(anatomical, fused, rtol=1e-4, atol=_TOLERANCE):
-        return "it no longer lies where its sources are"
+        return _AWAY
     return _other_options(fusedNode, recipe["options"], options) if options and recipe["options"] else ""
 
 
