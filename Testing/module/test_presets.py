@@ -69,6 +69,38 @@ class TestPresets:
         assert bench.app.layoutManager().layoutLogic().GetLayoutNode().GetViewArrangement() == LAYOUT_ID
         assert panel.ui.compareButton.checked
 
+    def test_the_layout_of_a_preset_counts_for_what_is_fused_already(self, bench, panel):
+        from MMIFAminLib.mrml.compare import LAYOUT_ID
+
+        chosen(bench, panel)
+        case(bench).fuse(panel)
+        layout = bench.app.layoutManager().layoutLogic().GetLayoutNode()
+        before = layout.GetViewArrangement()
+        for name, arrangement in (("DaTSCAN SPECT/MR", LAYOUT_ID), ("Perfusion SPECT/MR", before)):
+            pick(panel, name)
+            assert (layout.GetViewArrangement(), panel.ui.presetComboBox.currentText) == (arrangement, name)
+            case(bench).fuse(panel)
+            assert layout.GetViewArrangement() == arrangement
+        panel.logic.usePreset("datscan")
+        assert layout.GetViewArrangement() == LAYOUT_ID
+
+    def test_own_settings_keep_the_layout_that_is_seen_and_the_second_window(self, bench, panel):
+        from MMIFAminLib.module import presets, state
+
+        chosen(bench, panel)
+        case(bench).fuse(panel)
+        panel.ui.compareButton.click()
+        panel._parameterNode.secondWindow = state.AnatomicalWindow.CT_BONE
+        panel.logic.savePreset("Beside")
+        assert presets.own(bench.app.userSettings())["Beside"]["sideBySide"]
+        assert panel.ui.presetComboBox.currentText == "Beside"
+        assert presets.options(presets.find(bench.app.userSettings(), "Beside")[1])["secondWindow"] == "ct-bone"
+        panel.ui.compareButton.click()
+        panel._parameterNode.secondWindow = state.AnatomicalWindow.AUTO
+        pick(panel, "Beside")
+        assert panel._parameterNode.compared
+        assert panel._parameterNode.secondWindow is state.AnatomicalWindow.CT_BONE
+
     def test_own_settings_are_saved_named_used_in_another_scene_and_deleted(self, bench, panel):
         from MMIFAminLib.module import presets
 

@@ -167,9 +167,9 @@ class TestSuvWindows:
             panel.updateGUI()
         windows, presets = self.offered(panel.ui.functionalWindowComboBox), self.offered(panel.ui.presetComboBox)
         assert [name for name, enabled in windows.items() if not enabled] == [
-            "PET SUV 0 to 5",
-            "PET SUV 0 to 10",
-            "PET SUV 0 to 20",
+            "SUV 0 to 5",
+            "SUV 0 to 10",
+            "SUV 0 to 20",
         ]
         assert [name for name, enabled in presets.items() if not enabled] == [
             "PET/CT oncology, soft tissue",

@@ -348,6 +348,8 @@ class TestRegistration:
 
 
 def test_the_panel_can_be_looked_at(bench, tmp_path):  # noqa: F811
+    from PySide6 import QtWidgets
+
     panel = bench.open()
     fused(bench, panel)
     for section in (panel.ui.advancedCollapsibleButton, panel.ui.qualityCollapsibleButton):
@@ -370,6 +372,14 @@ def test_the_panel_can_be_looked_at(bench, tmp_path):  # noqa: F811
     assert len(shown) > 6 and len(gaps) == 1, f"groups lie {gaps} pixels apart"
     ends = {part.layout().contentsMargins().bottom() for part in parts if part is not None and part.layout()}
     assert ends == {0}, "and end with their last row"
+    for combo in map(panel.ui.__dict__.get, ("presetComboBox", "anatomicalWindowComboBox", "functionalWindowComboBox")):
+        option = QtWidgets.QStyleOptionComboBox()
+        combo._q.initStyleOption(option)
+        field = QtWidgets.QStyle.SubControl.SC_ComboBoxEditField
+        style, complex_ = combo._q.style(), QtWidgets.QStyle.ComplexControl.CC_ComboBox
+        room = style.subControlRect(complex_, option, field, combo._q).width()
+        for text in map(combo.itemText, range(combo.count)):
+            assert combo._q.fontMetrics().horizontalAdvance(text) < room, f"'{text}' is cut"
     for name in ("fuseButton", "registerButton", "compareButton", "measureButton", "plotButton"):
         button = getattr(panel.ui, name)._q
         assert button.width() >= button.sizeHint().width(), f"the text of {name} is cut"

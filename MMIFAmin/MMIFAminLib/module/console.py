@@ -21,6 +21,7 @@ _DEFAULTS: dict[str, Any] = {
     "plane": "axial",
     "anatomicalWindow": "auto",
     "functionalWindow": "auto",
+    "secondWindow": "auto",
     "kind": "auto",
     "colorTable": None,
     "functionalWeight": 1.0,
@@ -37,6 +38,7 @@ class ConsoleLogic:
     endAtOnce: Callable
     settleViews: Callable
     getParameterNode: Callable
+    followPreset: Callable
 
     def fuse(
         self,
@@ -50,7 +52,7 @@ class ConsoleLogic:
         plane: str | None = None,
         anatomicalWindow: str | tuple[float, float] | None = None,
         functionalWindow: str | tuple[float, float] | None = None,
-        secondWindow: str | tuple[float, float] = "auto",
+        secondWindow: str | tuple[float, float] | None = None,
         kind: str | None = None,
         insist: bool = False,
         colorTable: ColorChoice = None,
@@ -83,6 +85,7 @@ class ConsoleLogic:
             "plane": plane,
             "anatomicalWindow": anatomicalWindow,
             "functionalWindow": functionalWindow,
+            "secondWindow": secondWindow,
             "kind": kind,
             "colorTable": colorTable,
             "functionalWeight": functionalWeight,
@@ -105,7 +108,6 @@ class ConsoleLogic:
                 functionalNode,
                 outputNode,
                 secondNode=secondNode,
-                secondWindow=secondWindow,
                 rgb=rgb,
                 insist=insist,
                 fuser=fuser,
@@ -124,8 +126,12 @@ class ConsoleLogic:
         return list(presets.every(slicer.app.userSettings()))
 
     def usePreset(self, name: str) -> None:
-        """Set the choices of the panel to those of a preset, named as in `fuse`. Raises InputError for another name."""
+        """Set the choices of the panel, and the layout of what is fused, to those of a preset, named as in `fuse`.
+
+        Raises InputError for another name.
+        """
         presets.apply(*presets.find(slicer.app.userSettings(), name), self.getParameterNode())
+        self.followPreset(self.getParameterNode())
 
     def savePreset(self, name: str) -> None:
         """Keep the present choices of the panel under a name. Raises InputError for a name that is taken."""

@@ -12,11 +12,13 @@ from .widgets import show_presets
 
 
 class PresetChoice:
-    """A part of the panel, which owns `ui`, `_parameterNode`, `_telling` and `updateGUI`."""
+    """A part of the panel, which owns `ui`, `_parameterNode`, `logic`, `_telling`, `_switch` and `updateGUI`."""
 
     ui: Any
     _parameterNode: Any
+    logic: Any
     _telling: Any
+    _switch: Any
     updateGUI: Any
 
     def onPreset(self, index: int) -> None:
@@ -26,6 +28,7 @@ class PresetChoice:
             self._parameterNode.preset = ""
         else:
             presets.apply(name, preset, self._parameterNode)
+            self._switch(self.logic.followPreset)
 
     def onPresetName(self, name: str) -> None:
         for button, reason in self._presetReasons(name).items():

@@ -36,6 +36,9 @@ _SAVED = (
     "functionalLow",
     "functionalHigh",
     "functionalWeight",
+    "secondWindow",
+    "secondLow",
+    "secondHigh",
     "sideBySide",
 )
 _OPTIONS = {
@@ -43,6 +46,7 @@ _OPTIONS = {
     "kind": state.Kind,
     "anatomicalWindow": state.AnatomicalWindow,
     "functionalWindow": state.FunctionalWindow,
+    "secondWindow": state.AnatomicalWindow,
 }
 _TABLES = {
     "pet-heat": "vtkMRMLPETProceduralColorNodePET-Heat",
@@ -113,7 +117,7 @@ def options(preset: dict) -> dict:
     """A preset as `fuse` of the logic takes it: all of it but the layout."""
     read = _read(preset)
     taken = {name: read[name].value for name in ("plane", "kind") if name in read}
-    for role in ("anatomical", "functional"):
+    for role in state.ROLES:
         choice = read.get(f"{role}Window")
         if choice is not None:
             limits = (read.get(f"{role}Low"), read.get(f"{role}High"))
@@ -136,6 +140,8 @@ def save(settings: Any, name: str, parameters: state.MMIFAminParameterNode) -> N
     reason = why_not_save(name)
     if reason:
         raise InputError(reason)
+    if state.fused_node(parameters) is not None:
+        parameters.sideBySide = parameters.compared  # the layout that is seen
     preset = {key: _written(getattr(parameters, key)) for key in _SAVED}
     table = parameters.colorTable
     preset |= {"table": table.GetID(), "tableName": table.GetName()} if table is not None else {"table": ""}
@@ -166,7 +172,7 @@ def shown(parameters: state.MMIFAminParameterNode, settings: Any) -> str:
         return ""
     limits = {
         f"{role}{end}"
-        for role in ("anatomical", "functional")
+        for role in state.ROLES
         for end in ("Low", "High")
         if not isinstance(state.window(parameters, role), tuple)
     }

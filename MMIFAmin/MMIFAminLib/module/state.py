@@ -48,7 +48,7 @@ class Kind(Option):
 
 class AnatomicalWindow(Option):
     AUTO = "auto", _("Automatic")
-    MR = "mr", _("MR (percentiles)")
+    MR = "mr", _("MR percentiles")
     CT_BRAIN = "ct-brain", _("CT brain")
     CT_BONE = "ct-bone", _("CT bone")
     CT_SOFT = "ct-soft-tissue", _("CT soft tissue")
@@ -58,11 +58,11 @@ class AnatomicalWindow(Option):
 
 class FunctionalWindow(Option):
     AUTO = "auto", _("Automatic")
-    UPTAKE = "uptake", _("PET or SPECT (0 to maximum)")
-    SUV_5 = "0:5", _("PET SUV 0 to 5")
-    SUV_10 = "0:10", _("PET SUV 0 to 10")
-    SUV_20 = "0:20", _("PET SUV 0 to 20")
-    MR = "mr", _("MR (percentiles)")
+    UPTAKE = "uptake", _("0 to maximum")
+    SUV_5 = "0:5", _("SUV 0 to 5")
+    SUV_10 = "0:10", _("SUV 0 to 10")
+    SUV_20 = "0:20", _("SUV 0 to 20")
+    MR = "mr", _("MR percentiles")
     CT_BRAIN = "ct-brain", _("CT brain")
     CT_BONE = "ct-bone", _("CT bone")
     CT_SOFT = "ct-soft-tissue", _("CT soft tissue")

@@ -185,6 +185,12 @@ class ViewLogic:
             p.compared, p.plotted, p.mip, p.opacity, p.layoutBefore = False, False, False, 1.0, 0
         self.showFused(p)
 
+    def followPreset(self, p: state.MMIFAminParameterNode) -> None:
+        """After a preset was chosen: show what is fused already in its layout, as what is fused next will be."""
+        if p.sideBySide == p.compared or state.fused_node(p) is None or slicer.app.layoutManager() is None:
+            return
+        (self.compare if p.sideBySide else self.leaveLayout)(p)
+
     def leaveEmptyLayout(self, before: int | None) -> None:
         """After a scene was closed side by side, or with a chart: back to the layout from `before` it (None: neither)."""
         if before is None or slicer.app.layoutManager() is None:
