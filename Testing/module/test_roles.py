@@ -106,6 +106,32 @@ class TestRoles:
         assert preselect(bench.scene, unknown, None) == (unknown, pet)
         assert preselect(bench.scene, None, unknown) == (mr, unknown)
 
+    def test_what_is_plainly_of_another_patient_is_not_put_beside_what_is_chosen(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import preselect
+
+        bert_mr, anna_pet = self.volume(bench.scene, "bert MR"), self.volume(bench.scene, "anna PET")
+        anna_mr = self.volume(bench.scene, "anna MR")
+        assert preselect(bench.scene) == (anna_mr, anna_pet)
+        assert preselect(bench.scene, bert_mr, None) == (bert_mr, None)
+        assert preselect(bench.scene, anna_mr, None) == (anna_mr, anna_pet)
+        bert_pet = self.volume(bench.scene, "bert PET")
+        assert preselect(bench.scene, bert_mr, None) == (bert_mr, bert_pet)
+        assert preselect(bench.scene, None, bert_pet) == (bert_mr, bert_pet)
+
+    def test_what_lies_in_another_study_is_not_put_beside_what_is_chosen(self, bench):  # noqa: F811
+        from MMIFAminLib.module.roles import preselect
+
+        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(bench.scene)
+        nodes = []
+        for study in ("first", "second"):
+            item = tree.CreateStudyItem(tree.GetSceneItemID(), study)
+            for name in ("MR", "PET"):
+                nodes.append(self.volume(bench.scene, name))
+                tree.CreateItem(item, nodes[-1])
+        assert preselect(bench.scene, nodes[2], None) == (nodes[2], nodes[3])
+        bench.scene.RemoveNode(nodes[3])
+        assert preselect(bench.scene, nodes[2], None) == (nodes[2], None)
+
     def test_one_volume_alone_or_one_other_takes_the_role_that_is_left(self, bench):  # noqa: F811
         from MMIFAminLib.module.roles import preselect
 

@@ -58,13 +58,13 @@ def _partner(one: Candidate, anatomical: list[Candidate], functional: list[Candi
     if not anatomical:
         return None, "there is no MR or CT beside it"
     same = [other for other in anatomical if stem(other.name) == stem(one.name)]
-    fitting = [other for other in anatomical if _fit(other, one)]
+    fitting = [other for other in anatomical if fit(other, one)]
     for found in (same, fitting):
         if len(found) == 1:
             return found[0], ""
     if len(anatomical) == 1:
         (only,) = anatomical
-        owner = next((other for other in functional if _fit(only, other)), None)
+        owner = next((other for other in functional if fit(only, other)), None)
         if owner is None:
             return only, ""
         return None, f"the only MR or CT beside it, '{only.name}', is that of '{owner.name}' by its name"
@@ -72,6 +72,7 @@ def _partner(one: Candidate, anatomical: list[Candidate], functional: list[Candi
     return None, f"several could be meant: {names}; choose two yourself"
 
 
-def _fit(one: Candidate, other: Candidate) -> bool:
+def fit(one: Candidate, other: Candidate) -> bool:
+    """Whether the names of two volumes may be of one study: one says no more than the other, but for the modality."""
     first, second = stem(one.name), stem(other.name)
     return first <= second or second <= first

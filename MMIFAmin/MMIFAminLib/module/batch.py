@@ -11,7 +11,7 @@ import numpy as np
 import slicer
 
 from ..cohort import Result
-from ..cohort.pairing import Candidate, pair_up
+from ..cohort.pairing import pair_up
 from ..cohort.results import OneByOne
 from ..cohort.table import WAITING
 from ..cohort.work import FUSED, KEPT
@@ -116,13 +116,7 @@ def scene_pairs(scene: vtkMRMLScene) -> tuple[list[tuple], list[tuple[str, str]]
 
     What lies in one study or folder of the data tree belongs together; then the names count (`cohort.pairing`).
     """
-    tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-    candidates = []
-    for node in roles.source_volumes(scene):
-        item = tree.GetItemByDataNode(node) if tree is not None else 0
-        group = tree.GetItemParent(item) if tree is not None and item else 0
-        candidates.append(Candidate(node, node.GetName() or "", roles.guess_role(node), group))
-    pairs, left_out = pair_up(candidates)
+    pairs, left_out = pair_up(roles.candidates_of(scene))
     return pairs, [(one.name, why) for one, why in left_out]
 
 

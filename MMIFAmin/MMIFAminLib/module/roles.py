@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
 
+    from ..cohort.pairing import Candidate
+
 _FUNCTIONAL_MODALITIES = {"PT", "NM", "PET", "SPECT"}
 _ANATOMICAL_MODALITIES = {"MR", "CT", "MRI", "CBCT"}
 _SUV_QUANTITIES = {str(code) for code in range(126400, 126407)}  # of DICOM's DCM: SUV, SUVbw, SUVlbm and so on
@@ -48,13 +50,25 @@ def preselect(
 
     Volumes that MMIFAmin made are not taken as sources, nor are label maps, hidden nodes, and what nobody fuses without
     saying so: PET without attenuation correction, localizers, projections, what is called a label map or mask; nor two
-    volumes of different patients.
+    volumes of different patients. What is plainly of another pair, by study or name, is not put beside what is chosen.
     """
     from ..cohort.naming import why_never_by_itself
+    from ..cohort.pairing import fit, pair_up
 
-    volumes = [node for node in source_volumes(scene) if node not in (anatomical, functional)]
+    every = {one.what: one for one in candidates_of(scene)}
+    pairs, _left_out = pair_up(every.values())
+    chosen = [node for node in (anatomical, functional) if node is not None]
+    if pairs and not chosen:
+        return pairs[0]
+
+    def is_of_another(node):
+        others = [pair for pair in pairs if node in pair and not {*pair} & {*chosen}]
+        mine = [every[one] for one in chosen if one in every]
+        return others and any(one.group != every[node].group or not fit(one, every[node]) for one in mine)
+
+    volumes = [node for node in every if node not in chosen and not is_of_another(node)]
     candidates = [node for node in volumes if not why_never_by_itself(node.GetName() or "")]
-    roles = {node: guess_role(node) for node in candidates}
+    roles = {node: every[node].role for node in candidates}
     if functional is None:
         fitting = (node for node in candidates if roles[node] == "functional" and _of_one_patient(node, anatomical))
         functional = next(fitting, None)
@@ -99,6 +113,19 @@ def source_volumes(scene: vtkMRMLScene) -> list:
         and node.GetImageData() is not None
         and node.GetAttribute("MMIFAmin.version") is None
     ]
+
+
+def candidates_of(scene: vtkMRMLScene) -> list[Candidate]:
+    """The source volumes of the scene as `cohort.pairing` takes them; what lies in one study or folder of the data tree belongs
+    together."""
+    from ..cohort.pairing import Candidate
+
+    tree, found = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode"), []
+    for node in source_volumes(scene):
+        item = tree.GetItemByDataNode(node) if tree is not None else 0
+        group = tree.GetItemParent(item) if tree is not None and item else 0
+        found.append(Candidate(node, node.GetName() or "", guess_role(node), group))
+    return found
 
 
 def modality_of(node: vtkMRMLScalarVolumeNode) -> str:
