@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from bench.fixtures import bench  # noqa: F401
 from MMIFAminLib.errors import InputError
@@ -35,6 +36,22 @@ class TestConsole:
             anatomicalWindow="10:700",
         )
         assert "inferno" in colored.GetAttribute("MMIFAmin.parameters")
+
+    def test_volumes_are_checked_and_registered_in_one_call(self, bench, monkeypatch):  # noqa: F811
+        logic, (anatomical, functional) = bench.module.MMIFAminLogic(), bench.module.MMIFAminTest().pair()
+        functional.SetOrigin(*(np.array(functional.GetOrigin()) + (0.0, 25.0, 0.0)))
+        assert "mm off" in logic.checkAlignment(anatomical, functional).message
+        transform = logic.register(anatomical, functional)
+        assert transform.GetMatrixTransformToParent().GetElement(1, 3) == pytest.approx(-25.0, abs=4.0)
+        assert logic.checkAlignment(anatomical, functional).aligned
+        monkeypatch.setattr("MMIFAminLib.volume.registration.register_rigid", lambda *_, **__: astray)
+        astray = sitk.Euler3DTransform()
+        astray.SetTranslation((0.0, 25.0, 0.0))
+        with pytest.raises(InputError, match="'Head PET' seemed aligned"):
+            logic.register(anatomical, functional)
+        assert functional.GetParentTransformNode() is transform
+        logic.undoRegistration(functional)
+        assert functional.GetParentTransformNode() is None
 
     def test_weights_are_loaded_once_for_all_logics(self, bench):  # noqa: F811
         assert bench.module.MMIFAminLogic().fuser() is bench.module.MMIFAminLogic().fuser()

@@ -331,6 +331,7 @@ class TestWords:
         functional.SetAndObserveTransformNodeID(grid.GetID())
         panel.updateGUI()
         assert not panel.ui.fuseButton.enabled and "non-linear" in panel.ui.statusLabel.text
+        assert panel.ui.alignmentLabel.text == panel.ui.takenLabel.text == "Not known"
         functional.SetAndObserveTransformNodeID(None)
         panel.updateGUI()
         assert panel.ui.fuseButton.enabled and "Ready." in panel.ui.statusLabel.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import slicer
+import vtk
 
 from .selftest_base import Cases
 
@@ -29,6 +30,26 @@ class SceneCases(Cases):
         slicer.app.processEvents()
         self.assertIsNone(widget.ui.functionalSelector.currentNode())
         self.assertFalse(widget.ui.fuseButton.enabled)
+
+    def test_panel_marks_what_was_fused_of_another_pair(self) -> None:
+        widget, fused = self.fusedPanel()
+        functional = widget.ui.functionalSelector.currentNode()
+        self.choose(widget)
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        functional.SetAndObserveTransformNodeID(transform.GetID())
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 3, 20.0)
+        transform.SetMatrixTransformToParent(matrix)
+        self.assertIn("(out of date)", fused.GetName())
+
+    def test_panel_refuses_what_cannot_be_fused(self) -> None:
+        self.needPackages()
+        widget = self.panel()
+        _anatomical, functional = self.choose(widget)
+        slicer.util.arrayFromVolume(functional)[:] = 3
+        slicer.util.arrayFromVolumeModified(functional)
+        self.until(lambda: not widget.ui.fuseButton.enabled)
+        self.assertIn("is constant", widget.ui.statusLabel.text)
 
     def test_panel_measures_no_former_scene(self) -> None:
         widget, _fused = self.fusedPanel()

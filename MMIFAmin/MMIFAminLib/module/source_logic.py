@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import MMIFAminError
+from ..errors import InputError, MMIFAminError
 from . import state, suv
 
 if TYPE_CHECKING:
-    from slicer import vtkMRMLScalarVolumeNode
+    from slicer import vtkMRMLLinearTransformNode, vtkMRMLScalarVolumeNode
 
     from ..engine.progress import Progress
     from ..files.suv import Suv
@@ -81,6 +81,37 @@ class SourceLogic:
             return [mrml.apply_registration(node, transform) for node, transform in found], _left(left)
 
         return work, finish
+
+    def checkAlignment(
+        self, anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode
+    ) -> Alignment:
+        """How two volumes lie to each other, as the panel tells it; nothing is moved. Raises MMIFAminError where that cannot be
+        told.
+        """
+        from .. import mrml
+        from ..volume import registration
+
+        images, names = _images(mrml.snapshot(anatomicalNode, functionalNode))
+        return registration.alignment_check(*(image() for image in images), names=names)
+
+    def register(
+        self, anatomicalNode: vtkMRMLScalarVolumeNode, functionalNode: vtkMRMLScalarVolumeNode
+    ) -> vtkMRMLLinearTransformNode:
+        """Put the functional volume under a transform node that moves it onto the anatomical one; returns that. Blocks until
+        done; `undoRegistration` undoes it.
+
+        Raises MMIFAminError, and moves nothing, where the two cannot be registered, or seemed aligned and the registration
+        led away from there.
+        """
+        from .. import mrml
+        from ..volume import registration
+
+        images, names = _images(mrml.snapshot(anatomicalNode, functionalNode))
+        first, second = (image() for image in images)
+        transform = registration.register_rigid(first, second, names=names)
+        if registration.leads_astray(first, second, transform, names=names):
+            raise InputError(_left([f"'{names[1]}'"]))
+        return mrml.apply_registration(functionalNode, transform)
 
     def registered(self, p: state.MMIFAminParameterNode) -> list[vtkMRMLScalarVolumeNode]:
         """The chosen sources that are under a registration of this module that can be undone."""

@@ -137,8 +137,7 @@ class Working:
         p = self._parameterNode
         self._check.drop()
         self._alignment, self._warned = None, False
-        both = p is not None and not state.why_not_pair(p)
-        self._sayAlignment(_("Checking...") if both else _("Checked when both are chosen"), "")
+        self._sayAlignment(_before_look(p, _("Checking..."), _("Checked when both are chosen")), "")
         self._checkTimer.start()
 
     def _startCheck(self):
@@ -170,7 +169,7 @@ class Working:
         if wanted != self._taken:
             self._taken, self._labels, self._unfit = wanted, [], ""
             self._taking.drop()
-            self._sayTaken(_("Looking...") if both else _("Told when both are chosen"), "")
+            self._sayTaken(_before_look(p, _("Looking..."), _("Told when both are chosen")), "")
             self._takingTimer.start()
 
     def _startTaking(self):
@@ -235,3 +234,10 @@ class Working:
         text = question.format(message=self._alignment.message)
         self._warned = slicer.util.confirmOkCancelDisplay(text, _("MMIFAmin Image Fusion"))
         return self._warned
+
+
+def _before_look(p, doing: str, when: str) -> str:
+    """What is said of two volumes before anybody has looked at them: `doing` it, or `when` it will be done."""
+    if p is None or None in state.sources(p):
+        return when
+    return _("Not known") if state.why_not_pair(p) else doing
