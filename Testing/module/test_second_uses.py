@@ -46,6 +46,20 @@ def test_scores_are_of_what_is_in_the_node(bench, panel):  # noqa: F811
     assert not panel.ui.measureButton.enabled, "measuring would score the fusion before"
 
 
+def test_without_one_output_the_other_can_still_be_measured(bench, panel):  # noqa: F811
+    panel.ui.greyCheckBox.checked = True
+    color = fused(bench, panel)
+    name = color.GetName()
+    bench.scene.RemoveNode(color)
+    panel.updateGUI()
+    assert panel.ui.measureButton.enabled, panel.ui.measureButton.toolTip
+    case(bench).fuse(panel)
+    assert panel.ui.colorSelector.currentNode().GetName() == name, "numbered after one that is gone"
+    bench.scene.RemoveNode(panel.ui.colorSelector.currentNode())
+    bench.scene.RemoveNode(panel.ui.greySelector.currentNode())
+    assert panel.logic._last.source is None
+
+
 def test_the_output_that_is_ticked_is_shown(bench, panel):  # noqa: F811
     fused(bench, panel)
     panel.ui.colorCheckBox.checked, panel.ui.greyCheckBox.checked = False, True

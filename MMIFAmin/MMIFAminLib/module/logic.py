@@ -251,8 +251,8 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         from ..mrml.legend import legend_nodes
         from ..mrml.quality import quality_nodes
 
-        if fusedNode in self._last.nodes:
-            self._last = _NOTHING
+        left = tuple(node for node in self._last.nodes if node is not fusedNode)
+        self._last = self._last._replace(nodes=left) if left else _NOTHING
         return quality_nodes(fusedNode) + legend_nodes(fusedNode)
 
     def forgetScene(self) -> None:

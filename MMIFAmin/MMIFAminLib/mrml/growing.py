@@ -16,7 +16,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from ..display.color import ColorTable, colorize
 from ..volume.geometry import SliceView
-from .nodes import NodeGeometry, node_to_world
+from .nodes import NodeGeometry, free_name, node_to_world
 
 _PAUSE = 0.1
 """Seconds between two changes of the picture: each has every view drawn again."""
@@ -97,7 +97,7 @@ class GrowingVolume:
         data.GetPointData().SetScalars(scalars)
         node = self._scene.CreateNodeByClass("vtkMRMLVectorVolumeNode")
         node.UnRegister(None)
-        node.SetName(self._scene.GenerateUniqueName(self._name))
+        node.SetName(free_name(self._scene, self._name))
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         node.SetVoxelVectorType(node.VoxelVectorTypeColorRGBA)

@@ -20,7 +20,7 @@ from ..volume.recognition import Hints
 from .colors import node_color_table
 
 if TYPE_CHECKING:
-    from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLTransformableNode, vtkMRMLVolumeNode
+    from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLScene, vtkMRMLTransformableNode, vtkMRMLVolumeNode
 
 _PROCESS = secrets.token_hex(4)
 _Node = TypeVar("_Node", bound="vtkMRMLNode")
@@ -232,6 +232,11 @@ def still_there(node: _Node) -> _Node:
     if node.GetScene() is None:
         raise InputError(f"'{node.GetName()}' is no longer in the scene; nothing was changed.")
     return node
+
+
+def free_name(scene: vtkMRMLScene, name: str) -> str:
+    """``name`` for a new node, with a number behind it where another has it now; the scene's own counts what is gone, too."""
+    return name if scene.GetFirstNodeByName(name) is None else scene.GenerateUniqueName(name)
 
 
 def node_to_image(node: vtkMRMLVolumeNode) -> sitk.Image:

@@ -25,7 +25,7 @@ from .freshness import (
     renew,
 )
 from .legend import hide_legend
-from .nodes import Snapshot, naming, other_patient, snapshot
+from .nodes import Snapshot, free_name, naming, other_patient, snapshot
 from .quality import quality_nodes
 from .recoloring import Painting, check_weight, paint, painted_with
 
@@ -184,7 +184,7 @@ def publish(
         data = _scalar_image(fused.image, source.extent)
     keep_session(data)
     name = f"{source.fused_name} {'colour' if rgb else 'grey'}"
-    node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], scene.GenerateUniqueName(name))
+    node = outputNode or scene.AddNewNodeByClass(_CLASSES[rgb], free_name(scene, name))
     _fill(node, source, data, name)
     hide_legend(node)  # of what it showed before
     for measured in quality_nodes(node):  # which it was before
@@ -212,7 +212,7 @@ def _fill(node, source: Snapshot, data, name: str) -> None:
         node.SetName(node.GetName().removesuffix(OUT_OF_DATE_SUFFIX))
     given = node.GetAttribute("MMIFAmin.name")
     if is_ours and given != name and node.GetName().startswith(given):
-        node.SetName(scene.GenerateUniqueName(name))
+        node.SetName(free_name(scene, name))
     modifying = node.StartModify()
     try:
         source.geometry.give_to(node)

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .nodes import RAS_TO_LPS, array_to_matrix, parent_to_world
+from .nodes import RAS_TO_LPS, array_to_matrix, free_name, parent_to_world
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLLinearTransformNode, vtkMRMLScalarVolumeNode
@@ -27,7 +27,7 @@ def apply_registration(
     scene, to_world = functionalNode.GetScene(), parent_to_world(functionalNode)
     in_parent = np.linalg.solve(to_world, motion(transform) @ to_world)
     node = scene.AddNewNodeByClass(
-        "vtkMRMLLinearTransformNode", scene.GenerateUniqueName(f"{functionalNode.GetName()} registration")
+        "vtkMRMLLinearTransformNode", free_name(scene, f"{functionalNode.GetName()} registration")
     )
     node.SetMatrixTransformToParent(array_to_matrix(in_parent))
     node.SetAttribute(_MARK, "rigid, Mattes mutual information")
