@@ -14,11 +14,12 @@ import numpy as np
 import slicer
 
 from ..errors import GeometryError, InputError, MMIFAminError
+from .selftest_first import FirstCases
 from .selftest_reading import ReadingCases
 from .selftest_scene import SceneCases
 
 
-class SelfTestCases(SceneCases, ReadingCases):
+class SelfTestCases(SceneCases, FirstCases, ReadingCases):
     """All of them."""
 
     # Console and batch -----------------------------------------------------------------------------------------------
