@@ -70,9 +70,9 @@ class ConsoleLogic:
         "mr", "uptake", "ct-brain", "ct-bone", "ct-soft-tissue", "ct-lung", "LOW:HIGH" or (low, high); `kind` of the
         pair is "auto" (if left out), "uptake" or "anatomical" (two MR or CT); `insist` fuses label maps and two patients too;
         `colorTable` is a colour node or the name of a built-in table; `functionalWeight` (0 to 1) scales the colours;
-        `device` is "auto", "cpu", "cuda" or "mps"; `progress(fraction, text)` may return False to cancel. With `show`
-        the slice views show what is fused as it comes, the slices that they are at first, and then the fused volume.
-        Raises MMIFAminError with one sentence for the user; the scene is then as it was.
+        `device` is "auto", "cpu", "cuda" (or "cuda:1") or "mps"; `progress(fraction, text)` may return False to cancel.
+        With `show` the slice views show what is fused as it comes, the slices that they are at first, and then the fused
+        volume. Raises MMIFAminError with one sentence for the user; the scene is then as it was.
 
         With `secondNode` three are fused at once: MR and CT, and the uptake of `functionalNode` on them; `secondWindow`
         is that of the second.

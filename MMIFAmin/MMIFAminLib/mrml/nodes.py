@@ -127,7 +127,7 @@ def naming(source: Snapshot) -> Iterator[None]:
     except InputError as error:
         roles = zip(("anatomical", "functional", "second anatomical"), source.sources)
         named = ", ".join(f"{role}: '{volume.name}'" for role, volume in roles)
-        raise type(error)(f"{error.plain} ({named})") from error
+        raise type(error)(f"{error.plain.rstrip('.')} ({named})") from error
 
 
 def snapshot(
