@@ -63,6 +63,22 @@ class TestConsole:
         assert bench.module.MMIFAminLogic().fuse(anatomical, functional).GetImageData() is not None
 
 
+def test_a_device_that_is_not_here_is_told_in_the_words_of_the_panel(bench):  # noqa: F811
+    from MMIFAminLib.engine import execution
+    from MMIFAminLib.module import state
+
+    logic = bench.module.MMIFAminLogic()
+    p = logic.getParameterNode()
+    p.anatomical, p.functional = bench.module.MMIFAminTest().pair()
+    p.device = state.Device.MPS
+    try:
+        execution.choose_device("mps")
+    except InputError:
+        work, _finish = logic.fusion(p)  # as before PyTorch was loaded
+        with pytest.raises(InputError, match="'GPU .Apple.' needs a GPU .* Choose Automatic"):
+            work(lambda fraction, text: True)
+
+
 class TestColours:
     @pytest.fixture
     def parts(self, bench):  # noqa: F811

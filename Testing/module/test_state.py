@@ -109,16 +109,24 @@ def test_what_this_computer_lacks_is_told_once_pytorch_is_there(state, monkeypat
             assert state.unusable() == {}
 
 
-def test_fp16_is_for_cuda(state, parameters):
+def test_fp16_is_for_cuda(state):
     said = "'16 bit (fp16, GPU)' is for CUDA GPUs: choose another precision (Advanced)."
-    parameters.precision = state.Precision.FP16
+    fp16, bf16 = state.Precision.FP16, state.Precision.BF16
     for device, expected in (("AUTO", ""), ("CUDA", ""), ("CPU", said), ("MPS", said)):
-        parameters.device = state.Device[device]
-        assert state.why_not_compute(parameters, {}) == expected, device
+        assert state.why_not_compute(state.Device[device], fp16, {}) == expected, device
     lacking = {state.Device.MPS: "There is none."}
-    assert state.why_not_compute(parameters, lacking) == "There is none. Choose Automatic (Advanced)."
-    parameters.precision, parameters.device = state.Precision.BF16, state.Device.CPU
-    assert state.why_not_compute(parameters, lacking) == ""
+    said = "There is none. Choose Automatic (Advanced)."
+    assert state.why_not_compute(state.Device.MPS, fp16, lacking) == said
+    assert state.why_not_compute(state.Device.CPU, bf16, lacking) == ""
+
+
+def test_bf16_is_not_for_apple_s_gpus(state):
+    bf16, none = state.Precision.BF16, {state.Device.CUDA: "There is none."}
+    said = "'16 bit (bf16)' is not checked on Apple's GPUs: choose another precision (Advanced)."
+    assert state.why_not_compute(state.Device.MPS, bf16, {}) == said
+    assert state.why_not_compute(state.Device.AUTO, bf16, none) == said  # a Mac
+    assert state.why_not_compute(state.Device.AUTO, bf16, none | {state.Device.MPS: "There is none."}) == ""
+    assert state.why_not_compute(state.Device.CPU, bf16, none) == ""
 
 
 def test_buttons_say_what_they_do_next(state, parameters):

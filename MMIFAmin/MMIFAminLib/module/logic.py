@@ -76,6 +76,13 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             _fusers[device, precision] = VolumeFuser.load(device=device, precision=precision)
         return _fusers[device, precision]
 
+    def _fuserFor(self, device: state.Device, precision: state.Precision) -> VolumeFuser:
+        """The network for what was chosen, in the panel's words where this computer lacks it: known once PyTorch is there."""
+        try:
+            return self.fuser(device.value, precision.value)
+        except InputError as error:
+            raise InputError(state.why_not_compute(device, precision, state.unusable()) or str(error)) from error
+
     def fusion(self, p: state.MMIFAminParameterNode, insist: bool = False) -> tuple:
         """The parts `work`, `finish` of the fusion that is asked for; `finish` returns the engine's report."""
         from .. import mrml
@@ -85,7 +92,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         outputs = [(name, rgb) for name, rgb, wanted in _outputs(p) if wanted]
         for name, rgb in outputs:
             mrml.check_output(source, getattr(p, name), rgb)
-        device, precision = p.device.value, p.precision.value
+        device, precision = p.device, p.precision
         options = state.options(p)
         colors = (p.colorTable, p.functionalWeight)
         table = mrml.resolve_color_table(colors[0], source.table)
@@ -97,7 +104,7 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
         def work(progress):
             started = time.perf_counter()
             progress(0.0, "Loading the network")
-            fuser = self.fuser(device, precision)
+            fuser = self._fuserFor(device, precision)
             loaded = time.perf_counter()
             fused = mrml.fuse_snapshot(source, fuser, progress=progress, insist=insist, watcher=watcher, **options)
             fused.report["seconds"] = {"load": round(loaded - started, 4), **fused.report["seconds"]}
@@ -195,7 +202,9 @@ class FusionLogic(ConsoleLogic, ViewLogic, SourceLogic, ReadingLogic, BatchLogic
             unmeasurable = _("Only the last fusion can be measured: fuse again.")
         elif not unmeasurable and self._last.source.second is not None:
             unmeasurable = _("The metrics compare a fused volume with two sources, not with three.")
-        unfusable = state.why_not(p) or units.why_not_window(p) or state.why_not_compute(p, self.unusable())
+        unfusable = (
+            state.why_not(p) or units.why_not_window(p) or state.why_not_compute(p.device, p.precision, self.unusable())
+        )
         reasons = {
             "fuseButton": "" if busy else unfusable,
             "swapButton": state.why_not_swap(p),

@@ -183,16 +183,19 @@ def unusable() -> dict:
     return found
 
 
-def why_not_compute(parameters: MMIFAminParameterNode, unusable: dict) -> str:
+def why_not_compute(device: Device, precision: Precision, unusable: dict) -> str:
     """Why the chosen device and precision cannot compute, in the panel's words, or ""."""
-    for choice in (parameters.device, parameters.precision):
+    for choice in (device, precision):
         if choice in unusable:
             return _("{reason} Choose Automatic (Advanced).").format(reason=unusable[choice])
-    if parameters.device in (Device.CPU, Device.MPS) and parameters.precision is Precision.FP16:
-        return _("'{choice}' is for CUDA GPUs: choose another precision (Advanced).").format(
-            choice=Precision.FP16.label()
-        )
-    return ""
+    apple = Device.CUDA in unusable and Device.MPS not in unusable  # what Automatic stands for
+    if device in (Device.CPU, Device.MPS) and precision is Precision.FP16:
+        said = _("'{choice}' is for CUDA GPUs: choose another precision (Advanced).")
+    elif precision is Precision.BF16 and (device is Device.MPS or device is Device.AUTO and apple):
+        said = _("'{choice}' is not checked on Apple's GPUs: choose another precision (Advanced).")
+    else:
+        return ""
+    return said.format(choice=precision.label())
 
 
 def window(parameters: MMIFAminParameterNode, role: str) -> "str | tuple[float, float]":
