@@ -33,6 +33,7 @@ def test_a_second_that_moves_or_changes_puts_the_fused_volume_out_of_date(bench,
     second.InvokeEvent(slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
     bench.wait(lambda: "a source was moved since" in panel.ui.statusLabel.text)
     bench.wait(lambda: "off" in panel.ui.alignmentLabel.text or "overlap" in panel.ui.alignmentLabel.text)
+    assert "Second: About" in panel.ui.alignmentLabel.text
     second.SetOrigin(*before)
     second.InvokeEvent(slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
     assert not fused.GetName().endswith("(out of date)")

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 class SourceLogic:
     """The part of `FusionLogic` that works on the sources."""
 
-    def alignment(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], Alignment]:
-        """`work` that returns the Alignment of the chosen volumes, or raises why it cannot be known."""
+    def alignment(self, p: state.MMIFAminParameterNode) -> Callable[[Progress], tuple[Alignment, bool]]:
+        """`work` that returns the Alignment of the chosen volumes, and whether it is that of the second anatomical one, which is
+        told where that one alone is off. It raises why it cannot be known.
+        """
         from .. import mrml
         from ..volume import registration
 
@@ -43,7 +45,8 @@ class SourceLogic:
             first = images[0]()
             others = zip(images[1:], names[1:])  # each against the first; the one that is off is told
             found = [registration.alignment_check(first, other(), names=(names[0], name)) for other, name in others]
-            return next((one for one in found if not one.aligned), found[0])
+            told = next((one for one in found if not one.aligned), found[0])
+            return told, told is not found[0]
 
         return work
 

@@ -302,14 +302,17 @@ def texts(parameters: MMIFAminParameterNode, busy: bool, registered: bool, as_su
     }
 
 
-def describe_alignment(alignment: "Alignment") -> tuple[str, str]:
-    """An Alignment in a few words (rich text, with a green or amber mark), and in a sentence."""
+def describe_alignment(alignment: "Alignment", second: bool = False) -> tuple[str, str]:
+    """An Alignment, that of the `second` anatomical volume perhaps, in a few words (rich text, with a green or amber mark),
+    and in a sentence.
+    """
     if alignment.aligned:
         text = _("Aligned, overlap {overlap:.0%}").format(overlap=alignment.overlap)
     elif alignment.overlap == 0.0:
         text = _("No overlap")
     else:
         text = _("About {distance:.0f} mm off").format(distance=alignment.displacement_mm)
+    text = _("Second: {text}").format(text=text) if second else text
     mark = f"<font color='{'#2e9e4f' if alignment.aligned else '#d98200'}'>\u25cf</font>"
     detail = _("Mutual information {value:.3f}.").format(value=alignment.mutual_information)
     return f"{mark} {text}", f"{alignment.message} {detail}"

@@ -150,8 +150,8 @@ class Working:
 
     def _onChecked(self, job):
         try:
-            self._alignment = job.result()
-            self._sayAlignment(*state.describe_alignment(self._alignment))
+            self._alignment, second = job.result()
+            self._sayAlignment(*state.describe_alignment(self._alignment, second))
         except MMIFAminError as error:
             self._sayAlignment(_("Not known: {reason}").format(reason=error), str(error))
 
