@@ -235,6 +235,19 @@ def test_the_preset_shows_anatomy_through_and_uptake_lit(application):
     assert red > green > blue, "uptake is lit"
 
 
+def test_uptake_all_over_is_a_veil_before_what_is_hotter(application):
+    slicer.vtkSlicerVolumeRenderingLogic().SetMRMLScene(application.scene)
+
+    def opacity(values, at):
+        return rendering_preset(application.scene, np.array(values)).GetScalarOpacity().GetValue(at)
+
+    plain = [0.3] * 900
+    brain, lesion, bladder = [0.7] * 600, [0.85] * 5, [0.97] * 300
+    assert opacity(plain + brain + lesion, 0.7) < 0.04 and opacity(plain + brain + lesion, 0.85) > 0.75
+    assert opacity(plain + lesion + bladder, 0.73) > 0.75, "a bladder dims no lesion"
+    assert opacity([0.75] * 900, 0.85) > 0.75 and opacity([0.0] * 9, 0.73) > 0.75
+
+
 def test_rendered_by_slicer_lesion_bone_and_body_stand_out():
     """Through Slicer's own displayable manager on its own blue background, in a process that a lack of OpenGL may end."""
     ran = subprocess.run(

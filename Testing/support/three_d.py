@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from MMIFAminLib.mrml.rendering import rendering_preset
 
 from .phantoms import Grid
-from .scenes import Application, add_volume
+from .scenes import Application, add_volume, voxels
 
 _BLUE = (0.756863, 0.764706, 0.909804), (0.454902, 0.470588, 0.745098)  # Slicer's, from below to above
 
@@ -50,7 +50,8 @@ class View3D:
     def render(self, volume_node):
         """Volume-render a grey fused volume by the preset, as the module does."""
         display = self._logic.CreateDefaultVolumeRenderingNodes(volume_node)
-        display.GetVolumePropertyNode().CopyContent(rendering_preset(volume_node.GetScene()))
+        preset = rendering_preset(volume_node.GetScene(), voxels(volume_node))
+        display.GetVolumePropertyNode().CopyContent(preset)
         display.SetVisibility(True)
         return display
 

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..mrml import fit_views, node_color_table, show_compare
 from ..mrml import mip as _mip
 from ..mrml.compare import LAYOUT_ID, VIEWS
+from ..mrml.nodes import voxels
 from ..mrml.rendering import rendering_preset
 
 if TYPE_CHECKING:
@@ -200,7 +201,10 @@ def render(volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLVolumeRenderingDisplay
     display = logic.GetFirstVolumeRenderingDisplayNode(volumeNode)
     if display is None:
         display = logic.CreateDefaultVolumeRenderingNodes(volumeNode)
-    display.GetVolumePropertyNode().CopyContent(rendering_preset(volumeNode.GetScene()))  # not its name
+    data = volumeNode.GetImageData()
+    values = voxels(data)[::2, ::2, ::2] if data is not None else None
+    preset = rendering_preset(volumeNode.GetScene(), values)
+    display.GetVolumePropertyNode().CopyContent(preset)  # not its name
     display.SetVisibility(True)
     manager = slicer.app.layoutManager()
     if manager is not None:
