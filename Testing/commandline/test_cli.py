@@ -120,11 +120,14 @@ def test_the_functional_weight_is_the_strength_of_the_colours_that_are_written(
     for weight in ("0", "0.5", "1"):
         arguments = ["fuse", head / "mr.nrrd", head / "pet.nii.gz", "-o", tmp_path / "f.nrrd", "--rgb"]
         arguments += ["--functional-weight", weight, "--color-table", "rainbow", "--weights", untrained_weights]
-        assert main([str(argument) for argument in arguments]) == 0
+        assert main([str(argument) for argument in [*arguments, "--preview", tmp_path / "f.png"]]) == 0
         colours = sitk.GetArrayFromImage(read_volume(tmp_path / "f.nrrd")).astype(int)
-        colourfulness.append(np.ptp(colours, axis=-1).mean())
-    none, half, all_of_it = colourfulness
-    assert none < 0.2 and 0.3 * all_of_it < half < 0.7 * all_of_it and all_of_it > 1
+        with Image.open(tmp_path / "f.png") as picture:
+            shown = np.asarray(picture).astype(int)
+        last = shown[:, -shown.shape[1] // 4 :]  # the column in colours, with its legend
+        colourfulness.append([np.ptp(image, axis=-1).mean() for image in (colours, last)])
+    for none, half, all_of_it in zip(*colourfulness):
+        assert none < 0.2 and 0.3 * all_of_it < half < 0.7 * all_of_it and all_of_it > 1
     capsys.readouterr()
 
 

@@ -9,6 +9,7 @@ from MMIFAminLib.errors import InputError
 from MMIFAminLib.files.writing import write_film
 from MMIFAminLib.volume.intensity import Window
 from MMIFAminLib.volume.projection import Turntable
+from support.lettering import find_text, read_letter
 from support.phantoms import Grid
 
 GRID = Grid(size=(20, 26, 18), spacing=(4.0, 3.0, 5.0)).centred_at()
@@ -41,6 +42,26 @@ def test_the_letters_turn_with_the_patient(table):
     sides = [np.asarray(mip_picture(table.at(0), Window(0, 8), angle=angle))[-22:] for angle in (0, 90, 180, 360)]
     assert not np.array_equal(sides[0], sides[1]) and not np.array_equal(sides[0], sides[2])
     assert np.array_equal(sides[0], sides[3])
+
+
+@pytest.mark.parametrize("angle, left, right", [(0, "R", "L"), (90, "A", "P"), (180, "L", "R"), (270, "P", "A")])
+def test_the_letters_are_those_of_the_sides_that_are_seen(angle, left, right):
+    """A hot ball at the patient's left and front, seen from `angle`: its side has its letter."""
+    values = np.full((18, 26, 20), 0.01, np.float32)
+    values[0, 0, 0] = 0.0  # what is as low as the least is not seen
+    values[9, 3, 17] = 8.0  # LPS: a high column is left, a low row is front
+    turned = Turntable(GRID.image(values)).at(angle)
+    picture = 255 - np.asarray(mip_picture(turned, Window(0, 8), angle=angle, height=90), int)
+    footer, middle = picture[90:], picture.shape[1] // 2
+    letters = read_letter(footer[:, :18], "RLAP"), read_letter(footer[:, -18:], "RLAP")
+    assert letters == (left, right)
+    ball_is_left = picture[:90].max(axis=0).argmax() < middle
+    assert letters[0 if ball_is_left else 1] in "LA"
+
+
+def test_the_window_is_printed_with_its_unit(table):
+    picture = 255 - np.asarray(mip_picture(table.at(0), Window(0, 8), unit="SUV", height=200), int)
+    assert len(find_text(picture[200:], "0 to 8 SUV")) == 1
 
 
 def test_a_film_goes_all_around(table, tmp_path):

@@ -124,6 +124,20 @@ def test_a_modality_table_gives_the_values(tmp_path, first, dtype, packed):
     np.testing.assert_array_equal(values_of(tmp_path), table[np.clip(stored - first, 0, 49)])
 
 
+def test_a_modality_table_of_65536_entries_says_that_it_has_none(tmp_path):
+    """PS3.3 C.11.1.1.1: 2**16 entries are written as 0."""
+    table = (np.arange(65536) * 3 % 65536).astype(np.uint16)
+    stored = np.random.default_rng(1).integers(0, 65536, (3, 10, 12)).astype(np.uint16)
+    stored[0, 0, 0] = 65535
+    for path in write_series(tmp_path, Written(stored, PLACES, modality="MR")):
+        ds, item = pydicom.dcmread(path), Dataset()
+        item.LUTDescriptor, item.ModalityLUTType, item.LUTData = [0, 0, 16], "US", table.tobytes()
+        item["LUTDescriptor"].VR, item["LUTData"].VR = "US", "OW"
+        ds.ModalityLUTSequence = [item]
+        ds.save_as(path)
+    np.testing.assert_array_equal(values_of(tmp_path), table[stored])
+
+
 def test_a_table_of_real_world_values_gives_values_and_unit(tmp_path):
     table = [0.5 * number**2 for number in range(200)]
     item, code = Dataset(), Dataset()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MMIFAminLib.files import read_volume
 from support.phantoms import Grid, head
 from support.reading import SMALL, refusal
 
@@ -179,3 +180,11 @@ def test_standard_error_works_after_reading(tmp_path, capfd):
     os.write(2, b"still here")
     assert capfd.readouterr().err == "still here"
     assert sitk.ProcessObject.GetGlobalWarningDisplay()
+
+
+def test_a_compressed_file_of_several_megabytes_is_whole(tmp_path):
+    path = tmp_path / "large.nii.gz"
+    sitk.WriteImage(sitk.Image(160, 150, 70, sitk.sitkUInt16), str(path))  # 3.4 MB that compress to little
+    assert read_volume(path).GetSize() == (160, 150, 70)
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-2]))
+    assert "it decompresses to 3,360,350 of 3,360,352 bytes" in refusal(path)

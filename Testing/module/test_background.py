@@ -84,7 +84,7 @@ class TestBackground:
     def test_the_time_left_is_told_once_it_can_be(self):
         job = Job(lambda progress: progress(0.0, "Loading") and progress(0.25, "Registering"))
         assert job.wait(5.0) and job.seconds_left is None and job.describe() == "Registering"
-        job.fraction, job._pace = 0.5, (job._pace[0] - 5.0, 0.25)
+        job.fraction, job._pace = 0.75, (job._pace[0] - 20.0, 0.25)
         assert job.seconds_left == pytest.approx(10.0, abs=1.0) and job.describe() == "Registering, about 10 s left"
         job._estimate = False
         assert job.describe() == "Registering"

@@ -48,6 +48,14 @@ def test_voxels_window_quantity_and_units(pet):
     assert is_shown_as_suv(pet)
 
 
+def test_a_threshold_that_was_set_hides_the_same_voxels(pet):
+    display = pet.GetDisplayNode()
+    display.SetAutoThreshold(False)
+    display.SetThreshold(4000.0, 16000.0)
+    show_as_suv(pet, by(2.5e-4))
+    assert (display.GetLowerThreshold(), display.GetUpperThreshold()) == (1.0, 4.0)
+
+
 def test_undone_it_is_what_it_was(pet):
     unit = slicer.vtkCodedEntry()
     unit.SetValueSchemeMeaning("BQML", "DCM", "Bq/ml")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from MMIFAminLib.errors import InputError
-from MMIFAminLib.volume.projection import Turntable, angles_around, mip_window
+from MMIFAminLib.volume.projection import Turntable, angles_around, mip_window, wished_window
 from MMIFAminLib.volume.recognition import Hints
 from support.phantoms import BALLS, Grid, head, rotation
 
@@ -137,3 +137,29 @@ def test_one_voxel_without_a_value_does_not_set_the_window(bad):
     values[60:, 20:30, 20:30] = 5
     values[0, 0, 0] = bad
     assert mip_window(sitk.GetImageFromArray(values)).high == 5.0
+
+
+def test_all_corners_of_an_oblique_volume_are_seen():
+    turned = Grid(size=(20, 26, 18), spacing=(4.0, 3.0, 5.0), direction=tuple(rotation((10, -7, 13)).ravel()))
+    for corner in np.ndindex(2, 2, 2):
+        values = np.zeros((18, 26, 20), np.float32)
+        values[tuple(-c for c in corner)] = 5.0
+        seen = Turntable(turned.image(values)).at(0.0).values
+        assert seen.max() > 1.0, corner
+
+
+@pytest.mark.parametrize("high, word", [(0.07, "black"), (0.09, None), (230.0, None), (250.0, "blank")])
+def test_an_upper_end_is_a_hundredth_to_thirty_times_of_the_usual_one(high, word):
+    """Uptake up to 8, which is where the window ends that a fusion would choose."""
+    values = np.zeros((18, 26, 20), np.float32)
+    values[4:14, 6:20, 5:15] = 8.0
+    image, hints = GRID.image(values), Hints(modality="PT")
+    assert mip_window(image, hints).high == pytest.approx(8.0)
+    if word:
+        with pytest.raises(
+            InputError, match=f"leaves the MIP {word}: PET is in an unknown unit, where 8 would show it"
+        ):
+            wished_window(image, high, hints, "PET")
+    else:
+        window = wished_window(image, high, hints)
+        assert (window.low, window.high) == (0.0, high)

@@ -212,6 +212,13 @@ def test_images_of_flat_patches_are_no_label_maps():
     assert not looks_like_labels(np.rint(smooth * 15).astype(np.uint8)), "coarse steps of a smooth image"
 
 
+def test_steps_that_rise_are_an_image_though_one_falls_and_steps_up_and_down_are_labels():
+    """Patches of 5 voxels along one axis: background and two ramps, and two steps up, one down again and again."""
+    for levels, labels in ((np.r_[5 * [0], :20, 5:20], False), (np.cumsum([0] + 20 * [2, -1]), True)):
+        volume = np.broadcast_to(np.repeat(levels + 1, 5), (8, 20, 5 * levels.size)).astype(np.int16)
+        assert looks_like_labels(volume) == labels
+
+
 def test_no_real_mr_is_taken_for_a_ct_of_a_display_window(shared):
     places = [*(shared / "data/volumes").glob("*_mr.nrrd"), *(shared / "data/harvard/val").glob("*/MRI/*.png")]
     assert len(places) > 100
