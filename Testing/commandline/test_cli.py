@@ -304,6 +304,18 @@ def test_the_time_told_is_the_time_waited(head, tmp_path, untrained_weights, mon
     assert 1.5 <= told <= waited + 0.05
 
 
+def test_the_time_told_of_the_demo_begins_with_the_loading(tmp_path, monkeypatch, capsys):
+    from MMIFAminLib.commandline import commands
+    from MMIFAminLib.commandline import demo as heads
+
+    facts = {"slices": 1, "device": "cpu", "precision": "fp32", "slices_per_second": 1.0, "peak_memory_mb": None}
+    facts |= {"seconds": {"network": 0.1}, "metrics": {"VIF": 0.0, "Qabf": 0.0, "SSIM": 0.0}}
+    monkeypatch.setattr(commands, "load_fuser", lambda options: time.sleep(0.6))
+    monkeypatch.setattr(heads, "run_demo", lambda *_, **__: facts)
+    assert main(["demo", "--output", str(tmp_path)]) == 0
+    assert float(re.search(r"all of it +([\d.]+) s", capsys.readouterr().out)[1]) >= 0.5
+
+
 def test_truth_compares_ours_with_the_overlay_for_any_pair(head, tmp_path, untrained_weights, capsys):
     lesions, table = tmp_path / "lesions.csv", tmp_path / "truth.csv"
     lesions.write_text("where,x_lps_mm,y_lps_mm,z_lps_mm,fwhm_mm\nbrain,0,0,0,12\n")
