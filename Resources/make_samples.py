@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from MMIFAminLib.commandline.demo import build_head
+from MMIFAminLib.errors import InputError
 from MMIFAminLib.files import read_volume
 from MMIFAminLib.files.datasets import require
 from MMIFAminLib.module.sample import FOLDER, LEVELS
@@ -62,7 +63,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder of data and reference")
     body = parser.parse_args().shared / "data" / "body"
-    require(body, "body")
+    try:
+        require(body, "body")
+        require(body / "fdg.nrrd", "body")
+    except InputError as error:
+        parser.error(str(error))
     for name, image in {**head(), **trunk(body)}.items():
         step, offset = LEVELS[name.split("-")[1]]
         stored = sitk.Cast(sitk.Clamp((image - offset) / step + 0.5, lowerBound=0, upperBound=255), sitk.sitkUInt8)

@@ -17,6 +17,7 @@ SCRIPTS = {
     "Testing/benchmarks/through_plane.py": "--data",
     "Testing/benchmarks/truth.py": "--shared",
     "docs/make_results.py": "--shared",
+    "Resources/make_samples.py": "--shared",
 }
 
 SCORED = {"docs/make_results.py": "--shared", "Testing/benchmarks/peers.py": "--scores"}  # by other methods
@@ -46,8 +47,17 @@ def test_scripts_tell_how_to_get_their_data(last_line, tmp_path, script):
         (shared / "reference" / "peers_val.csv").write_text("method\n")
     place = shared if script == "docs/make_results.py" else shared / "nowhere"
     line = last_line(script, SCRIPTS[script], str(place))
-    name = "body" if script.endswith("truth.py") else "harvard"
+    name = "body" if script.endswith(("truth.py", "make_samples.py")) else "harvard"
     assert "is not there: clone https://github.com/" in line and f"mmifamin data {name} CLONE" in line
+
+
+@pytest.mark.parametrize("script", ["Testing/benchmarks/truth.py", "Resources/make_samples.py"])
+def test_the_uptake_that_no_clone_holds_is_said_to_be_in_none(last_line, tmp_path, script):
+    """What `mmifamin data body` lays out is the CT alone."""
+    (tmp_path / "data" / "body").mkdir(parents=True)
+    (tmp_path / "data" / "body" / "ct.nrrd").touch()
+    line = last_line(script, "--shared", str(tmp_path))
+    assert "fdg.nrrd is not there: no clone holds it, for the uptake was simulated once" in line
 
 
 @pytest.mark.parametrize("script", SCORED)
@@ -57,7 +67,8 @@ def test_scores_of_other_methods_are_said_to_be_no_public_data(last_line, tmp_pa
 
 
 def test_no_other_script_reads_the_shared_folder(repository):
-    scripts = [*repository.glob("Testing/benchmarks/*.py"), *repository.glob("docs/*.py")]
+    folders = ("Testing/benchmarks", "Testing/campaigns", "docs", "Resources")
+    scripts = [path for folder in folders for path in (repository / folder).glob("*.py")]
     scripts = [path for path in scripts if not path.name.startswith("test_")]
     reading = {
         str(path.relative_to(repository)) for path in scripts if '"../shared' in path.read_text(encoding="utf-8")

@@ -43,6 +43,7 @@ def main():
     data = parser.parse_args().shared / "data"
     try:
         require(data / "body", "body")
+        require(data / "body" / "fdg.nrrd", "body")
         require(data / "volumes", "harvard")
     except InputError as error:
         parser.error(str(error))

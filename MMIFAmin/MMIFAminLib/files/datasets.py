@@ -65,6 +65,11 @@ _STACKS = (
 )
 _CORONAL = {"pet25"}
 _UPTAKE_SCALE = 1000  # steps of the uptake volumes, int16
+_SIMULATED = ("fdg.nrrd", "lesions.csv")
+_NO_CLONE = (
+    "no clone holds it, for the uptake was simulated once on this CT, by a random draw that cannot be repeated from the "
+    "images"
+)
 
 
 def how_to_get(name: str, data: str | Path = "../shared/data") -> str:
@@ -73,10 +78,13 @@ def how_to_get(name: str, data: str | Path = "../shared/data") -> str:
 
 
 def require(place: str | Path, name: str, data: str | Path = "../shared/data") -> Path:
-    """``place`` as a path if there is something, else :class:`InputError` with the line of :func:`how_to_get`."""
+    """``place`` as a path if there is something, else :class:`InputError` with the line of :func:`how_to_get`, or with
+    why no clone holds it.
+    """
     place = Path(place)
     if not place.exists():
-        raise InputError(f"{place} is not there: {how_to_get(name, data)}")
+        lone = place.parent.is_dir() and place.name in _SIMULATED
+        raise InputError(f"{place} is not there: {_NO_CLONE if lone else how_to_get(name, data)}")
     return place
 
 
@@ -155,10 +163,7 @@ def _derived(folder: Path, volumes: Path) -> list[str]:
 def _left_out(name: str, folder: Path) -> list[str]:
     if name != "body":
         return []
-    return [
-        f"{folder / 'fdg.nrrd'} and lesions.csv are not in any clone: the uptake was simulated once on this CT, by a "
-        "random draw that cannot be repeated from the images; what needs them goes without"
-    ]
+    return [f"{folder / 'fdg.nrrd'} and lesions.csv are left out: {_NO_CLONE}; what needs them goes without"]
 
 
 def _found(clone: Path, dataset: Dataset, wanted: set[str], progress: Progress | None) -> dict[str, Path]:

@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..engine.volumes import voxels
 from ..errors import InputError
+from ..files.datasets import require
 from ..files.volumes import read_volume
 from ..volume.geometry import on_cubes
 from ..volume.resampling import resample_to
@@ -42,7 +43,7 @@ def load_uptake(pairs: UptakePairs, data: str | Path, smallest: int) -> list[Cas
 
 
 def _body(folder: Path) -> list[Case]:
-    ct, pet = read_volume(folder / "ct.nrrd"), read_volume(folder / "fdg.nrrd")
+    ct, pet = (read_volume(require(folder / f"{name}.nrrd", "body", folder.parent)) for name in ("ct", "fdg"))
     ct = on_cubes(ct, _SPACING)
     uptake = np.clip(voxels(resample_to(pet, ct)[0]) / _SUV, 0, 1)
     values = voxels(ct)
@@ -54,7 +55,8 @@ def _body(folder: Path) -> list[Case]:
 
 
 def _heads(folder: Path) -> list[Case]:
-    volumes = {name: read_volume(folder / f"{name}.nii.gz") for name in {name for pair in _HEADS for name in pair}}
+    names = {name for pair in _HEADS for name in pair}
+    volumes = {name: read_volume(require(folder / f"{name}.nii.gz", "templates", folder.parent)) for name in names}
     cases = []
     for number, (first, second) in enumerate(_HEADS):
         head = on_cubes(volumes[first], _SPACING)
