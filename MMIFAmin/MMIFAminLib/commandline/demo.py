@@ -7,7 +7,7 @@ of 6 mm resolution with noise, on its own coarser, oblique grid.
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -79,7 +79,7 @@ def _uptake(grey: sitk.Image, white: sitk.Image) -> sitk.Image:
     return image_like(grey, GREY_SUV * sitk.GetArrayFromImage(grey) + WHITE_SUV * sitk.GetArrayFromImage(white))
 
 
-def run_demo(output: str | Path, fuser: "VolumeFuser", *, progress: "Progress | None" = None) -> dict:
+def run_demo(output: str | Path, fuser: "VolumeFuser", *, progress: "Progress | None" = None) -> dict[str, Any]:
     """Fuse the demo pair with `fuser`, a ``VolumeFuser``, and write what there is to see into the folder `output`.
 
     Writes anatomical, functional, fused and fused_rgb (.nrrd), preview.png and report.json; returns the report: that of

@@ -4,9 +4,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from typing import Any, TypeVar
 
 import torch
 
@@ -25,6 +26,7 @@ THREADS_ON_A_GPU = 4
 _FIRST_WITH_TENSOR_CORES = (7, 0)  # CUDA compute capability; older GPUs compute fp16 slower than fp32
 _PATIENCE = 0.1  # seconds between two looks at whether the caller wants to stop
 _lock = threading.Lock()
+Item = TypeVar("Item")
 
 
 def choose_device(device: str) -> str:
@@ -112,7 +114,9 @@ def is_unsupported(error: BaseException) -> bool:
     )
 
 
-def run_in_threads(work: Callable, items: Iterable, threads: int, limit: int, tick: Callable[[int], None]) -> None:
+def run_in_threads(
+    work: Callable[[Item], object], items: Iterable[Item], threads: int, limit: int, tick: Callable[[int], None]
+) -> None:
     """Call ``work(item)`` for every item in ``threads`` threads that PyTorch does not split further.
 
     At most ``limit`` items are under way. ``tick(done)`` is called in the calling thread before, between and at least
@@ -133,7 +137,7 @@ def run_in_threads(work: Callable, items: Iterable, threads: int, limit: int, ti
             job.cancel()
 
 
-def _take(under_way: deque, tick: Callable[[int], None], done: int) -> int:
+def _take(under_way: deque[Future[Any]], tick: Callable[[int], None], done: int) -> int:
     while not wait([under_way[0]], _PATIENCE).done:
         tick(done)
     under_way.popleft().result()

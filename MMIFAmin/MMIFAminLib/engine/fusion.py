@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -71,7 +71,7 @@ class VolumeFuser:
             self.threads = min(self.threads, THREADS_ON_A_GPU)
         self.batch_pixels = PIXELS_PER_BATCH[device_kind(device)]
         self._network = network
-        self._prepared: dict[tuple, MMIFAMIN] = {}
+        self._prepared: dict[tuple[Any, ...], MMIFAMIN] = {}
         self._lock = threading.Lock()
 
     @classmethod

@@ -6,6 +6,7 @@ Data goes one way, so that all that is proven of two pictures and of uptake on a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -35,7 +36,7 @@ class Second:
     image: sitk.Image
     window: intensity.Window
     region: str | None
-    facts: dict
+    facts: dict[str, Any]
 
 
 def taken_in(
@@ -79,13 +80,13 @@ def anatomy_of_two(
     view: geometry.SliceView,
     reporter: Reporter,
     warnings: list[str],
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, dict[str, Any]]:
     """The two anatomical volumes fused, float32 ``(D, H, W)`` in [0, 1] as ``view`` lays them out; and its facts.
 
     ``first`` is the slices of the first with their window; ``fuse_slices`` fills an array from two sources of one kind,
     ``VolumeFuser``'s own. As with two alone, the result may not flicker from slice to slice.
     """
-    sources: Sequence = [first, (view.take(voxels(second.image)), second.window)]
+    sources: Sequence[Any] = [first, (view.take(voxels(second.image)), second.window)]
     anatomy = np.zeros(second.image.GetSize()[::-1], np.float32)
     shown = view.take(anatomy)
     slices = fuse_slices(

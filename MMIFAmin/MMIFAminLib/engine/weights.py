@@ -70,7 +70,7 @@ def load_weights(name: str | Path | None = None) -> "tuple[MMIFAMIN, WeightsInfo
     return _build(path, content, card), WeightsInfo(path.stem, path, digest, card)
 
 
-def save_weights(network: "MMIFAMIN", path: Path, card: dict) -> str:
+def save_weights(network: "MMIFAMIN", path: Path, card: dict[str, Any]) -> str:
     """Write ``network`` to ``path`` (.safetensors) with its model card beside it, each atomically; return the SHA-256.
 
     The card gets the architecture, the number of parameters and the hash; the rest of ``card`` is kept as given.
@@ -94,7 +94,7 @@ def save_weights(network: "MMIFAMIN", path: Path, card: dict) -> str:
     return digest
 
 
-def _read_card(path: Path) -> dict:
+def _read_card(path: Path) -> dict[str, Any]:
     card_path = path.with_suffix(".json")
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def _read_card(path: Path) -> dict:
     return card
 
 
-def _build(path: Path, content: bytes, card: dict):
+def _build(path: Path, content: bytes, card: dict[str, Any]):
     import safetensors
     import safetensors.torch
 

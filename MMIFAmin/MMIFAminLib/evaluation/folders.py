@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..errors import FusionCancelled, InputError
 from ..files.images import full_scale, grey_levels, match_folders, read_image
@@ -14,7 +15,7 @@ def score_folders(
     fused: str | Path,
     *,
     progress: Callable[[float, str], object] | None = None,
-) -> tuple[list[dict], list[Path]]:
+) -> tuple[list[dict[str, Any]], list[Path]]:
     """Score the images of equal names in three folders as 8-bit grey (luma where in colours).
 
     Returns one row ``{"name": name, metric: value, ...}`` for each name and the files left out for want of a partner.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from zlib import crc32
 
 import numpy as np
@@ -181,7 +181,7 @@ def lesion_study(
     seed: int = 0,
     protocol: str = "scalar",
     progress: Callable[[float, str], None] | None = None,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """How truly `fuse` shows uptake: one row per case and a last row, "all", over all lesions.
 
     `fuse` takes (D, H, W) float32 anatomical and functional arrays in [0, 1] and returns the fused one. `n` lesions are
@@ -236,7 +236,7 @@ def _shown(case: Case, unit: np.ndarray, protocol: str) -> np.ndarray:
     return luma(np.rint(255 * case.table(unit)).astype(np.uint8)).astype(np.float32) / 255
 
 
-def _summary(name: str, protocol: str, changes: Sequence[Change]) -> dict:
+def _summary(name: str, protocol: str, changes: Sequence[Change]) -> dict[str, Any]:
     strong = [change for change in changes if abs(change.lesion.contrast) >= STRONG]
 
     def right(some: list[Change]) -> float:

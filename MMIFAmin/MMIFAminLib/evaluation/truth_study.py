@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -63,7 +63,7 @@ def read_spots(path: Path, grid: sitk.Image) -> list[truth.Spot]:
     return spots
 
 
-def truth_study(case: Screen, tables: Sequence[ColorTable]) -> list[dict]:
+def truth_study(case: Screen, tables: Sequence[ColorTable]) -> list[dict[str, Any]]:
     """One row for ours and each opacity of the overlay in every table, and for classical fusion, which is grey.
 
     Columns: case, method, table; reading_uptake, reading_anatomy, reading (their sum), and reading_ratio, that to the 50 %
@@ -96,7 +96,7 @@ def truth_study(case: Screen, tables: Sequence[ColorTable]) -> list[dict]:
     return rows
 
 
-def _measured(case: Screen, method: str, picture: np.ndarray) -> dict:
+def _measured(case: Screen, method: str, picture: np.ndarray) -> dict[str, Any]:
     """Every column, with what the picture itself tells."""
     tissue = (case.anatomy > truth.TISSUE) | (case.uptake > truth.TISSUE)
     uptake, anatomy = (truth.reading(picture, values, tissue) for values in (case.uptake, case.anatomy))
@@ -107,12 +107,12 @@ def _measured(case: Screen, method: str, picture: np.ndarray) -> dict:
     return row | {f"distance_{s.name}": truth.visibility(picture, case.anatomy, s, case.spacing) for s in spots}
 
 
-def _colored(case: Screen, method: str, table: ColorTable, picture: np.ndarray, paint: truth.Paint) -> dict:
+def _colored(case: Screen, method: str, table: ColorTable, picture: np.ndarray, paint: truth.Paint) -> dict[str, Any]:
     order = truth.order(paint, _most_chromatic(table))._asdict()
     return _measured(case, method, picture) | {"table": table.name} | order
 
 
-def _grey(case: Screen, fused: np.ndarray) -> dict:
+def _grey(case: Screen, fused: np.ndarray) -> dict[str, Any]:
     return {
         "between_slices": truth.between_slices(fused, case.anatomy, case.uptake),
         "saturation": truth.saturation(fused, case.uptake),

@@ -44,7 +44,7 @@ _GROUPS = {
 }
 
 
-def labels(value: Callable) -> dict[str, str]:
+def labels(value: Callable[..., Any]) -> dict[str, str]:
     """What tells frames at one place apart, in the order in which it is tried."""
     found = {}
     for label, names in _LABELS.items():
@@ -74,7 +74,7 @@ def vectors(dataset: Dataset, number: int) -> dict[str, int]:
     return {name: int(vector[number]) for name, vector in places.items() if len(vector) > number}
 
 
-def many(value: Any) -> list:
+def many(value: Any) -> list[Any]:
     """The values of an element, none, one or several, as a list."""
     if value is None or value == "":
         return []

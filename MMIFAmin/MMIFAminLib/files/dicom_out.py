@@ -324,7 +324,7 @@ def _refer(ds, sources, image, k):
     from highdicom.sr import CodedConcept
     from pydicom.dataset import Dataset
 
-    by_study: dict[str, list] = {}
+    by_study: dict[str, list[Dataset]] = {}
     images = []
     for source in sources:
         items = []

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -159,14 +160,14 @@ def write_film(frames: Sequence[Image.Image], path: str | Path, seconds: float =
                 frame.save(folder / f"{number:03d}.png", format="PNG", optimize=True)
 
 
-def write_json(content: Mapping, path: str | Path) -> None:
+def write_json(content: Mapping[str, Any], path: str | Path) -> None:
     """Write plain values, numpy numbers and paths as JSON; NaN and infinities, which JSON lacks, become null."""
     text = json.dumps(_plain(content), indent=2, allow_nan=False)
     with atomic_path(path) as temporary:
         Path(temporary).write_text(text + "\n", encoding="utf-8")
 
 
-def write_csv(rows: Sequence[Mapping], path: str | Path) -> None:
+def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     """Write rows of equal keys as CSV with a header line; floats with six significant digits."""
     # Names of files that are no UTF-8 keep their bytes.
     with (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 
@@ -23,7 +23,7 @@ def aligned(
     progress: Progress,
     warnings: list[str],
     name: str = "functional",
-) -> tuple[sitk.Image, dict | None, sitk.Transform | None]:
+) -> tuple[sitk.Image, dict[str, Any] | None, sitk.Transform | None]:
     """The second of ``files``, the ``name`` volume, where ``options.register`` asks for it moved onto the anatomical one,
     what the report says of their alignment (None where it cannot be told), and the transform that registered them. What seemed
     aligned and does not after the registration is left where it was.

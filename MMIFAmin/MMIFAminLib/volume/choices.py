@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Choices:
 
     kind: Kind
     windows: tuple[intensity.Window, intensity.Window]
-    taken_for: dict
+    taken_for: dict[str, Any]
     warnings: tuple[str, ...]
 
 
@@ -53,8 +54,8 @@ def window_in_suv(spec: intensity.WindowSpec, hints: Hints) -> intensity.WindowS
 def choose(
     a: np.ndarray,
     b: np.ndarray,
-    spacings: tuple,
-    specs: tuple,
+    spacings: tuple[tuple[float, float, float], tuple[float, float, float]],
+    specs: tuple[Any, Any],
     hints: tuple[Hints, Hints],
     kind: str = "auto",
     luma: bool = False,
@@ -89,7 +90,7 @@ def choose(
         intensity.choose_window(a, specs[0], "anatomical", "anatomical volume", first),
         intensity.choose_window(b, specs[1], "functional", "functional volume", second),
     )
-    taken_for: dict = {"pair": chosen.value}
+    taken_for: dict[str, Any] = {"pair": chosen.value}
     for role, shows, told, window, array in zip(("anatomical", "functional"), (first, second), hints, windows, (a, b)):
         taken_for[role] = {
             "shows": shows.kind,

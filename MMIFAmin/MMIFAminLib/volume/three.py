@@ -1,6 +1,7 @@
 """Three at once: which volumes they may be, and what the second anatomical one is taken for."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class SecondChoice:
 
     window: intensity.Window
     region: str | None
-    taken_for: dict
+    taken_for: dict[str, Any]
 
 
 def choose_second(
