@@ -1,6 +1,7 @@
 """``mmifamin mip`` and ``mmifamin hottest``."""
 
 import csv
+import re
 
 import pytest
 import SimpleITK as sitk
@@ -40,6 +41,16 @@ def test_the_spots_are_listed(pet, tmp_path, capsys):
     assert place == pytest.approx([-x, -y, z], abs=4.0) and float(rows[0]["maximum"]) == pytest.approx(8.0, rel=0.01)
     assert float(rows[0]["peak_1ml"]) == pytest.approx(7.9, abs=0.1)
     assert "peak of 1 ml" in capsys.readouterr().out
+
+
+def test_activities_are_written_out(tmp_path, capsys):
+    """A PET in Bq/ml: 40,000 at the hottest, which is no 4e+04."""
+    sitk.WriteImage(head(Grid(), "pet", 40_000.0), str(tmp_path / "pet.nrrd"))
+    assert main(["hottest", str(tmp_path / "pet.nrrd"), "--count", "1"]) == 0
+    assert main(["mip", str(tmp_path / "pet.nrrd"), "-o", str(tmp_path / "t.gif"), "--suv-max", "10"]) == 2
+    told = capsys.readouterr()
+    assert "e+0" not in told.out + told.err and re.search(r"\b[34]\d{4}\b", told.out)
+    assert re.search(r"where [34]\d{4} would show it", told.err)
 
 
 @pytest.mark.parametrize(

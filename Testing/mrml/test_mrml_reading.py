@@ -124,6 +124,9 @@ def test_spots_become_a_table_and_points_that_are_used_again(application, pet):
     nodes.points.GetNthControlPointPositionWorld(1, place)
     assert place == [-4.0, 5.5, 6.0]
     assert nodes.points.GetNthControlPointLabel(0) == "1: 9.88" and nodes.points.GetLocked()
+    places.publish_spots(pet, [Spot((1.0, 2.0, 3.0), 43210.0, 4e4, 0.0)], "Bq/ml")
+    assert nodes.points.GetNthControlPointLabel(0) == "1: 43200"
+    places.publish_spots(pet, found, "SUV")
     before = node_ids(application.scene)
     assert places.publish_spots(pet, found[:1]) == nodes and node_ids(application.scene) == before
     assert nodes.table.GetNumberOfRows() == nodes.points.GetNumberOfControlPoints() == 1

@@ -79,6 +79,7 @@ def hottest(options: argparse.Namespace) -> None:
     The peak is the mean in a sphere of 1 ml around the hottest voxel. Places are R, A, S in mm, as 3D Slicer shows them.
     Uptake that hangs together above half of its maximum, as an organ's does, counts as one spot.
     """
+    from ..display.legend import plain_number
     from ..files.writing import write_csv
     from ..volume.hottest import hottest_spots
 
@@ -103,7 +104,8 @@ def hottest(options: argparse.Namespace) -> None:
     unit = file.about.unit or "unit of the volume"
     headings = ("", "R", "A", "S (mm)", f"maximum ({unit})", "peak of 1 ml", "mm from the first")
     lines = [
-        [f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()][:-1] for row in rows
+        [plain_number(value, 4) if isinstance(value, float) else str(value) for value in row.values()][:-1]
+        for row in rows
     ]
     print_table(f"Hottest spots of {options.functional}", headings, lines)
 

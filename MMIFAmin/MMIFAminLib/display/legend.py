@@ -65,11 +65,11 @@ def draw_legend(canvas: Image.Image, legend: "ColorBar | ColorSquare", middle: i
         draw.text((x - 6, top + picture.height // 2), "anatomy", GREY, font(12), anchor="rm")
 
 
-def plain_number(value: float) -> str:
-    """``value`` to three significant digits as a person writes it: 1400, not 1.4e+03; powers of ten from 1e+06 on."""
-    rounded = float(f"{value:.3g}")
+def plain_number(value: float, digits: int = 3) -> str:
+    """``value`` to ``digits`` significant ones as a person writes it: 1400, not 1.4e+03; powers of ten from 1e+06 on."""
+    rounded = float(f"{value:.{digits}g}")
     if rounded and not 1e-4 <= abs(rounded) < 1e6:
-        return f"{value:.3g}"
+        return f"{value:.{digits}g}"
     return np.format_float_positional(rounded + 0.0, trim="-")
 
 

@@ -363,4 +363,6 @@ def _asking(progress) -> Callable[[float, str], None]:
 
 
 def _number(value) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    from ..display.legend import plain_number
+
+    return value if isinstance(value, str) else plain_number(value, 4)

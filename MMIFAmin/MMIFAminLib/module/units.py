@@ -118,10 +118,12 @@ def describe_suv(node: vtkMRMLScalarVolumeNode | None) -> str:
 
 
 def _line(one: dict) -> str:
+    from ..display.legend import plain_number
+
     shows = {"ct": "CT", "mr": "MR", "uptake": _("uptake")}[one["shows"]]
     region = {"head": _("head"), "trunk": _("trunk")}.get(one["region"])
     unit = in_words(one["unit"]) or ("" if one["shows"] == "mr" else _("unit not known"))  # MR has none
     percent = 100 * one["at_upper_end"]
-    share = _("under 0.01") if 0 < percent < 0.01 else f"{percent:.2g}"
+    share = _("under 0.01") if 0 < percent < 0.01 else plain_number(percent, 2)
     share = _("{share} % at upper end").format(share=share)
     return f"{', '.join(filter(None, (shows, region, unit)))}; {share}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import vtk
 
+from ..display.legend import plain_number
 from ..errors import GeometryError
 from ..volume.hottest import Spot
 from .nodes import node_to_world, voxels
@@ -90,7 +91,7 @@ def publish_spots(functionalNode: vtkMRMLScalarVolumeNode, spots: Sequence[Spot]
     modifying = points.StartModify()
     points.RemoveAllControlPoints()
     for number, spot in enumerate(spots, 1):
-        points.AddControlPointWorld(vtk.vtkVector3d(*spot.place), f"{number}: {spot.maximum:.3g}")
+        points.AddControlPointWorld(vtk.vtkVector3d(*spot.place), f"{number}: {plain_number(spot.maximum)}")
     points.SetLocked(True)  # a mouse drag would move the finding
     points.EndModify(modifying)
     if points.GetDisplayNode() is None:

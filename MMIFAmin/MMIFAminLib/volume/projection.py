@@ -127,7 +127,7 @@ def wished_window(image: sitk.Image, high: float, hints: Hints = NOTHING_TOLD, n
     if not _BLACK * usual <= high <= _BLANK * usual:
         raise InputError(
             f"an upper end of {high:g} leaves the MIP {'black' if high < usual else 'blank'}: {name} is in "
-            f"{hints.unit or 'an unknown unit'}, where {usual:.3g} would show it; give one near that, or none"
+            f"{hints.unit or 'an unknown unit'}, where {float(f'{usual:.3g}'):g} would show it; give one near that, or none"
         )
     return window
 
