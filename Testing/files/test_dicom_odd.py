@@ -189,6 +189,15 @@ def test_a_dicomdir_stands_for_its_folder(tmp_path):
     assert read_volume(tmp_path / "DICOMDIR").GetSize() == (6, 5, 4)
 
 
+def test_beside_a_pet_that_is_set_aside_a_ct_is_not_plainly_what_is_meant(tmp_path):
+    stored = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
+    places = np.array([[0.0, 0, 3 * k] for k in range(3)])
+    write_series(tmp_path / "ct", Written(stored, places))
+    write_series(tmp_path / "nac", Written(stored, places, modality="PT", tags={"CorrectedImage": ["DECY"]}))
+    assert [bool(item.aside) for item in list_series(tmp_path).series] in ([True, False], [False, True])
+    assert "holds 2 series" in refusal(tmp_path) and "choose one by its number" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize(
     "modality, description, aside",
     [

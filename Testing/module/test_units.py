@@ -201,7 +201,7 @@ class TestSuvWindows:
 
 class TestTaken:
     @pytest.mark.parametrize(
-        "share, words", [(0.0, "0"), (7.6e-7, "under 0.01"), (0.00044, "0.044"), (0.25, "25"), (0.999, "100")]
+        "share, words", [(0.0, "0"), (7.6e-7, "under 0.01"), (0.00044, "0.044"), (0.244, "24"), (0.999, "100")]
     )
     def test_the_share_at_the_upper_end_is_a_number_that_can_be_read(self, bench, share, words):
         from MMIFAminLib.module import units
