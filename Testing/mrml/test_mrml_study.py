@@ -109,6 +109,9 @@ def test_a_scene_that_is_being_closed_gives_no_snapshot(scene, pair, fuser):  # 
 
     made = mrml.fuse_nodes(*pair, fuser=fuser, **UNIT)
     assert json.loads(made.GetAttribute("MMIFAmin.parameters"))["plane"] == "axial"
-    scene.AddObserver(scene.StartCloseEvent, fuse)
+    tag = scene.AddObserver(scene.StartCloseEvent, fuse)
     scene.Clear(0)
+    scene.RemoveObserver(
+        tag
+    )  # what holds the scene in its own observer is called once more when both are thrown away: a crash
     assert seen == [3]
