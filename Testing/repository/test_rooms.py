@@ -105,6 +105,23 @@ def _file(name, library):
     return None
 
 
+def test_a_room_exports_what_other_rooms_use(library, repository):
+    """But a function that is called as its file is: it would hide the file. What ``module`` holds is for the panel."""
+    exported, missing = {}, set()
+    for room in ROOMS:
+        door = repository / "MMIFAmin" / "MMIFAminLib" / room / "__init__.py"
+        tree = ast.parse(door.read_text(encoding="utf-8")) if door.exists() else ast.Module([], [])
+        exported[room] = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for parts, imports in library.items():
+        for name, _ in imports:
+            root, room, *inner = [*name.split("."), ""]
+            if root == "MMIFAminLib" and room in ROOMS and room not in (parts[0], "errors") and len(inner) > 2:
+                file, used = inner[-3:-1]
+                if used not in exported[room] and used != file:
+                    missing.add(f"{room}: {used} of {file}, used by {'/'.join(parts)}")
+    assert not missing
+
+
 def test_the_room_says_what_it_is_for_and_exports_what_it_names(repository):
     import importlib
 
