@@ -34,6 +34,8 @@ from MMIFAminLib.cohort.clusters import connected
 from MMIFAminLib.cohort.table import METRICS
 from MMIFAminLib.cohort.worker import work_row
 from MMIFAminLib.engine.execution import peak_memory_mb
+from MMIFAminLib.errors import InputError
+from MMIFAminLib.files.datasets import require
 from MMIFAminLib.files.writing import write_csv
 from MMIFAminLib.study import default_options
 
@@ -203,6 +205,12 @@ def main() -> None:
     if options.study:
         print(json.dumps(study(options.study, options.times, options.data)))
         return
+    if options.times:
+        try:
+            require(options.data / "volumes", "harvard")
+            require(options.data / "body" / "fdg.nrrd", "body")
+        except InputError as error:
+            parser.error(str(error))
     rows = []
     for count in (options.rows // 10, options.rows // 4, options.rows // 2, options.rows) if options.rows else ():
         rows.append(in_a_process("--simulate", str(count)))

@@ -8,6 +8,7 @@ import pytest
 from MMIFAminLib.commandline import main
 
 SCRIPTS = {
+    "Testing/benchmarks/cohort.py": "--data",
     "Testing/benchmarks/lesions.py": "--data",
     "Testing/benchmarks/local_range.py": "--data",
     "Testing/benchmarks/precision.py": "--data",
