@@ -10,11 +10,9 @@ def unseen_section() -> str:
     """Ranks on patients that a network never saw, and what each variation of the training pairs brings there."""
     return (
         "## Patients never seen\n\n"
-        "`mmifamin train --config medical --folds 4`: four networks, each trained without a quarter of the patients of `train` and\n"
-        "`val`, and scored on six pairs of each of these, after 4,500 steps of `medical-ranks` and the 200 of `medical`. Patients 21 and 28\n"
-        "have images of CT-MR and SPECT-MR and were held out of one at a time: they are left out here (the command now holds a patient\n"
-        "out of all tasks at once). Competitors on patients of `train` are estimated (docs/method.md). *Expected*: each competitor\n"
-        "counts by how likely it is ahead on a next patient.\n\n"
+        "`mmifamin train --config medical --folds 4`: four networks, each trained by the whole recipe without a quarter of the patients of\n"
+        "`train` and `val`, who are held out of every task at once, and scored on all pairs of these. Competitors on patients of `train`\n"
+        "are estimated (docs/method.md). *Expected*: each competitor counts by how likely it is ahead on a next patient.\n\n"
         + to_markdown(read("cross_validation.csv"))
         + "\nWhat each variation of the training pairs brings: two folds, 750 steps of 14 pairs, scored on three pairs of each patient\n"
         "held out; means over patients.\n\n"
