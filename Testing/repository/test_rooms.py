@@ -123,11 +123,11 @@ def test_a_room_exports_what_other_rooms_use(library, repository):
 
 
 def test_the_room_says_what_it_is_for_and_exports_what_it_names(repository):
-    import importlib
+    import importlib.util
 
     for room in ROOMS:
-        if room in ("errors", "mrml", "module"):
-            continue  # errors is a file; the other two need slicer-core
+        if room in ("errors", "module") or (room == "mrml" and importlib.util.find_spec("slicer") is None):
+            continue  # errors is a file, and what module holds is for the panel; mrml needs slicer-core
         package = importlib.import_module(f"MMIFAminLib.{room}")
         assert package.__doc__ and package.__all__, room
         assert all(hasattr(package, name) for name in package.__all__), room

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import vtk
@@ -13,7 +13,8 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from slicer import vtkMRMLColorNode, vtkMRMLScalarVolumeNode
 
-    ColorChoice = ColorTable | vtkMRMLColorNode | str | None  # what `resolve_color_table` takes
+ColorChoice: TypeAlias = "ColorTable | vtkMRMLColorNode | str | None"
+"""What `resolve_color_table` takes."""
 
 _SAMPLES = 256
 
