@@ -220,6 +220,18 @@ def test_padding_of_two_values_is_none(tmp_path):
     np.testing.assert_array_equal(values_of(tmp_path), SMOOTH)
 
 
+@pytest.mark.parametrize("compressed_by", [None, RLELossless])
+@pytest.mark.parametrize("pixel", [-2000, 2096])
+def test_padding_may_be_told_in_the_bits_of_a_pixel(tmp_path, pixel, compressed_by):
+    """2096 is -2000 in 12 bits, whether or not the pixels repeat their sign above those."""
+    stored = np.random.default_rng(0).integers(1, 900, (3, 10, 12)).astype(np.int16)
+    stored[:, 0] = pixel
+    tags = {"BitsStored": 12, "HighBit": 11, "PixelPaddingValue": 2096}
+    write_series(tmp_path, Written(stored, PLACES, intercepts=[0] * 3, tags=tags), syntax=compressed_by)
+    np.testing.assert_array_equal(values_of(tmp_path)[:, 0], -1000)
+    np.testing.assert_array_equal(values_of(tmp_path)[:, 1:], stored[:, 1:])
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16])
 def test_stored_bits_may_lie_at_the_top(tmp_path, dtype):
     stored = np.random.default_rng(0).integers(0, 2000, (3, 10, 12)).astype(dtype) - (1000 if dtype is np.int16 else 0)

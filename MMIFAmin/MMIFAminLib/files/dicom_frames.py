@@ -229,12 +229,14 @@ def padding_mask(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     if value is None:
         return None
     bits, signed = 8 * stored.dtype.itemsize, stored.dtype.kind == "i"
+    of_pixel = min(bits, int(dataset.get("BitsStored") or bits))
 
     def wrapped(number):  # writers confuse signed and unsigned: the same bits mean the same padding
         if prefix:
             return stored.dtype.type(number)
         bare = int(number) % (1 << bits)
-        return bare - (1 << bits) if signed and bare >> (bits - 1) else bare
+        width = bits if bare >> of_pixel else of_pixel  # told in the bits of a pixel, or in those of its word
+        return bare - (1 << width) if signed and bare >> (width - 1) else bare
 
     ends = sorted((wrapped(value), wrapped(value if limit is None else limit)))
     return (stored >= ends[0]) & (stored <= ends[1])
