@@ -226,6 +226,18 @@ def test_a_second_anatomical_volume_is_fused_too(row, fused, tmp_path):
     assert alone.metrics and not three.metrics, "the metrics compare with two sources"
 
 
+def test_a_row_that_is_refused_leaves_the_folder_to_others_of_it(row, fuser, tmp_path):
+    """Of a BIDS dataset, several PETs of a session share one."""
+    row = replace(row, derivative="sub-1/pet/one", sources=("a.nii", "b.nii"))
+    other = Row("b", tmp_path / "none.nrrd", derivative="sub-1/pet/two")
+
+    def progress(fraction, text):
+        return fuse_row(other, tmp_path / "out", default_options(), lambda: fuser).status != "fused"
+
+    result = fuse_row(row, tmp_path / "out", default_options(), lambda: fuser, progress=progress)
+    assert (result.status, result.reason) == ("fused", "")
+
+
 def test_options_by_name():
     assert default_options(plane="coronal").plane == "coronal" and default_options().rgb is False
     with pytest.raises(InputError, match="there is no option 'plain'"):

@@ -94,8 +94,9 @@ def fuse_row(
     try:
         result = told(row.id, lambda: _fuse_row(row, output, options, load, force, worker, progress, started), worker)
     finally:
-        with suppress(OSError):  # it is not empty: something was written
-            places(row, output, False).report.parent.rmdir()
+        if not row.derivative:  # whose folder other rows share, which may be about to write into it
+            with suppress(OSError):  # it is not empty: something was written
+                places(row, output, False).report.parent.rmdir()
     if result.status in (FUSED, KEPT):
         return result
     if (output / STATE / f"{row.id}.json").exists():
