@@ -69,7 +69,7 @@ class MMIFAminWidget(
         self._pair = self._shown = self._rows = None  # the sources, display and scores that the panel reflects
         self._fused: Any = None  # the fused volume that it shows
         self._layoutBefore = None  # where a scene was left that is being closed side by side, or with a chart
-        self._tips, self._stamps, self._others = {}, {}, set()
+        self._tips, self._stamps, self._places, self._others = {}, {}, {}, set()
         self._updating = self._switching = False
 
     def setup(self) -> None:

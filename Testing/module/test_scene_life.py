@@ -355,11 +355,9 @@ class TestWords:
         assert panel.ui.fuseButton.enabled and panel.ui.statusLabel.text == "Ready."
         place = functional.GetOrigin()
         functional.SetOrigin(5000.0, 0.0, 0.0)
-        panel.onSourceMoved()
         bench.wait(lambda: not panel.ui.fuseButton.enabled)
         assert "do not overlap" in panel.ui.statusLabel.text and panel.ui.registerButton.enabled
         functional.SetOrigin(*place)
-        panel.onSourceMoved()
         bench.wait(lambda: "Functional: uptake" in panel.ui.takenLabel.text)
         assert panel.ui.fuseButton.enabled
 

@@ -33,6 +33,7 @@ class Following:
     _report: str
     _taken: Any
     _stamps: dict[Any, int]
+    _places: dict[Any, list]
     _others: set
 
     def _preselect(self):
@@ -74,7 +75,9 @@ class Following:
             self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSourceModified)
         watched = {*after} - {None}
         self._stamps = {node: stamp for node, stamp in self._stamps.items() if node.GetScene() is not None}
+        self._places = {node: place for node, place in self._places.items() if node.GetScene() is not None}
         for node in watched:
+            self._places[node] = _place(node)
             if self._stamps.setdefault(node, _stamp(node)) != _stamp(node):  # changed while another was chosen
                 self._stamps[node] = _stamp(node)
                 self.logic.noteVoxels(node)
@@ -99,6 +102,7 @@ class Following:
                 self.removeObserver(node, event, handler)
         for node in others - self._others:
             self._stamps.setdefault(node, _stamp(node))
+            self._places[node] = _place(node)
             for event, handler in events:
                 self.addObserver(node, event, handler)
         self._others = others
@@ -108,6 +112,12 @@ class Following:
             self._stamps[caller] = _stamp(caller)
             self.logic.noteVoxels(caller)
             self.updateGUI()
+        elif self._hasNewPlace(caller):
+            self.updateGUI()
+
+    def _hasNewPlace(self, node):
+        before, self._places[node] = self._places.get(node), _place(node)
+        return self._places[node] != before
 
     def onSourceMoved(self, caller: vtk.vtkObject | None = None, event: str | None = None) -> None:
         self._taken = None
@@ -115,9 +125,11 @@ class Following:
         self.updateGUI()
 
     def onSourceModified(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
-        """`slicer.util.arrayFromVolumeModified` tells of other voxels by this event alone."""
+        """`slicer.util.arrayFromVolumeModified` tells of other voxels by this event alone, and a volume of another origin."""
         if self._stamps.get(caller) != _stamp(caller):
             self.onSourceVoxels(caller, event)
+        elif self._hasNewPlace(caller):
+            self.onSourceMoved()
 
     def onSourceVoxels(self, caller: vtkMRMLScalarVolumeNode, event: str) -> None:
         self._stamps[caller] = _stamp(caller)
@@ -144,3 +156,10 @@ def _stamp(node) -> int:
     """What changes with the voxels of a volume node; the panel is entered without `mrml`, which imports SimpleITK."""
     data = node.GetImageData()
     return data.GetMTime() if data is not None else 0
+
+
+def _place(node) -> list:
+    """Where a volume node itself has its voxels, parent transforms apart: these tell by an event of their own."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix).tolist()
