@@ -6,7 +6,8 @@ import pytest
 
 
 @pytest.fixture
-def bench():
+def bench(request):
+    """Without a main window and its views where a test says `parametrize("bench", ["no views"], indirect=True)`."""
     pytest.importorskip("PySide6", reason="the widget bench needs PySide6-Essentials")
     pytest.importorskip("slicer", reason="the widget bench needs slicer-core")
     import torch
@@ -17,7 +18,7 @@ def bench():
 
     from .application import Bench
 
-    made = Bench()
+    made = Bench(views=getattr(request, "param", "") != "no views")
     from MMIFAminLib.module import logic
 
     torch.manual_seed(0)

@@ -38,6 +38,17 @@ def test_the_self_test_passes(bench, name, monkeypatch):  # noqa: F811
     assert not result.skipped
 
 
+@pytest.mark.parametrize("bench", ["no views"], indirect=True)
+@pytest.mark.parametrize("name", [name for name in cases() if "panel" in name])
+def test_the_self_test_passes_without_a_main_window(bench, name, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(slicer.util, "loadVolume", bench.load_volume)
+    bench.open()
+    bench.frame.isEntered = False  # no module is ever opened there
+    result = unittest.TestResult()
+    bench.module.MMIFAminTest(name).run(result)
+    assert not result.errors + result.failures, (result.errors + result.failures)[0][1]
+
+
 class TestSelection:
     def test_the_pair_is_preselected_and_found_aligned(self, bench, panel):
         case(bench).pair()

@@ -218,6 +218,7 @@ class SelfTestCases(SceneCases, FirstCases, ReadingCases):
             self.assertEqual(widget.ui.planeComboBox.currentIndex, 0)
             slicer.mrmlScene.SetURL(path)
             slicer.mrmlScene.Connect()
+        self.follow(widget)
         self.until(lambda: widget.ui.anatomicalSelector.currentNode() is not None)
         self.assertEqual(widget.ui.anatomicalSelector.currentNode().GetName(), "Head MR")
         self.assertEqual(widget.ui.functionalSelector.currentNode().GetName(), "Head PET")

@@ -83,6 +83,11 @@ class Cases(Base):
         widget.enter()
         return widget
 
+    def follow(self, widget: Any) -> None:
+        """Let the panel see what was loaded: without a main window no module is open, and none follows the scene by itself."""
+        if slicer.app.layoutManager() is None:
+            widget.enter()
+
     def choose(self, widget: Any) -> tuple:
         nodes = self.pair()
         widget.ui.anatomicalSelector.setCurrentNode(nodes[0])

@@ -42,6 +42,7 @@ class FirstCases(Cases):
     def test_panel_chooses_the_sample_pair(self) -> None:
         logic, widget = self.logic(), self.panel()
         anatomical, functional = logic.loadSample("MMIFAminHead")
+        self.follow(widget)
         self.until(lambda: widget.ui.functionalSelector.currentNode() is not None)
         self.assertIs(widget.ui.anatomicalSelector.currentNode(), anatomical)
         self.assertIs(widget.ui.functionalSelector.currentNode(), functional)

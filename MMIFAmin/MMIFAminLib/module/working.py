@@ -117,6 +117,7 @@ class Working:
         self.logic.dropBatch()
         self._check.drop(seconds)
         self._taking.drop(seconds)
+        self._patients = ()  # no node outlives its scene
 
     def _preload(self):
         """Load what a fusion needs in the background, unless that was done or something is missing."""
