@@ -162,4 +162,4 @@ def _place(node) -> list:
     """Where a volume node itself has its voxels, parent transforms apart: these tell by an event of their own."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix).tolist()
+    return [matrix.GetElement(row, column) for row in range(3) for column in range(4)]
